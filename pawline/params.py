@@ -1,0 +1,182 @@
+"""`params.yaml` as small frozen records, checked on load. What each key means stands in the file itself."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pawline.errors import ParamsError
+
+
+class Record(BaseModel):
+    """Frozen; refuses unknown keys, silent conversions, NaN and infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+RecordType = TypeVar("RecordType", bound=Record)
+
+
+class IngestParams(Record):
+    source: str = Field(min_length=1)
+    sha256: str | None = Field(pattern=r"^[0-9a-fA-F]{64}$")
+
+
+class PrepareParams(Record):
+    image_size: int = Field(ge=8, le=1024)
+    color: Literal["grayscale", "rgb"]
+    max_bad_fraction: float = Field(ge=0, le=1)
+
+    @property
+    def num_channels(self) -> int:
+        return 1 if self.color == "grayscale" else 3
+
+
+class SplitParams(Record):
+    val_fraction: float = Field(gt=0, lt=1)
+    test_fraction: float = Field(gt=0, lt=1)
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def leaves_something_to_train_on(self) -> Self:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction {self.val_fraction} and test_fraction {self.test_fraction} sum to 1 or more; "
+                "their sum must stay below 1, the rest is what the network learns from"
+            )
+        return self
+
+
+Pair = tuple[int, int]
+
+
+class ClassicParams(Record):
+    """Convolution, Pooling, Convolution, Pooling, Fully Connected, Output: pairs are (first, second)."""
+
+    filters: Pair
+    kernel: Pair
+    stride: Pair
+    pool_window: Pair
+    pool_stride: Pair
+    dense_units: int = Field(ge=1, le=65536)
+    dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def windows_never_skip_a_pixel(self) -> Self:
+        for key in ("filters", "kernel", "stride", "pool_window", "pool_stride"):
+            if min(getattr(self, key)) < 1:
+                raise ValueError(f"{key} is {list(getattr(self, key))}; each number must be 1 or more")
+        for stride, window in (("stride", "kernel"), ("pool_stride", "pool_window")):
+            if any(s > w for s, w in zip(getattr(self, stride), getattr(self, window), strict=True)):
+                raise ValueError(
+                    f"{stride} {list(getattr(self, stride))} is larger than {window} "
+                    f"{list(getattr(self, window))}; a window may overlap its neighbour "
+                    "but must never skip a pixel"
+                )
+        return self
+
+    def map_sizes(self, image_size: int) -> list[int]:
+        """Side of the feature maps after each of the four layers, in pixels; below 1 where nothing is left."""
+        sizes, size = [], image_size
+        for stride, window, pool_stride in zip(self.stride, self.pool_window, self.pool_stride, strict=True):
+            size = -(-size // stride)  # convolutions pad with zeros, so only their stride shrinks the map
+            sizes.append(size)
+            size = (size - window) // pool_stride + 1
+            sizes.append(size)
+        return sizes
+
+
+class NetworkParams(Record):
+    name: Literal["classic"]
+    classic: ClassicParams
+
+
+class TrainParams(Record):
+    epochs: int = Field(ge=1, le=10000)
+    batch_size: int = Field(ge=1, le=65536)
+    learning_rate: float = Field(gt=0, le=10)
+    weight_decay: float = Field(ge=0, le=1)
+    label_smoothing: float = Field(ge=0, lt=1)
+    flip: bool
+    crop_fraction: float = Field(gt=0, le=1)
+    patience: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**31)
+
+
+class Params(Record):
+    ingest: IngestParams
+    prepare: PrepareParams
+    split: SplitParams
+    network: NetworkParams
+    train: TrainParams
+
+    @model_validator(mode="after")
+    def network_fits_the_image(self) -> Self:
+        sizes = self.network.classic.map_sizes(self.prepare.image_size)
+        if min(sizes) < 1:
+            raise ValueError(
+                f"prepare.image_size {self.prepare.image_size} is too small for network.classic: its feature "
+                f"maps would shrink to {sizes}; use larger images, smaller pool windows or smaller strides"
+            )
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the whole file. Raises ParamsError, one line that names the key."""
+    return load_record(path, Params)
+
+
+def load_record(path: Path, record: type[RecordType]) -> RecordType:
+    """Read one YAML file into its record. Raises ParamsError, one line that names file and key."""
+    tree = _read_yaml(path)
+    try:
+        # By way of JSON, where strict checking still takes a list for a pair.
+        return record.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise ParamsError(f"{path}: {_explain(first, record)}{more}") from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        # The parser DVC reads params with: YAML 1.2, where 1e-3 is a number.
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run from the project's root, or restore it from git") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: cannot be read: {error}") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise ParamsError(f"{path}:{line} not valid YAML: {getattr(error, 'problem', error)}") from None
+
+
+def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; {_nearest(str(error['loc'][-1]), _known_keys(record, error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"'{key}' is missing; add it, or restore the file from git"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":  # our own checks name their keys and values
+        return f"{key}: {message}" if key else message
+    return f"{key or 'the file'} is {json.dumps(error['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+
+
+def _known_keys(record: type[BaseModel], section: tuple[int | str, ...]) -> list[str]:
+    for name in section:
+        annotation = record.model_fields[str(name)].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        record = annotation
+    return list(record.model_fields)
