@@ -1,0 +1,55 @@
+"""The card beside a model: what is needed to feed it and to know it again. Reading one needs no TensorFlow."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from pawline.errors import ModelError
+from pawline.files import write_text
+from pawline.params import Record
+
+
+class Card(Record):
+    digest: str  # SHA-256 of the model file
+    class_names: list[str]  # by label
+    image_size: int
+    color: Literal["grayscale", "rgb"]
+    network: str
+    num_weights: int
+    training_data_digest: str  # SHA-256 over the digests, labels and parts of the images it saw
+    decoder: str
+
+
+def write_card(model: Path, card: Card) -> None:
+    write_text(card_path(model), card.model_dump_json(indent=2) + "\n")
+
+
+def read_card(model: Path, card_file: Path | None = None) -> Card:
+    """The card of a model file, by default the one beside it. It is checked against the file's bytes before
+    anything parses those: a Keras file can carry code. Raises ModelError."""
+    card_file = card_file or card_path(model)
+    try:
+        card = Card.model_validate_json(card_file.read_text(encoding="utf-8"))
+        digest = file_digest(model)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{model}: cannot be read with its card.json: {error}; run `dvc repro`") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ModelError(f"{card_file}: not a model card: {problem['loc']}: {problem['msg']}") from None
+    if digest != card.digest:
+        raise ModelError(
+            f"{model}: its SHA-256 is {digest[:12]}…, but its card says {card.digest[:12]}…; "
+            "the file was changed or the card is another model's: get both again with `dvc checkout`"
+        )
+    return card
+
+
+def card_path(model: Path) -> Path:
+    return model.with_name("card.json")
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

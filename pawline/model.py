@@ -1,0 +1,87 @@
+"""A trained model as one `.keras` file, equal weights making equal bytes."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pawline.backend import keras
+from pawline.card import Card, file_digest, write_card
+from pawline.errors import ModelError
+from pawline.files import whole_file
+from pawline.images import DECODER
+from pawline.shards import PreparedImages
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save without the date that Keras puts into the file and into the zip's entries."""
+    with whole_file(path) as partial:
+        saved = partial.with_suffix(".keras")
+        try:
+            model.save(saved)
+            partial.write_bytes(_without_dates(saved.read_bytes()))
+        finally:
+            saved.unlink(missing_ok=True)
+
+
+def save_with_card(model: keras.Model, path: Path, images: PreparedImages, training_data_digest: str) -> Card:
+    """Save the model and, beside it, what is needed to feed it and to know it again."""
+    save_model(model, path)
+    card = Card(
+        digest=file_digest(path),
+        class_names=images.class_names,
+        image_size=images.image_size,
+        color=images.color,
+        network=model.name,
+        num_weights=model.count_params(),
+        training_data_digest=training_data_digest,
+        decoder=DECODER,
+    )
+    write_card(path, card)
+    return card
+
+
+def load_model(path: Path) -> keras.Model:
+    """Check the file against its card first (card.read_card). Raises ModelError."""
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: Keras cannot load it: {reason}; run `dvc repro` to make it again") from None
+
+
+def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1. One batch."""
+    logits = keras.ops.convert_to_numpy(model(images, training=False))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def predict_rows(
+    model: keras.Model, images: PreparedImages, rows: NDArray[np.int64], batch_size: int = 256
+) -> NDArray[np.float32]:
+    """The same for rows of the prepared images, read a batch at a time."""
+    return np.concatenate(
+        [
+            predict_probabilities(model, images.pixels(rows[start : start + batch_size]))
+            for start in range(0, len(rows), batch_size)
+        ]
+    )
+
+
+def _without_dates(saved: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(content)
+                metadata.pop("date_saved", None)
+                content = json.dumps(metadata, sort_keys=True).encode()
+            target.writestr(zipfile.ZipInfo(name, date_time=ZIP_EPOCH), content)
+    return out.getvalue()
