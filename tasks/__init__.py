@@ -1,0 +1,30 @@
+"""One module per stage: what DVC executes and Prefect wraps.
+
+Importing the package settles the environment, before any library reads it; the user's own values win.
+"""
+
+import importlib.util
+import os
+import sys
+
+if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
+    sys.exit("pawline: not installed for this Python; run `make setup`, then `. .venv/bin/activate`")
+
+ENVIRONMENT = {
+    # TensorFlow: errors stay, the greeting goes.
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Nothing is sent anywhere.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # A tracking server that dies should cost seconds, not four minutes; files are the truth anyway.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # Loading a model must not run what somebody pickled.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+for key, value in ENVIRONMENT.items():
+    os.environ.setdefault(key, value)

@@ -1,0 +1,60 @@
+"""The `pawline` command."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pawline.errors import DatasetError
+from pawline.predict import Prediction, Predictor, find_pictures
+from tasks.layout import Layout
+from tasks.stage import end_with
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    end_with(lambda: arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pawline", description="Train, explain and use image classifiers.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = commands.add_parser("predict", help="name the class of pictures")
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of them")
+    command.add_argument("--json", action="store_true", help="one list of {path, label, probabilities}")
+    command.add_argument("--model", type=Path, default=Layout().model, help="default: %(default)s")
+    command.set_defaults(run=predict)
+    return parser
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
+    pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
+    if not pictures:
+        raise DatasetError(f"{arguments.paths[0]}: holds no file to predict")
+    predictions = Predictor(arguments.model).predict_files(pictures)
+    show = _show_json if arguments.json else _show_lines
+    return 3 if show(predictions) else 0
+
+
+def _show_json(predictions: Iterable[tuple[Path, Prediction]]) -> int:
+    """Print one JSON list; return how many pictures could not be read."""
+    rows = [
+        {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+        | ({"error": prediction.error} if prediction.error else {})
+        for path, prediction in predictions
+    ]
+    print(json.dumps(rows, indent=2))
+    return sum("error" in row for row in rows)
+
+
+def _show_lines(predictions: Iterable[tuple[Path, Prediction]]) -> int:
+    num_unreadable = 0
+    for path, prediction in predictions:
+        if prediction.label is None or prediction.probabilities is None:
+            num_unreadable += 1
+            print(f"{path}: {prediction.error}", file=sys.stderr)
+        else:
+            print(f"{path}: {prediction.label} {prediction.probabilities[prediction.label]:.1%}")
+    return num_unreadable

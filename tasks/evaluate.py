@@ -1,0 +1,28 @@
+"""Measure the model on the test part, once; the same figures go to the MLflow run that trained it."""
+
+import pandas as pd
+
+from pawline.card import read_card
+from pawline.evaluate import measure, predictions_table, roc_table
+from pawline.files import write_json, write_table
+from pawline.model import load_model, predict_rows
+from pawline.params import Params
+from pawline.shards import Part, PreparedImages
+from tasks.layout import Layout
+from tasks.stage import run_stage
+from tasks.tracking import log_evaluation
+
+
+def main(params: Params, at: Layout) -> None:
+    images, card = PreparedImages(at.prepared), read_card(at.model)
+    test = Part.of("test", images, pd.read_parquet(at.split))
+    probabilities = predict_rows(load_model(at.model), images, test.rows)
+    metrics = measure(test.labels, probabilities, card.class_names)
+    write_table(at.predictions, predictions_table(test.paths, test.labels, probabilities, card.class_names))
+    write_table(at.roc, roc_table(test.labels, probabilities, card.class_names))
+    write_json(at.metrics_of("evaluate"), metrics)
+    log_evaluation(card.digest, metrics, [at.predictions, at.roc])
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,46 @@
+"""What `make run` ends with: the figures, where the report is, and what to type next."""
+
+import json
+from typing import Any
+
+from tasks.layout import Layout
+from tasks.workspace import local_store, main_checkout
+
+NEXT = """\
+The whole run on one page: {report}
+Before the commands below, once per terminal:  . .venv/bin/activate
+
+  compare runs     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri '{store}'
+  try a value      dvc exp run -S train.epochs=5 && dvc metrics diff
+  use the model    pawline predict data/raw/cat/0001.jpg --json
+  through Prefect  python -m flows.training
+  your pictures    dvc repro, after setting ingest.source in params.yaml to a folder or archive with
+                   one folder of pictures per class\
+"""
+
+
+def main() -> None:
+    at = Layout()
+    figures = {
+        stage: json.loads(at.metrics_of(stage).read_text()) for stage in ("prepare", "split", "train", "evaluate")
+    }
+    print(_table(figures))
+    print(NEXT.format(report=at.report.resolve(), store=local_store(main_checkout())))
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> str:
+    test, parts = figures["evaluate"], figures["split"]["num_images"]
+    interval = f"95 % interval {test['accuracy_low']:.3f} to {test['accuracy_high']:.3f}"
+    rows = {
+        "test accuracy": f"{test['accuracy']:.3f}   ({interval})",
+        "area under ROC": f"{test['auc']:.3f}",
+        "test loss": f"{test['loss']:.3f}",
+        "best epoch": f"{figures['train']['best_epoch']} of {figures['train']['num_epochs']}",
+        "images": f"{parts['train']} train, {parts['val']} val, {parts['test']} test",
+        "left out": f"{figures['prepare']['num_quarantined']} bad (data/quarantine.csv)",
+    }
+    return "\n".join(f"  {name:<15} {value}" for name, value in {"": "", **rows, " ": ""}.items())
+
+
+if __name__ == "__main__":
+    main()

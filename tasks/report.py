@@ -1,0 +1,31 @@
+"""Everything about the run on one page of HTML."""
+
+import json
+
+import pandas as pd
+from pawline.report import ReportInputs, render_report
+
+from pawline.files import write_text
+from pawline.params import Params
+from pawline.shards import PreparedImages
+from tasks.layout import Layout
+from tasks.stage import run_stage
+
+
+def main(params: Params, at: Layout) -> None:
+    stages = ["ingest", "prepare", "split", "train", "evaluate"]
+    inputs = ReportInputs(
+        index=pd.read_parquet(at.index),
+        quarantine=pd.read_csv(at.quarantine, keep_default_na=False),
+        split=pd.read_parquet(at.split),
+        left_out=pd.read_parquet(at.left_out),
+        images=PreparedImages(at.prepared),
+        history=pd.read_csv(at.history),
+        predictions=pd.read_csv(at.predictions, keep_default_na=False),
+        metrics={stage: json.loads(at.metrics_of(stage).read_text()) for stage in stages},
+    )
+    write_text(at.report, render_report(inputs))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,20 @@
+"""Assign every image to train, val or test."""
+
+from pawline.files import write_json, write_table
+from pawline.params import Params
+from pawline.shards import PreparedImages
+from pawline.split import split_images, summarize
+from tasks.layout import Layout
+from tasks.stage import run_stage
+
+
+def main(params: Params, at: Layout) -> None:
+    images = PreparedImages(at.prepared)
+    used, left_out = split_images(images, params.split)
+    write_table(at.split, used)
+    write_table(at.left_out, left_out)
+    write_json(at.metrics_of("split"), summarize(used, left_out, images.class_names))
+
+
+if __name__ == "__main__":
+    run_stage(main)

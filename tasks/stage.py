@@ -1,0 +1,38 @@
+"""How every stage starts and ends: params checked, one line and a stable code on failure."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from pawline.errors import PawlineError
+from pawline.params import Params, load_params
+from tasks.layout import Layout
+
+
+def run_stage(main: Callable[[Params, Layout], None]) -> NoReturn:
+    at = Layout()
+    end_with(lambda: main(load_params(at.params), at))
+
+
+def end_with(work: Callable[[], int | None]) -> NoReturn:
+    """Do `work` and end the process with its exit code, or with one line and the code of its failure."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = work() or 0
+    except PawlineError as error:
+        code = _complain(str(error), error.exit_code)
+    except OSError as error:  # a full disk, a missing right: the machine's state, not a bug
+        code = _complain(f"{error.filename or 'file system'}: {error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        code = _complain("interrupted; the same command continues", 130)
+    sys.exit(code)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"pawline: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    sys.exit(128 + signum)  # by way of SystemExit, so that partial files are removed

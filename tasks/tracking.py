@@ -1,0 +1,159 @@
+"""MLflow as a mirror of the pipeline's files: one MLflow run per training, found by its model's digest.
+
+Files are the truth. A tracking server that stops answering half-way costs a warning, not the training.
+"""
+
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from filelock import FileLock
+from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+from pawline.card import Card, card_path
+from pawline.errors import BusyError
+from pawline.params import Params
+from tasks.workspace import git, local_store, main_checkout
+
+EXPERIMENT = "pawline"
+MODEL_DIGEST = "pawline.model_digest"
+SERVED_MODEL = Path(__file__).with_name("served_model.py")
+SERVED_WITH = [
+    "keras", "numpy", "opencv-python-headless", "pandas", "pillow", "pydantic", "ruamel.yaml", "tensorflow"
+]  # fmt: skip
+
+
+class TrainingRun:
+    """The MLflow run of one training, while it is under way."""
+
+    def log_epoch(self, row: dict[str, float]) -> None:
+        metrics = {name: value for name, value in row.items() if name != "epoch"}
+        _mirror(lambda: mlflow.log_metrics(metrics, step=int(row["epoch"])))
+
+    def log_model(self, model: Path, card: Card) -> None:
+        """The model as a pyfunc that takes raw image bytes, through the project's own decoder."""
+
+        def log() -> None:
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(SERVED_MODEL),
+                artifacts={"model": str(model), "card": str(card_path(model))},
+                code_paths=[str(SERVED_MODEL.parents[1] / "pawline")],
+                pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
+                signature=_signature(card),
+            )
+            mlflow.set_tag(MODEL_DIGEST, card.digest)
+
+        _mirror(log)
+
+
+@contextmanager
+def training_run(params: Params, split: pd.DataFrame, digest: str) -> Iterator[TrainingRun]:
+    """An MLflow run that ends FINISHED, FAILED or KILLED with the block. Raises BusyError when the
+    tracking server does not answer: better before the training than after it."""
+    use_store()
+    mlflow.enable_system_metrics_logging()
+    mlflow.set_system_metrics_sampling_interval(5)
+    with mlflow.start_run(tags=_origin()):
+        mlflow.log_params(_flat(params.model_dump()))
+        _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
+        yield TrainingRun()
+
+
+def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:
+    """Put the test figures into the MLflow run whose training made the model with this digest. Where there
+    is none (the model came from DVC's cache, the store is new) one is made, so that nothing goes missing."""
+    use_store()
+
+    def log() -> None:
+        found = mlflow.search_runs(
+            experiment_names=[EXPERIMENT],
+            filter_string=f"tags.`{MODEL_DIGEST}` = '{digest}'",
+            max_results=1,
+            output_format="list",
+        )
+        run_id = found[0].info.run_id if found else None
+        with mlflow.start_run(run_id, tags=None if found else {**_origin(), MODEL_DIGEST: digest}):
+            mlflow.log_metrics(
+                {f"test_{name}": value for name, value in _flat(metrics).items() if value is not None}
+            )
+            for file in files:
+                mlflow.log_artifact(str(file), "evaluate")
+
+    _mirror(log)
+
+
+def use_store() -> None:
+    """Point MLflow at the user's MLFLOW_TRACKING_URI, else at one SQLite file that every worktree and DVC
+    experiment of this checkout shares."""
+    home = main_checkout()
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or local_store(home))
+    try:
+        # Several processes that create the tables of a fresh SQLite file at once break each other.
+        with FileLock(home / ".mlflow.lock", timeout=120):
+            _experiment(home)
+    except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
+        raise BusyError(
+            f"MLflow at {mlflow.get_tracking_uri()} does not answer: {error}; "
+            "start it, or unset MLFLOW_TRACKING_URI to use the local store"
+        ) from None
+
+
+def _experiment(home: Path) -> None:
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        # A server keeps artifacts where it was told to; the local store keeps them beside it.
+        local = mlflow.get_tracking_uri() == local_store(home)
+        mlflow.create_experiment(EXPERIMENT, artifact_location=(home / "mlartifacts").as_uri() if local else None)
+    mlflow.set_experiment(EXPERIMENT)
+
+
+def _dataset(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
+    name = Path(params.ingest.source).name
+    return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
+
+
+def _mirror(log: Callable[[], None]) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # hints on integer columns and input examples
+            log()
+    except (MlflowException, OSError) as error:
+        print(f"pawline: warning: not logged to MLflow: {str(error).splitlines()[0]}", file=sys.stderr)
+
+
+def _origin() -> dict[str, str]:
+    """Where the run came from: tags only, since none of it may change an output."""
+    lock = Path("dvc.lock")
+    tags = {
+        "mlflow.source.git.commit": git(Path.cwd(), "rev-parse", "HEAD"),
+        "pawline.dvc_lock_digest": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "",
+        "pawline.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _signature(card: Card) -> ModelSignature:
+    probabilities = [ColSpec("double", f"probability_{name}") for name in card.class_names]
+    return ModelSignature(
+        inputs=Schema([ColSpec("binary", "image")]),
+        outputs=Schema([ColSpec("string", "label"), *probabilities, ColSpec("string", "error", required=False)]),
+    )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"train": {"epochs": 3}} -> {"train.epochs": 3}"""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
