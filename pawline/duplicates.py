@@ -42,8 +42,8 @@ def group_duplicates(table: pd.DataFrame, pixels: Callable[[NDArray[np.int64]], 
     table: `digest` (hex), `hash` and `mirrored_hash` (uint64), one row per image;
     pixels: gives uint8 (n, height, width, channels) for row numbers.
     """
-    exact, first = pd.factorize(table["digest"])
-    rows = pd.Series(range(len(table))).groupby(exact).first().to_numpy()
+    exact, first = pd.factorize(table["digest"], sort=True)  # sorted: the order of listing never shows
+    rows = np.asarray(pd.Series(range(len(table))).groupby(exact).first(), np.int64)
     one = table.iloc[rows]
     pairs = _candidate_pairs(one["hash"].to_numpy(), one["mirrored_hash"].to_numpy())
     pairs = pairs[_look_alike(rows[pairs], pixels)]
@@ -101,7 +101,9 @@ def _distance(left: Hashes, right: Hashes) -> NDArray[np.uint8]:
 
 
 def _grayscale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return pixels[:, :, 0] if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return (
+        pixels[:, :, 0] if pixels.shape[2] == 1 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    )
 
 
 def _pack(bits: NDArray[np.bool_]) -> int:

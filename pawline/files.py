@@ -30,14 +30,18 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """The same for a folder: an empty one to fill, renamed to `path` (replacing it) on success."""
     partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
+    old = path.with_name(path.name + ".old.partial")
+    for left_by_a_killed_process in (partial, old):
+        shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
+        if path.exists():
+            path.rename(old)  # removing takes time, in which a kill would leave half of it
+        partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -28,6 +28,9 @@ LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 
 READY_MADE_PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
+# Only to tell a folder of pictures from a wrapper with a readme in it; what a picture is, its bytes say.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
+
 
 def is_litter(path: PurePath) -> bool:
     """Whether a path inside a source is left alone: hidden files and folders, and file managers' litter."""
@@ -37,13 +40,15 @@ def is_litter(path: PurePath) -> bool:
 def find_class_root(paths: Iterable[PurePosixPath]) -> PurePosixPath:
     """The folder whose sub-folders are the classes: archives often wrap them in one or two more.
 
-    PetImages/Cat/1.jpg, PetImages/Dog/1.jpg -> PetImages
+    PetImages/Cat/1.jpg, PetImages/Dog/1.jpg, PetImages/readme.txt -> PetImages
     """
     root, inside = PurePosixPath(), [path.parts for path in paths]
     while True:
         folders = {parts[0] for parts in inside if len(parts) > 1}
         below = [parts[1:] for parts in inside if len(parts) > 1]
-        if len(folders) != 1 or any(len(parts) == 1 for parts in below):
+        files = [PurePosixPath(parts[0]) for parts in below if len(parts) == 1]
+        is_class = len(files) == len(below) or any(file.suffix.lower() in PICTURE_SUFFIXES for file in files)
+        if len(folders) != 1 or is_class:
             return root
         root, inside = root / folders.pop(), below
 
@@ -55,10 +60,20 @@ def place(path: PurePosixPath, ready_made: bool) -> tuple[str, str]:
     return path.parts[0], ""
 
 
-def is_ready_made(paths: Iterable[PurePosixPath]) -> bool:
-    """Whether the folders are train, val and test rather than classes."""
-    folders = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
-    return "train" in folders and folders <= set(READY_MADE_PARTS)
+def is_ready_made(paths: Iterable[PurePosixPath], source: Path) -> bool:
+    """Whether the folders are train, val and test rather than classes. Raises DatasetError for a mixture."""
+    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
+    parts = {READY_MADE_PARTS[name.lower()] for name in folders if name.lower() in READY_MADE_PARTS}
+    if len(parts) < 2:  # a single one may well be a class: a train among vehicles
+        return False
+    others = sorted(name for name in folders if name.lower() not in READY_MADE_PARTS)
+    if others or "train" not in parts:
+        problem = f"the folder '{others[0]}' beside them is none" if others else "'train' is missing"
+        raise DatasetError(
+            f"{source}: looks ready-split ({', '.join(sorted(folders - set(others)))}), but {problem}; "
+            "expected <class>/*.jpg, or train, val and test with one folder per class in each"
+        )
+    return True
 
 
 def index_row(path: PurePosixPath, ready_made: bool, data: bytes, problem: str = "") -> tuple[object, ...]:

@@ -32,7 +32,7 @@ def ingest(params: IngestParams, raw: Path) -> pd.DataFrame:
         inside = [
             Entry(entry.path.relative_to(root), entry.read) for entry in entries if entry.path.is_relative_to(root)
         ]
-        ready_made = is_ready_made(entry.path for entry in inside)
+        ready_made = is_ready_made((entry.path for entry in inside), source)
         # A file beside the class folders, a readme say, belongs to no class.
         images = [entry for entry in inside if len(entry.path.parts) > (2 if ready_made else 1)]
         check_classes(sorted({place(entry.path, ready_made)[0] for entry in images}), source)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -19,12 +20,12 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save without the date that Keras puts into the file and into the zip's entries."""
+    """Write the file whole, in canonical form."""
     with whole_file(path) as partial:
         saved = partial.with_suffix(".keras")
         try:
             model.save(saved)
-            partial.write_bytes(_without_dates(saved.read_bytes()))
+            partial.write_bytes(_canonical(saved.read_bytes()))
         finally:
             saved.unlink(missing_ok=True)
 
@@ -74,14 +75,28 @@ def predict_rows(
     )
 
 
-def _without_dates(saved: bytes) -> bytes:
+def _canonical(saved: bytes) -> bytes:
+    """The same Keras file without what changes from one process to the next: the date, in the file and in
+    the zip's entries, and the memory addresses that tell shared objects apart."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(saved)) as source, zipfile.ZipFile(out, "w") as target:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name == "metadata.json":
                 metadata = json.loads(content)
-                metadata.pop("date_saved", None)
+                del metadata["date_saved"]
                 content = json.dumps(metadata, sort_keys=True).encode()
+            elif name == "config.json":
+                content = _number_shared_objects(content)
             target.writestr(zipfile.ZipInfo(name, date_time=ZIP_EPOCH), content)
     return out.getvalue()
+
+
+def _number_shared_objects(config: bytes) -> bytes:
+    """1, 2, … in order of appearance, in place of addresses."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
+        config,
+    )

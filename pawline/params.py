@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -137,8 +138,11 @@ def load_record(path: Path, record: type[RecordType]) -> RecordType:
     try:
         # By way of JSON, where strict checking still takes a list for a pair.
         return record.model_validate_json(json.dumps(tree, default=str))
+    except TypeError as error:  # a key that is no text: a date, a list
+        raise ParamsError(f"{path}: {error}") from None
     except ValidationError as error:
-        first, *others = error.errors()
+        # An unknown key first: where it is a misspelt one, another complaint is that the right one is missing.
+        first, *others = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         more = f" (and {len(others)} more)" if others else ""
         raise ParamsError(f"{path}: {_explain(first, record)}{more}") from None
 
@@ -166,7 +170,8 @@ def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":  # our own checks name their keys and values
         return f"{key}: {message}" if key else message
-    return f"{key or 'the file'} is {json.dumps(error['input'])}: {message[0].lower()}{message[1:]}"
+    value = textwrap.shorten(json.dumps(error["input"]), 80, placeholder=" ...")
+    return f"{key or 'the file'} is {value}: {message[0].lower()}{message[1:]}"
 
 
 def _nearest(key: str, known: list[str]) -> str:

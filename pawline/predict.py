@@ -44,7 +44,7 @@ class Predictor:
         """One prediction per picture, in order; a picture is the bytes of an image file."""
         decoded = [self._decode(picture) for picture in pictures]
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
-        rows = iter(self._probabilities(self._model, np.stack(good)) if good else [])
+        rows = iter(self._probabilities(self._model, np.stack(good))) if good else iter(())
         return [
             Prediction(None, None, str(pixels)) if isinstance(pixels, BadImage) else self._name(next(rows))
             for pixels in decoded

@@ -45,14 +45,15 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
         bad: list[tuple[str, str, str, str]] = []
 
         def sort_out() -> Iterator[NDArray[np.uint8]]:
-            for row, outcome in zip(index.itertuples(), _decode_all(index, raw, params), strict=True):
+            rows: Iterator[Any] = index.itertuples()
+            for row, outcome in zip(rows, _decode_all(index, raw, params), strict=True):
                 if isinstance(outcome, Decoded):
                     accepted.append((row.Index, *outcome.hashes))
                     yield outcome.pixels
                 else:
                     bad.append((row.path, row.class_name, outcome.reason, outcome.detail))
 
-        write_shards(folder, sort_out())
+        write_shards(folder, sort_out(), SHARD_SIZE)
         quarantine = pd.DataFrame(bad, columns=QUARANTINE_COLUMNS)
         _check_enough(index, quarantine, params)
         write_description(folder, _table(index, accepted), _description(index, params))
@@ -76,10 +77,9 @@ def _decode_all(index: pd.DataFrame, raw: Path, params: PrepareParams) -> Iterat
 
     def outcome(row: Any) -> Decoded | BadImage:
         try:
-            data = _read(row, raw)
-            if row.digest in conflicting and data:
+            pixels = decode_image(_read(row, raw), params.image_size, params.color)
+            if row.digest in conflicting:  # asked last: what is no picture anywhere has no label to be wrong
                 raise BadImage("conflicting_label")
-            pixels = decode_image(data, params.image_size, params.color)
         except BadImage as bad:
             return bad
         return Decoded(pixels, difference_hash(pixels))

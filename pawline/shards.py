@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ class PreparedImages:
         description = json.loads((folder / "prepared.json").read_text())
         self.class_names: list[str] = description["class_names"]
         self.image_size: int = description["image_size"]
-        self.color: str = description["color"]
+        self.color: Literal["grayscale", "rgb"] = description["color"]
         self._shard_size: int = description["shard_size"]
         self.table = pd.read_parquet(folder / "table.parquet")
         self._shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]

@@ -54,6 +54,7 @@ def train(
     best = {"epoch": 0, "val_loss": math.inf}
     for epoch in range(1, params.epochs + 1):
         row = {"epoch": epoch} | trainer.run_epoch(epoch, images, train_part) | _validate(model, images, val_part)
+        trainer.refuse_nan(row["val_loss"], epoch * trainer.num_batches)
         history.append(row | {"learning_rate": trainer.learning_rate(epoch * trainer.num_batches)})
         on_epoch(history[-1])
         if row["val_loss"] < best["val_loss"]:
@@ -66,14 +67,12 @@ def train(
 
 def summarize(trained: Trained) -> dict[str, Any]:
     """What `metrics/train.json` holds: the kept epoch's row."""
-    best = trained.history.set_index("epoch").loc[trained.best_epoch]
+    best = trained.history.to_dict("records")[trained.best_epoch - 1]
     return {
         "best_epoch": trained.best_epoch,
         "num_epochs": len(trained.history),
         "num_weights": trained.model.count_params(),
-        "accuracy": float(best["accuracy"]),
-        "val_accuracy": float(best["val_accuracy"]),
-        "val_loss": float(best["val_loss"]),
+        **{name: best[name] for name in ("accuracy", "val_accuracy", "val_loss")},
     }
 
 
@@ -96,13 +95,12 @@ class _Trainer:
         self._optimizer.exclude_from_weight_decay(var_names=["bias"])
         self._optimizer.build(model.trainable_variables)
         self._loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=params.label_smoothing)
-        size = model.input_shape[1:3]
-        self._step = tf.function(lambda *batch: self._update(*batch, size=size), reduce_retracing=True)
+        self._step = tf.function(self._update, reduce_retracing=True)  # the last batch of an epoch is shorter
 
     def learning_rate(self, step: int) -> float:
         """Up in a line, down in half a cosine: to zero at the last step."""
         total = self._params.epochs * self.num_batches
-        warm_up = max(1.0, WARM_UP_FRACTION * total)
+        warm_up = WARM_UP_FRACTION * total
         if step < warm_up:
             return self._params.learning_rate * step / warm_up
         return self._params.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (total - warm_up)))
@@ -121,14 +119,20 @@ class _Trainer:
             loss, correct = self._step(images.pixels(part.rows[chosen]), part.labels[chosen], boxes)
             losses.append(float(loss) * len(chosen))
             hits += float(correct)
-            self._refuse_nan(losses[-1], step)
+            self.refuse_nan(losses[-1], step)
         return {"loss": sum(losses) / len(order), "accuracy": hits / len(order)}
 
-    def _update(
-        self, pixels: tf.Tensor, labels: tf.Tensor, boxes: tf.Tensor, size: tuple[int, int]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def refuse_nan(self, loss: float, step: int) -> None:
+        if not math.isfinite(loss):
+            raise PawlineError(
+                f"train: the loss is {loss} at step {step}, learning rate {self.learning_rate(step):.3g}; "
+                "try a smaller train.learning_rate"
+            )
+
+    def _update(self, pixels: tf.Tensor, labels: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One optimizer update. Cropping, resizing and mirroring are one operation: a box whose left and
         right are swapped reads the picture mirrored."""
+        size = self._model.input_shape[1:3]
         augmented = tf.image.crop_and_resize(pixels, boxes, tf.range(tf.shape(pixels)[0]), size)
         with tf.GradientTape() as tape:
             logits = self._model(augmented, training=True)
@@ -137,13 +141,6 @@ class _Trainer:
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         correct = tf.equal(tf.argmax(logits, axis=1), labels)
         return loss, tf.reduce_sum(tf.cast(correct, tf.float32))
-
-    def _refuse_nan(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            raise PawlineError(
-                f"train: the loss is {loss} at step {step}, learning rate {self.learning_rate(step):.3g}; "
-                "try a smaller train.learning_rate"
-            )
 
 
 def random_boxes(count: int, least_fraction: float, flip: bool, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ def _table(figures: dict[str, dict[str, Any]]) -> str:
         "images": f"{parts['train']} train, {parts['val']} val, {parts['test']} test",
         "left out": f"{figures['prepare']['num_quarantined']} bad (data/quarantine.csv)",
     }
-    return "\n".join(f"  {name:<15} {value}" for name, value in {"": "", **rows, " ": ""}.items())
+    return "\n" + "".join(f"  {name:<15} {value}\n" for name, value in rows.items())
 
 
 if __name__ == "__main__":

@@ -11,17 +11,20 @@ from pawline.shards import PreparedImages
 from tasks.layout import Layout
 from tasks.stage import run_stage
 
+# A class called "001" or "null" stays what it is.
+NAMES = dict.fromkeys(["path", "actual", "predicted"], str)
+
 
 def main(params: Params, at: Layout) -> None:
     stages = ["ingest", "prepare", "split", "train", "evaluate"]
     inputs = ReportInputs(
         index=pd.read_parquet(at.index),
-        quarantine=pd.read_csv(at.quarantine, keep_default_na=False),
+        quarantine=pd.read_csv(at.quarantine, dtype=str, keep_default_na=False),
         split=pd.read_parquet(at.split),
         left_out=pd.read_parquet(at.left_out),
         images=PreparedImages(at.prepared),
         history=pd.read_csv(at.history),
-        predictions=pd.read_csv(at.predictions, keep_default_na=False),
+        predictions=pd.read_csv(at.predictions, dtype=NAMES, keep_default_na=False),
         metrics={stage: json.loads(at.metrics_of(stage).read_text()) for stage in stages},
     )
     write_text(at.report, render_report(inputs))

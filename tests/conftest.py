@@ -1,0 +1,145 @@
+"""What tests share: pictures whose class is obvious, and a whole workspace that runs in seconds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.source import ROOT
+
+TINY = {
+    "ingest.source": "pictures",
+    "prepare.image_size": 16,
+    "split.val_fraction": 0.25,
+    "split.test_fraction": 0.25,
+    "network.classic.filters": [8, 8],
+    "network.classic.kernel": [3, 3],
+    "network.classic.pool_window": [2, 2],
+    "network.classic.dense_units": 16,
+    "network.classic.dropout": 0.0,
+    "train.epochs": 4,
+    "train.batch_size": 4,
+    "train.learning_rate": 0.01,
+    "train.weight_decay": 0.0,
+    "train.label_smoothing": 0.0,
+}
+
+
+def stripes(vertical: bool, seed: int, width: int = 40, height: int = 30) -> np.ndarray:
+    """uint8 (height, width, 3): stripes whose direction is the class; phase, width, colours and the large
+    soft blots over them are random, so that no two pictures look alike."""
+    rng = np.random.default_rng([seed, vertical])
+    across = np.arange(width)[None, :] if vertical else np.arange(height)[:, None]
+    bright = (across + rng.integers(20)) // rng.integers(4, 7) % 2 == 1
+    dark_colour, bright_colour = rng.integers(20, 90, 3), rng.integers(166, 236, 3)
+    striped = np.where(np.broadcast_to(bright, (height, width))[..., None], bright_colour, dark_colour)
+    blots = cv2.resize(rng.normal(0, 45, (4, 5)), (width, height), interpolation=cv2.INTER_CUBIC)
+    return (striped + blots[..., None]).clip(0, 255).astype(np.uint8)
+
+
+def encode(image: np.ndarray, suffix: str = ".jpg", quality: int = 95) -> bytes:
+    done, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return data.tobytes()
+
+
+def write_pictures(folder: Path, count: int = 60, first: int = 0) -> Path:
+    """`count` pictures per class, horizontal/ and vertical/."""
+    for name in ("horizontal", "vertical"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for seed in range(first, first + count):
+            (folder / name / f"{seed:03}.jpg").write_bytes(encode(stripes(name == "vertical", seed)))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "pictures")
+
+
+def set_params(workspace: Path, values: dict[str, object]) -> None:
+    """Change `params.yaml` as a user's editor would, key by key."""
+    from ruamel.yaml import YAML
+
+    yaml, path = YAML(), workspace / "params.yaml"
+    tree = yaml.load(path.read_text())
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        place = tree
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    with path.open("w") as file:
+        yaml.dump(tree, file)
+
+
+def run(
+    workspace: Path, *command: str, expect: int | None = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a workspace as a user would, with the project's environment activated."""
+    binaries = str(Path(sys.executable).parent)
+    done = subprocess.run(
+        command,
+        cwd=workspace,
+        env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert expect is None or done.returncode == expect, (
+        f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
+    return done
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what the caller's own MLflow, Prefect or DVC would put into a test."""
+    foreign = ("MLFLOW_", "PREFECT_", "DVC_", "GIT_", "PYTHONPATH")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A clone of this project, in a path with a space in it, with tiny params and 120 striped pictures."""
+    return make_workspace(tmp_path / "a work space")
+
+
+def make_workspace(folder: Path) -> Path:
+    files = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
+    for name in files:
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    write_pictures(folder / "pictures")
+    set_params(folder, TINY)
+    run(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    run(folder, "git", "config", "user.name", "Test")
+    commit(folder)
+    return folder
+
+
+def commit(workspace: Path) -> None:
+    run(workspace, "git", "add", "--all")
+    run(workspace, "git", "commit", "--quiet", "--message", "a state to compare with")
+
+
+@pytest.fixture(scope="session")
+def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after `dvc repro`, its results committed. Shared: look, or change a copy of it."""
+    folder = make_workspace(tmp_path_factory.mktemp("finished") / "a work space")
+    run(folder, "dvc", "repro")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_workspace: Path, tmp_path: Path) -> Path:
+    """A copy of the finished workspace, with its DVC cache, to do anything with."""
+    return Path(shutil.copytree(finished_workspace, tmp_path / "a copied space", symlinks=True))

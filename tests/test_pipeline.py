@@ -1,0 +1,144 @@
+"""The pipeline under DVC: written down once, and what people do with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from pawline.params import Params
+from tasks.layout import Layout
+from tests.conftest import commit, run, set_params, write_pictures
+from tests.source import ROOT, executed_files
+
+PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+STAGES = list(PIPELINE["stages"])
+
+
+def test_stages_tasks_and_params_carry_the_same_words() -> None:
+    modules = {path.stem for path in (ROOT / "tasks").glob("*.py")}
+    assert set(STAGES) <= modules
+    for name, stage in PIPELINE["stages"].items():
+        assert stage["cmd"] == f"python -m tasks.{name}"
+    read = {section for stage in PIPELINE["stages"].values() for section in stage.get("params", [])}
+    assert read == set(Params.model_fields)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_every_module_it_executes(stage: str) -> None:
+    code = {dep for dep in PIPELINE["stages"][stage]["deps"] if dep.endswith(".py")}
+    assert code == executed_files(f"tasks/{stage}.py")
+
+
+def test_the_layout_and_dvc_yaml_name_the_same_files() -> None:
+    written = {path for stage in PIPELINE["stages"].values() for path in outputs(stage)}
+    at = Layout()
+    ours = {str(path) for name, path in vars(at).items() if name not in ("params", "metrics")}
+    ours |= {str(at.metrics_of(stage)) for stage in STAGES if stage != "report"} | {"models/card.json"}
+    assert written == ours
+
+
+def outputs(stage: dict[str, Any]) -> list[str]:
+    entries = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
+    return [path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)]
+
+
+def test_repro_trains_a_model_that_tells_stripes_apart(finished_workspace: Path) -> None:
+    metrics = json.loads((finished_workspace / "metrics/evaluate.json").read_text())
+    assert metrics["accuracy"] >= 0.95
+    assert metrics["accuracy_low"] < metrics["accuracy"] <= metrics["accuracy_high"]
+    assert "Accuracy" in (finished_workspace / "reports/report.html").read_text().title()
+
+
+def test_a_second_repro_runs_nothing(finished_workspace: Path) -> None:
+    lock = (finished_workspace / "dvc.lock").read_bytes()
+    said = run(finished_workspace, "dvc", "repro").stdout
+    assert [line for line in said.splitlines() if "Running" in line] == []
+    assert "Data and pipelines are up to date." in said
+    assert json.loads(run(finished_workspace, "dvc", "status", "--json").stdout) == {}
+    assert (finished_workspace / "dvc.lock").read_bytes() == lock
+
+
+def test_hashed_outputs_name_no_folder_of_this_machine(finished_workspace: Path) -> None:
+    texts = [finished_workspace / "dvc.lock", *(finished_workspace / "metrics").glob("*.json")]
+    texts += [*(finished_workspace / "reports").iterdir(), finished_workspace / "models/card.json"]
+    for path in texts:
+        assert str(finished_workspace.parent) not in path.read_text(), path
+
+
+def test_training_again_writes_the_same_bytes(finished: Path) -> None:
+    lock = (finished / "dvc.lock").read_bytes()
+    run(finished, "dvc", "repro", "--force", "--single-item", "train")
+    assert (finished / "dvc.lock").read_bytes() == lock
+
+
+def test_a_new_picture_is_noticed_and_moves_no_old_one(finished: Path) -> None:
+    before = pd.read_parquet(finished / "data/split.parquet").set_index("digest")["split"]
+    write_pictures(finished / "pictures", count=3, first=900)
+    assert "pictures" in run(finished, "dvc", "status", "--json").stdout
+    run(finished, "dvc", "repro", "split")
+    after = pd.read_parquet(finished / "data/split.parquet").set_index("digest")["split"]
+    assert len(after) == len(before) + 6
+    assert after[before.index].equals(before)
+
+
+def test_going_back_to_an_earlier_data_set_brings_its_results_back(finished: Path) -> None:
+    run(finished, "git", "tag", "v1")
+    first = (finished / "metrics/split.json").read_bytes()
+    write_pictures(finished / "pictures", count=3, first=900)
+    run(finished, "dvc", "repro", "split")
+    commit(finished)
+    assert "data/raw/" in run(finished, "dvc", "diff", "v1", "HEAD").stdout
+    run(finished, "git", "checkout", "--quiet", "v1")
+    run(finished, "dvc", "checkout")
+    assert (finished / "metrics/split.json").read_bytes() == first
+    assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120
+
+
+def test_pushed_data_can_be_pulled_into_a_clone(finished: Path, tmp_path: Path) -> None:
+    run(finished, "dvc", "push")
+    run(tmp_path, "git", "clone", "--quiet", str(finished), "clone")
+    run(tmp_path / "clone", "dvc", "remote", "modify", "--local", "local", "url", str(finished / ".dvc-remote"))
+    run(tmp_path / "clone", "dvc", "pull")
+    assert json.loads(run(tmp_path / "clone", "dvc", "status", "--json").stdout) == {}
+
+
+def test_an_experiment_is_compared_with_what_is_committed(finished: Path) -> None:
+    """In DVC's temporary copy, so that it also shows where such a run's MLflow record lands."""
+    run(
+        finished,
+        "dvc",
+        "exp",
+        "run",
+        "--temp",
+        "--name",
+        "shorter",
+        "-S",
+        "train.epochs=1",
+        "-S",
+        "prepare.color=rgb",
+    )
+    diff = json.loads(run(finished, "dvc", "metrics", "diff", "--json", "HEAD", "shorter").stdout)
+    assert diff["metrics/train.json"]["num_epochs"] == {"old": 4, "new": 1, "diff": -3}
+    run(finished, "dvc", "plots", "diff", "HEAD", "shorter")
+    assert (finished / "dvc_plots/index.html").exists()
+    epochs = logged_params(finished, "train.epochs")
+    assert sorted(epochs) == ["1", "4"]
+
+
+def logged_params(workspace: Path, key: str) -> list[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("pawline")
+    assert experiment is not None
+    return [found.data.params[key] for found in client.search_runs([experiment.experiment_id])]
+
+
+def test_bad_params_stop_before_anything_runs(finished: Path) -> None:
+    set_params(finished, {"train.epochs": 0})
+    said = run(finished, "python", "-m", "tasks.ingest", expect=2).stderr
+    assert said == "pawline: params.yaml: train.epochs is 0: input should be greater than or equal to 1\n"
+    assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120

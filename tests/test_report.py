@@ -1,0 +1,266 @@
+"""The report says what the tables say, escapes what they hold, and depends on nothing else."""
+
+import re
+import tempfile
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawline.index import COLUMNS
+from pawline.prepare import QUARANTINE_COLUMNS
+from pawline.prepare import summarize as summarize_prepare
+from pawline.report import ReportInputs, render_report
+from pawline.shards import PreparedImages, write_description, write_shards
+from pawline.split import summarize as summarize_split
+from tests.conftest import stripes
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+HOSTILE = '"><script>alert("1")</script>\n\u202e{{ 7 * 7 }}&amp;'
+NOT_QUARANTINED: list[tuple[str, str, str, str]] = []
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> ReportInputs:
+    """Two classes of ten images: 6 train, 2 val, 2 test each; one of the four test images is a mistake."""
+    return make_inputs(tmp_path, ["cat", "dog"])
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of `inputs`, for tests that change nothing."""
+    return render_report(make_inputs(tmp_path_factory.mktemp("prepared"), ["cat", "dog"]))
+
+
+def make_inputs(
+    folder: Path,
+    names: list[str],
+    quarantined: list[tuple[str, str, str, str]] = NOT_QUARANTINED,
+    copies: int = 1,
+    each: int = 10,
+) -> ReportInputs:
+    """A finished run over striped images. The first test image of the first class is predicted to be of
+    the last class; all others are right. The first `copies` images of the first class are duplicates."""
+    table = prepared_table(names, each)
+    write_shards(folder, (stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()), 4096)
+    description = {"class_names": names, "image_size": 16, "color": "rgb", "shard_size": 4096}
+    write_description(folder, table, description)
+    split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, each))
+    split.loc[: copies - 1, "group"] = split.loc[0, "group"]
+    predictions = invented_predictions(split[split["split"] == "test"], names)
+    quarantine = pd.DataFrame(quarantined, columns=QUARANTINE_COLUMNS)
+    index = index_of(table, quarantine)
+    return ReportInputs(
+        index=index,
+        quarantine=quarantine,
+        split=split,
+        left_out=split.head(0),
+        images=PreparedImages(folder),
+        history=pd.DataFrame(
+            {
+                "epoch": [1, 2, 3],
+                "loss": [0.7, 0.5, 0.3],
+                "accuracy": [0.5, 0.75, 1.0],
+                "val_loss": [0.6, 0.4, 0.45],
+                "val_accuracy": [0.5, 0.75, 0.75],
+                "learning_rate": [0.001, 0.0005, 0.0],
+            }
+        ),
+        predictions=predictions,
+        metrics={
+            "ingest": {"num_files": len(index), "num_bytes": int(index["bytes"].sum())},
+            "prepare": summarize_prepare(index, quarantine),
+            "split": summarize_split(split, split.head(0), names),
+            "train": {"num_epochs": 3, "best_epoch": 2, "num_weights": 1234},
+            "evaluate": measured(predictions, names),
+        },
+    )
+
+
+def prepared_table(names: list[str], each: int) -> pd.DataFrame:
+    rows = [(f"{name}/{i}.jpg", name, label) for label, name in enumerate(names) for i in range(each)]
+    table = pd.DataFrame(rows, columns=["path", "class_name", "label"])
+    return table.assign(digest=[f"{row:064x}" for row in range(len(table))], given_part="")
+
+
+def parts_of(table: pd.DataFrame, each: int) -> list[str]:
+    of_class = (
+        ["train"] * (each - 2 * max(each // 5, 1)) + ["val"] * max(each // 5, 1) + ["test"] * max(each // 5, 1)
+    )
+    return of_class * (len(table) // each)
+
+
+def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    predicted = test["label"].to_numpy().copy()
+    predicted[0] = len(names) - 1
+    probabilities = np.full((len(test), len(names)), 0.1 / (len(names) - 1))
+    probabilities[np.arange(len(test)), predicted] = 0.9
+    columns = {f"probability_{name}": probabilities[:, label] for label, name in enumerate(names)}
+    actual = [names[label] for label in test["label"]]
+    return pd.DataFrame(
+        {"path": test["path"].to_numpy(), "actual": actual, "predicted": [names[i] for i in predicted]} | columns
+    )
+
+
+def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
+    good = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30, problem="")
+    bad = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", problem="")
+    return pd.concat([good, bad])[list(COLUMNS)].reset_index(drop=True)
+
+
+def measured(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    right = predictions["actual"] == predictions["predicted"]
+    counts = predictions["actual"].value_counts()
+    return {
+        "accuracy": 0.7512,
+        "accuracy_low": 0.3006,
+        "accuracy_high": 0.9544,
+        "loss": 0.5,
+        "auc": 0.875,
+        "num_images": len(predictions),
+        "per_class": {
+            name: {
+                "precision": None if name == names[-1] else 1.0,
+                "recall": float(right[predictions["actual"] == name].mean()),
+                "num_images": int(counts[name]),
+            }
+            for name in names
+        },
+    }
+
+
+class Page(HTMLParser):
+    """Tags that do not match, the attributes of every tag, and the cells of every table row."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if "tr" in self.open:
+            self.rows[-1][-1:] = ["".join(self.rows[-1][-1:]) + data.strip()]
+
+
+def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -> None:
+    text = " ".join(re.sub("<[^>]+>", " ", html).split())
+    assert "75.1% accuracy on 4 test images; 95% interval 30.1% to 95.4%" in text
+    assert "learned from 12 images (train), its best epoch was chosen on 4 others (val)" in text
+    assert "AUC 0.8750" in text
+
+
+def test_same_inputs_same_bytes(tmp_path: Path) -> None:
+    pages = []
+    for name in ("one", "another"):
+        (tmp_path / name).mkdir()
+        pages.append(render_report(make_inputs(tmp_path / name, ["cat", "dog"], copies=3)))
+    assert pages[0] == pages[1]
+
+
+def test_page_refers_to_nothing_outside_itself(html: str) -> None:
+    assert not re.search(r"https?://|file://|url\(|@import|<script|<link|<iframe", html)
+    text = re.sub(r"base64,[^\"]*", "", html)  # base64 has slashes and letters, so it may spell any path
+    assert tempfile.gettempdir() not in text and str(Path.home()) not in text
+    for _, attributes in Page(html).attributes:
+        for key in {"src", "href"} & set(attributes):
+            assert (attributes[key] or "").startswith(("data:image/jpeg;base64,", "#"))
+
+
+def test_tags_balance_and_pictures_and_headers_are_described(html: str) -> None:
+    page = Page(html)
+    assert not page.wrong and not page.open
+    assert all(attributes.get("alt") for tag, attributes in page.attributes if tag == "img")
+    assert all(attributes.get("scope") for tag, attributes in page.attributes if tag == "th")
+    ids = [attributes["id"] for _, attributes in page.attributes if "id" in attributes]
+    anchors = [(attributes["href"] or "")[1:] for tag, attributes in page.attributes if tag == "a"]
+    assert len(ids) == len(set(ids)) and set(anchors) <= set(ids)
+
+
+def test_confusion_matrix_is_the_hand_counted_one(html: str) -> None:
+    rows = Page(html).rows
+    at = rows.index(["actual ↓ predicted →", "cat", "dog", "Images"])
+    assert rows[at + 1] == ["cat", "150.0%", "150.0%", "2"]  # 1 and its share 50.0%, as text without tags
+    assert rows[at + 2] == ["dog", "0", "2100.0%", "2"]
+
+
+def test_class_that_is_never_predicted_has_no_precision(html: str) -> None:
+    assert ["dog", "2", "never predicted", "100.0%"] in Page(html).rows
+
+
+def test_mistake_is_shown_with_its_probability(html: str) -> None:
+    assert html.count('<span class="bad">') == 1
+    assert '<span class="bad">dog 90.0%</span><br>is cat' in html
+
+
+def test_hostile_names_are_escaped_and_spelled_out(tmp_path: Path) -> None:
+    bad = [(f"{HOSTILE}/1.jpg", HOSTILE, "empty", f"<b>{HOSTILE}")]
+    html = render_report(make_inputs(tmp_path, [HOSTILE, f"{HOSTILE} too"], quarantined=bad, copies=3))
+    assert "<script" not in html and "<b>&#34;" not in html
+    assert r"&lt;/script&gt;\n\u202e{{ 7 * 7 }}&amp;amp;" in html
+    assert not Page(html).wrong
+
+
+def test_quarantine_lists_reasons_with_their_meaning_and_stops_at_twenty_files(tmp_path: Path) -> None:
+    bad = [(f"cat/{i:03}.txt", "cat", "not_an_image", "of no known format") for i in range(30)]
+    html = render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))
+    assert "the content is of no known image format, whatever its name says" in html
+    assert "cat/019.txt" in html and "cat/020.txt" not in html
+    assert "Listed: 20 of 30" in html
+
+
+def test_no_quarantine_no_duplicates_and_no_mistakes_are_said_in_words(inputs: ReportInputs) -> None:
+    inputs.predictions["predicted"] = inputs.predictions["actual"]
+    html = render_report(inputs)
+    assert "Empty: all 20 files could be used." in html
+    assert "No two images show the same photograph" in html
+    assert "There are none: every one of the 4 test images was recognized." in html
+
+
+def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
+    html = render_report(make_inputs(tmp_path, ["cat", "dog"], copies=6))
+    assert "1 group with 6 images" in html
+    assert 'alt="Copy 4 of 6"' in html and "and 2 more" in html and 'alt="Copy 5 of 6"' not in html
+
+
+def test_two_hundred_classes_with_long_names_stay_bounded(tmp_path: Path) -> None:
+    names = [f"class {number:03} " + "x" * 200 for number in range(200)]
+    html = render_report(make_inputs(tmp_path, names, each=3))
+    assert len(html) < 1_500_000
+    assert "180 other classes" in html
+    assert "the 20 of 200 classes with the most mistakes" in html
+    assert not Page(html).wrong
+
+
+def test_one_epoch_is_enough(inputs: ReportInputs) -> None:
+    inputs.metrics["train"] |= {"num_epochs": 1, "best_epoch": 1}
+    html = render_report(replace(inputs, history=inputs.history.head(1)))
+    assert "epoch 1: 0.6<" in html and not Page(html).wrong
+
+
+def test_empty_files_only_have_no_size_to_show(inputs: ReportInputs) -> None:
+    inputs.index[["width", "height", "bytes"]] = 0
+    assert "0 of 20 have a header that tells" in render_report(inputs)
