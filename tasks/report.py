@@ -3,10 +3,10 @@
 import json
 
 import pandas as pd
-from pawline.report import ReportInputs, render_report
 
 from pawline.files import write_text
 from pawline.params import Params
+from pawline.report import ReportInputs, render_report
 from pawline.shards import PreparedImages
 from tasks.layout import Layout
 from tasks.stage import run_stage

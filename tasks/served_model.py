@@ -22,14 +22,15 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """`image`: the bytes of picture files. A picture that cannot be read has an `error` and no label."""
         predictions = self._predictor.predict(list(model_input["image"]))
         nothing = dict.fromkeys(self._predictor.card.class_names)
-        return pd.DataFrame(
+        rows = [
             {
                 "label": prediction.label,
                 **{f"probability_{name}": p for name, p in (prediction.probabilities or nothing).items()},
                 "error": prediction.error,
             }
             for prediction in predictions
-        )
+        ]
+        return pd.DataFrame(rows, dtype=object)  # None stays None, which JSON has a word for, unlike NaN
 
 
 mlflow.models.set_model(ServedModel())

@@ -1,8 +1,10 @@
 """How every stage starts and ends: params checked, one line and a stable code on failure."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from pawline.errors import PawlineError
@@ -12,6 +14,8 @@ from tasks.layout import Layout
 
 def run_stage(main: Callable[[Params, Layout], None]) -> NoReturn:
     at = Layout()
+    if started := os.environ.get("PAWLINE_STARTED"):
+        Path(started).touch()  # tells the flow that DVC did not merely restore the outputs
     end_with(lambda: main(load_params(at.params), at))
 
 
