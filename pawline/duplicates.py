@@ -88,8 +88,9 @@ def _look_alike(
     alike = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), batch):
         some = pairs[start : start + batch]
-        left = np.stack([thumbnail(image) for image in pixels(some[:, 0])])
-        right = np.stack([thumbnail(image) for image in pixels(some[:, 1])])
+        numbers, place = np.unique(some, return_inverse=True)  # one image may stand in many pairs
+        thumbnails = np.stack([thumbnail(image) for image in pixels(numbers)])
+        left, right = thumbnails[place.reshape(some.shape).T]
         mirrored = right.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)[:, :, ::-1].reshape(right.shape)
         correlation = np.maximum((left * right).sum(axis=1), (left * mirrored).sum(axis=1))
         alike[start : start + batch] = correlation >= MIN_CORRELATION

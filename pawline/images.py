@@ -6,6 +6,7 @@ which paints what is missing of a truncated JPEG grey and blocks on a FIFO.
 """
 
 import io
+import warnings
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +18,9 @@ MAX_PIXELS = 64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels and tak
 MIN_SIDE = 4
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow only reads headers here, and `read_header` has its own limit
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad picture is a row with a reason
+# A bad picture is a row with a reason, not lines on the terminal too.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 # The closed list of why an image is left out. One file, one reason, always the same.
 REASONS = {

@@ -139,9 +139,7 @@ def test_two_class_folders_of_the_number_asked_for(drawn: Path, labels: np.ndarr
 
 
 def test_both_classes_use_the_same_names(drawn: Path) -> None:
-    cat, dog = (
-        {path.name for path in (drawn / name).iterdir() if path.stem.isdigit()} for name in ("cat", "dog")
-    )
+    cat, dog = ({path.name for path in (drawn / name).iterdir() if path.stem.isdigit()} for name in ("cat", "dog"))
     assert cat == dog
     assert {"0001.jpg", f"{NUM_IMAGES - 1:04}.jpg"} <= cat
 

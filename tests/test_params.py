@@ -1,0 +1,178 @@
+"""`params.yaml` is checked on load; each mistake is one line with the key, the value and what is allowed."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pawline.errors import ParamsError
+from pawline.params import load_params
+from tests.conftest import run, set_params
+from tests.source import ROOT
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+
+
+def complaint(file: Path) -> str:
+    """The message that a params file is refused with, without the file's name that it starts with."""
+    with pytest.raises(ParamsError) as refused:
+        load_params(file)
+    message = str(refused.value)
+    assert message.startswith(f"{file}:")
+    assert "\n" not in message
+    return message.removeprefix(f"{file}:").strip()
+
+
+def complaint_about(file: Path, values: dict[str, object]) -> str:
+    set_params(file.parent, values)
+    return complaint(file)
+
+
+def test_the_projects_own_params_are_fine() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.ingest.source == "data/generated.yaml"
+    assert params.prepare.num_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        # wrong type, and no silent conversion from one to another
+        ("train.epochs", "five", 'train.epochs is "five": input should be a valid integer'),
+        ("train.epochs", "5", 'train.epochs is "5": input should be a valid integer'),
+        ("train.epochs", True, "train.epochs is true: input should be a valid integer"),
+        ("train.epochs", 2.5, "train.epochs is 2.5: input should be a valid integer"),
+        ("train.epochs", None, "train.epochs is null: input should be a valid integer"),
+        ("train.flip", 1, "train.flip is 1: input should be a valid boolean"),
+        ("train.flip", "yes", 'train.flip is "yes": input should be a valid boolean'),
+        ("train.learning_rate", "1e-3", 'train.learning_rate is "1e-3": input should be a valid number'),
+        ("ingest.source", 7, "ingest.source is 7: input should be a valid string"),
+        ("prepare", None, "prepare is null: input should be an object"),
+        ("network.classic.kernel", 3, "network.classic.kernel is 3: input should be a valid array"),
+        ("network.classic.kernel", [3, "3"], 'network.classic.kernel.1 is "3": input should be a valid integer'),
+        ("network.classic.kernel", [3, 3, 3], "network.classic.kernel is [3, 3, 3]: tuple should have at most 2"),
+        ("network.classic.kernel", [3], "'network.classic.kernel.1' is missing"),
+        # out of range
+        ("train.epochs", 0, "train.epochs is 0: input should be greater than or equal to 1"),
+        ("train.seed", -1, "train.seed is -1: input should be greater than or equal to 0"),
+        ("train.seed", 2**31, "train.seed is 2147483648: input should be less than 2147483648"),
+        ("train.learning_rate", 0, "train.learning_rate is 0: input should be greater than 0"),
+        ("train.learning_rate", math.nan, "train.learning_rate is NaN: input should be a finite number"),
+        ("train.learning_rate", math.inf, "train.learning_rate is Infinity: input should be a finite number"),
+        ("prepare.image_size", 4, "prepare.image_size is 4: input should be greater than or equal to 8"),
+        ("prepare.image_size", 5000, "prepare.image_size is 5000: input should be less than or equal to 1024"),
+        ("prepare.color", "gray", "prepare.color is \"gray\": input should be 'grayscale' or 'rgb'"),
+        ("prepare.max_bad_fraction", 1.1, "prepare.max_bad_fraction is 1.1: input should be less than or equal"),
+        ("split.val_fraction", 0, "split.val_fraction is 0: input should be greater than 0"),
+        ("network.name", "modern", "network.name is \"modern\": input should be 'classic'"),
+        ("ingest.source", "", 'ingest.source is "": string should have at least 1 character'),
+        ("ingest.sha256", "abc", 'ingest.sha256 is "abc": string should match pattern'),
+        ("network.classic.filters", [0, 8], "network.classic: filters is [0, 8]; each number must be 1 or more"),
+        ("network.classic.stride", [1, -1], "network.classic: stride is [1, -1]; each number must be 1 or more"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(file: Path, key: str, value: object, message: str) -> None:
+    assert complaint_about(file, {key: value}).startswith(message)
+
+
+@pytest.mark.parametrize(("stride", "window"), [("stride", "kernel"), ("pool_stride", "pool_window")])
+def test_a_stride_larger_than_its_window_is_refused(file: Path, stride: str, window: str) -> None:
+    section = "network.classic"
+    assert complaint_about(file, {f"{section}.{window}": [3, 5], f"{section}.{stride}": [3, 6]}) == (
+        f"{section}: {stride} [3, 6] is larger than {window} [3, 5]; "
+        "a window may overlap its neighbour but must never skip a pixel"
+    )
+
+
+def test_a_stride_as_large_as_its_window_is_fine(file: Path) -> None:
+    set_params(file.parent, {"network.classic.kernel": [3, 2], "network.classic.stride": [3, 2]})
+    assert load_params(file).network.classic.stride == (3, 2)
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.75])
+def test_fractions_must_leave_something_to_train_on(file: Path, fraction: float) -> None:
+    assert complaint_about(file, {"split.val_fraction": 0.5, "split.test_fraction": fraction}) == (
+        f"split: val_fraction 0.5 and test_fraction {fraction} sum to 1 or more; "
+        "their sum must stay below 1, the rest is what the network learns from"
+    )
+
+
+def test_images_too_small_for_the_network_are_refused_with_the_map_sizes(file: Path) -> None:
+    """8 -> pool 8 -> 1 leaves the second window of 8 nothing to slide over."""
+    wide = {"network.classic.pool_window": [8, 8], "prepare.image_size": 8}
+    assert complaint_about(file, wide) == (
+        "prepare.image_size 8 is too small for network.classic: its feature maps would shrink to "
+        "[8, 1, 1, -3]; use larger images, smaller pool windows or smaller strides"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("split.val_fracton", "unknown key 'split.val_fracton'; did you mean 'val_fraction'?"),
+        ("network.classic.fliters", "unknown key 'network.classic.fliters'; did you mean 'filters'?"),
+        ("trian", "unknown key 'trian'; did you mean 'train'?"),
+        ("prepare.xyz", "unknown key 'prepare.xyz'; known here: image_size, color, max_bad_fraction"),
+        ("prepare.epochs", "unknown key 'prepare.epochs'; known here: image_size, color, max_bad_fraction"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_one(file: Path, key: str, message: str) -> None:
+    assert complaint_about(file, {key: 1}) == message
+
+
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing_for_it(file: Path) -> None:
+    file.write_text(file.read_text().replace("  epochs: ", "  epoch: "))
+    assert complaint(file) == "unknown key 'train.epoch'; did you mean 'epochs'? (and 1 more)"
+
+
+def test_a_missing_key_is_named(file: Path) -> None:
+    file.write_text(file.read_text().replace("  color: grayscale\n", ""))
+    assert complaint(file) == "'prepare.color' is missing; add it, or restore the file from git"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ingest:\n  source: [a\n", "line 3: not valid YAML: "),
+        ("ingest:\n\tsource: a\n", "line 2: not valid YAML: "),
+        ("a: 1\na: 2\n", "line 2: not valid YAML: found duplicate key"),
+        ("", "the file is null: input should be an object"),
+        ("just words", 'the file is "just words": input should be an object'),
+        (f"- {'long ' * 1000}", 'the file is ["long long'),
+        ("2026-11-23: a date\n", "keys must be str"),
+    ],
+)
+def test_what_is_no_params_file_is_one_short_line(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    assert complaint(file).startswith(message)
+    assert len(complaint(file)) < 200
+
+
+def test_a_missing_file_or_one_that_is_no_text_is_named(tmp_path: Path) -> None:
+    assert complaint(tmp_path / "nothing.yaml").startswith("not found; run from the project's root")
+    (tmp_path / "latin.yaml").write_bytes("größe: 1".encode("latin-1"))
+    assert complaint(tmp_path / "latin.yaml").startswith("cannot be read: 'utf-8' codec")
+
+
+def test_numbers_are_read_as_dvc_reads_them(file: Path) -> None:
+    """YAML 1.2: 1e-3 is a number there, and a text in the older YAML that many parsers still speak."""
+    file.write_text(file.read_text().replace("learning_rate: ", "learning_rate: 1e-3 # "))
+    assert load_params(file).train.learning_rate == 0.001
+
+
+def test_params_cannot_be_changed_after_loading(file: Path) -> None:
+    params = load_params(file)
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.epochs = 3  # type: ignore[misc]
+
+
+def test_a_stage_ends_with_one_line_and_exit_code_2(file: Path) -> None:
+    set_params(file.parent, {"split.val_fracton": 0.1})
+    done = run(file.parent, "python", "-m", "tasks.ingest", expect=2)
+    assert done.stderr == ("pawline: params.yaml: unknown key 'split.val_fracton'; did you mean 'val_fraction'?\n")
+    assert done.stdout == ""
+    assert [path.name for path in file.parent.iterdir()] == ["params.yaml"]

@@ -1,0 +1,261 @@
+"""Each image is decoded once and packed in order; each bad one is a row with its reason."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawline.duplicates import difference_hash
+from pawline.errors import DatasetError
+from pawline.images import decode_image
+from pawline.ingest import ingest
+from pawline.params import IngestParams, PrepareParams
+from pawline.prepare import prepare, summarize
+from pawline.shards import PreparedImages
+from tests.conftest import encode, stripes, write_pictures
+
+PARAMS = PrepareParams(image_size=16, color="grayscale", max_bad_fraction=1.0)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """20 good pictures of each class; a test adds its own."""
+    return write_pictures(tmp_path / "pictures", 20)
+
+
+def index_of(pictures: Path) -> pd.DataFrame:
+    return ingest(IngestParams(source=str(pictures), sha256=None), pictures.parent / "raw")
+
+
+def prepare_all(pictures: Path, params: PrepareParams = PARAMS) -> tuple[PreparedImages, pd.DataFrame]:
+    folder = pictures.parent
+    quarantine = prepare(index_of(pictures), folder / "raw", folder / "prepared", params)
+    return PreparedImages(folder / "prepared"), quarantine
+
+
+def all_pixels(images: PreparedImages) -> np.ndarray:
+    return images.pixels(np.arange(len(images)))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("color", ["grayscale", "rgb"])
+def test_every_row_holds_the_pixels_of_its_picture(pictures: Path, color: str) -> None:
+    images, quarantine = prepare_all(pictures, PARAMS.model_copy(update={"color": color}))
+    assert len(quarantine) == 0
+    files = sorted(str(path.relative_to(pictures)) for path in pictures.rglob("*.jpg"))
+    assert list(images.table["path"]) == files
+    expected = np.stack([decode_image((pictures / path).read_bytes(), 16, color) for path in files])
+    np.testing.assert_array_equal(all_pixels(images), expected)
+    assert expected.shape == (40, 16, 16, images.num_channels)
+
+
+def test_the_table_names_class_label_and_hashes(pictures: Path) -> None:
+    images, _ = prepare_all(pictures)
+    assert images.class_names == ["horizontal", "vertical"]
+    for number, row in images.table.iterrows():
+        assert row["path"].startswith(f"{row['class_name']}/")
+        assert images.class_names[row["label"]] == row["class_name"]
+        pixels = images.pixels(np.array([number]))[0]
+        assert (row["hash"], row["mirrored_hash"]) == difference_hash(pixels)
+        assert row["mirrored_hash"] == difference_hash(np.ascontiguousarray(pixels[:, ::-1]))[0]
+
+
+def test_many_shards_hold_what_one_holds(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = all_pixels(prepare_all(pictures)[0])
+    monkeypatch.setattr("pawline.prepare.SHARD_SIZE", 7)
+    monkeypatch.setattr("pawline.prepare.BATCH", 5)
+    images, _ = prepare_all(pictures)
+    folder = pictures.parent / "prepared"
+    shapes = [np.load(path).shape[0] for path in sorted(folder.glob("*.npy"))]
+    assert shapes == [7, 7, 7, 7, 7, 5]
+    np.testing.assert_array_equal(all_pixels(images), one)
+    jumbled = np.array([39, 0, 20, 6, 7, 6])
+    np.testing.assert_array_equal(images.pixels(jumbled), one[jumbled])
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_number_of_threads(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "vertical/bad.jpg").touch()
+    _, first_quarantine = prepare_all(pictures)
+    first = content(pictures.parent / "prepared")
+    assert len(first) == 3
+    for cores in ({0}, {0, 1, 2, 3, 4, 5}):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: cores)
+        _, quarantine = prepare_all(pictures)
+        assert content(pictures.parent / "prepared") == first
+        pd.testing.assert_frame_equal(quarantine, first_quarantine)
+
+
+def test_a_bad_picture_is_a_row_with_its_reason_and_stays_in_raw(pictures: Path) -> None:
+    picture = encode(stripes(True, 500))
+    bad = {
+        "vertical/a-empty.jpg": b"",
+        "vertical/b-words.jpg": b"words",
+        "vertical/c-cut.jpg": picture[:-200],
+        "vertical/d-tiny.jpg": encode(stripes(True, 1, 3, 3), ".png"),
+    }
+    for path, data in bad.items():
+        (pictures / path).write_bytes(data)
+    (pictures / "vertical/e-nowhere.jpg").symlink_to("missing")
+    images, quarantine = prepare_all(pictures)
+    assert quarantine.to_dict("split")["data"] == [
+        ["vertical/a-empty.jpg", "vertical", "empty", "the file has no bytes"],
+        [
+            "vertical/b-words.jpg",
+            "vertical",
+            "not_an_image",
+            "the content is of no known image format, whatever its name says",
+        ],
+        [
+            "vertical/c-cut.jpg",
+            "vertical",
+            "truncated",
+            "the JPEG header is fine, the pixels cannot be decoded",
+        ],
+        ["vertical/d-tiny.jpg", "vertical", "too_small", "3 x 3 pixels"],
+        ["vertical/e-nowhere.jpg", "vertical", "unreadable", "No such file or directory"],
+    ]
+    assert list(quarantine.columns) == ["path", "class_name", "reason", "detail"]
+    assert len(images) == 40
+    assert not set(images.table["path"]) & set(quarantine["path"])
+    assert {path: (pictures.parent / "raw" / path).read_bytes() for path in bad} == bad
+
+
+def test_bad_pictures_shift_no_pixels_to_other_rows(pictures: Path) -> None:
+    for name in ("horizontal/000.jpg", "horizontal/013.jpg", "vertical/019.jpg"):
+        (pictures / name).write_bytes(b"")
+    images, _ = prepare_all(pictures)
+    expected = [decode_image((pictures / path).read_bytes(), 16, "grayscale") for path in images.table["path"]]
+    np.testing.assert_array_equal(all_pixels(images), np.stack(expected))
+
+
+def test_the_same_bytes_under_two_classes_are_both_left_out(pictures: Path) -> None:
+    data = (pictures / "vertical/003.jpg").read_bytes()
+    (pictures / "horizontal/copy.jpg").write_bytes(data)
+    (pictures / "vertical/copy within the class.jpg").write_bytes((pictures / "vertical/004.jpg").read_bytes())
+    images, quarantine = prepare_all(pictures)
+    assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
+        "horizontal/copy.jpg": "conflicting_label",
+        "vertical/003.jpg": "conflicting_label",
+    }
+    assert "vertical/copy within the class.jpg" in set(images.table["path"])
+
+
+def test_what_is_no_picture_has_the_same_reason_when_it_stands_under_two_classes(pictures: Path) -> None:
+    for class_name in ("horizontal", "vertical"):
+        (pictures / class_name / "empty.jpg").write_bytes(b"")
+        (pictures / class_name / "readme.txt").write_bytes(b"the same words in each folder")
+    _, quarantine = prepare_all(pictures)
+    assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
+        "horizontal/empty.jpg": "empty",
+        "horizontal/readme.txt": "not_an_image",
+        "vertical/empty.jpg": "empty",
+        "vertical/readme.txt": "not_an_image",
+    }
+
+
+def test_bytes_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path) -> None:
+    index, raw = index_of(pictures), pictures.parent / "raw"
+    (raw / "vertical/001.jpg").write_bytes(encode(stripes(False, 77)))
+    (raw / "vertical/002.jpg").unlink()
+    quarantine = prepare(index, raw, pictures.parent / "prepared", PARAMS)
+    assert quarantine.set_index("path")[["reason", "detail"]].to_dict("split")["data"] == [
+        ["unreadable", "the bytes under data/raw are not those that were taken in"],
+        ["unreadable", "No such file or directory"],
+    ]
+
+
+def test_too_many_bad_pictures_fail_with_the_three_commonest_reasons(pictures: Path) -> None:
+    for number in range(4):
+        (pictures / f"vertical/e{number}.jpg").write_bytes(b"")
+    for number in range(3):
+        (pictures / f"vertical/w{number}.jpg").write_bytes(b"words %d" % number)
+    for number in range(2):
+        (pictures / f"vertical/c{number}.jpg").write_bytes(encode(stripes(True, number + 500))[:-200])
+    (pictures / "vertical/t.jpg").write_bytes(encode(stripes(True, 1, 3, 3), ".png"))
+    with pytest.raises(DatasetError) as refused:
+        prepare_all(pictures, PARAMS.model_copy(update={"max_bad_fraction": 0.19}))
+    assert str(refused.value) == (
+        "10 of 50 images are bad (20.0%), but prepare.max_bad_fraction allows 19.0%: "
+        "4 empty (such as vertical/e0.jpg), 3 not_an_image (such as vertical/w0.jpg), "
+        "2 truncated (such as vertical/c0.jpg); mend the data or raise the param"
+    )
+    assert not (pictures.parent / "prepared").exists()
+    assert not (pictures.parent / "prepared.partial").exists()
+    _, quarantine = prepare_all(pictures, PARAMS.model_copy(update={"max_bad_fraction": 0.2}))
+    assert len(quarantine) == 10
+
+
+def test_a_class_with_no_usable_picture_is_refused(pictures: Path) -> None:
+    (pictures / "a third class").mkdir()
+    (pictures / "a third class/1.jpg").write_bytes(b"words")
+    with pytest.raises(DatasetError) as refused:
+        prepare_all(pictures)
+    assert str(refused.value) == (
+        "class 'a third class' has no usable image left: 1 not_an_image (such as a third class/1.jpg)"
+    )
+    assert not (pictures.parent / "prepared").exists()
+
+
+def test_a_failure_keeps_what_was_prepared_before(pictures: Path) -> None:
+    prepare_all(pictures)
+    before = content(pictures.parent / "prepared")
+    (pictures / "vertical/000.jpg").write_bytes(b"")
+    with pytest.raises(DatasetError):
+        prepare_all(pictures, PARAMS.model_copy(update={"max_bad_fraction": 0.0}))
+    assert content(pictures.parent / "prepared") == before
+
+
+def test_pixels_stay_within_one_shard_of_memory(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At no time is more than one batch decoded ahead of what is written."""
+    decoded, saved, ahead = [], [], []
+
+    def counted(data: bytes, image_size: int, color: str) -> np.ndarray:
+        decoded.append(1)
+        ahead.append(len(decoded) - sum(saved))
+        return decode_image(data, image_size, color)
+
+    monkeypatch.setattr("pawline.prepare.decode_image", counted)
+    monkeypatch.setattr("pawline.shards.np.save", lambda path, images, **_: saved.append(len(images)))
+    monkeypatch.setattr("pawline.prepare.SHARD_SIZE", 4)
+    monkeypatch.setattr("pawline.prepare.BATCH", 4)
+    prepare(index_of(pictures), pictures.parent / "raw", pictures.parent / "prepared", PARAMS)
+    assert (len(decoded), saved) == (40, [4] * 10)
+    assert max(ahead) <= 4 + 4
+
+
+def test_metrics_count_images_and_reasons(pictures: Path) -> None:
+    (pictures / "vertical/e1.jpg").write_bytes(b"")
+    (pictures / "vertical/e2.jpg").write_bytes(b"")
+    (pictures / "vertical/w.jpg").write_bytes(b"words")
+    _, quarantine = prepare_all(pictures)
+    assert summarize(index_of(pictures), quarantine) == {
+        "num_images": 40,
+        "num_quarantined": 3,
+        "bad_fraction": round(3 / 43, 6),
+        "num_per_reason": {"empty": 2, "not_an_image": 1},
+    }
+
+
+def test_ready_made_parts_are_carried_along(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_pictures(tmp_path / "pictures" / part, 3, first=0 if part == "train" else 10)
+    images, _ = prepare_all(tmp_path / "pictures")
+    assert images.table.groupby("given_part").size().to_dict() == {"test": 6, "train": 6}
+    assert images.class_names == ["horizontal", "vertical"]
+
+
+def test_a_picture_of_any_size_and_shape_becomes_a_square(pictures: Path) -> None:
+    for number, size in enumerate([(500, 375), (60, 300), (5, 5)]):
+        picture = cv2.resize(stripes(True, number + 700), size)
+        (pictures / f"vertical/size{number}.jpg").write_bytes(encode(picture))
+    images, quarantine = prepare_all(pictures)
+    assert len(quarantine) == 0
+    assert all_pixels(images).shape == (43, 16, 16, 1)

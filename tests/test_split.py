@@ -1,0 +1,413 @@
+"""Every image has its part for good; copies and near-copies never straddle two parts."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from pawline.duplicates import MAX_BUCKET, _candidate_pairs, difference_hash, group_duplicates
+from pawline.errors import DatasetError
+from pawline.images import decode_image
+from pawline.params import SplitParams
+from pawline.shards import PreparedImages, write_description, write_shards
+from pawline.split import PARTS, data_digest, share, split_images, summarize
+from tests.conftest import encode, stripes
+
+PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
+SIDE = 24
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A prepared image: where it lies, what it shows and the digest of its bytes."""
+
+    path: str
+    pixels: NDArray[np.uint8]
+    digest: str
+    given_part: str = ""
+
+    @property
+    def class_name(self) -> str:
+        return self.path.split("/")[0]
+
+
+def picture(number: int, class_name: str | None = None, given_part: str = "") -> Picture:
+    """A picture that looks like no other one: soft blots at random places."""
+    rng = np.random.default_rng(number)
+    pixels = cv2.resize(rng.uniform(0, 255, (9, 9)), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    class_name = class_name or ("cat", "dog")[number % 2]
+    digest = hashlib.sha256(b"%d" % number).hexdigest()
+    return Picture(f"{class_name}/{number:05}.jpg", pixels.astype(np.uint8)[..., None], digest, given_part)
+
+
+def copy_of(original: Picture, number: int) -> Picture:
+    """The same bytes under another name."""
+    return replace(original, path=f"{original.class_name}/copy {number}.jpg")
+
+
+def near_copy_of(original: Picture, number: int) -> Picture:
+    """The same picture saved again, a little noisier, and mirrored every other time."""
+    noise = np.random.default_rng(number).integers(-1, 2, original.pixels.shape)
+    pixels = (original.pixels + noise).clip(0, 255).astype(np.uint8)[:, :: (-1) ** number]
+    digest = hashlib.sha256(b"near %d" % number).hexdigest()
+    return replace(original, path=f"{original.class_name}/near {number}.jpg", pixels=pixels, digest=digest)
+
+
+def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
+    """A folder as the stage `prepare` writes it, in the order given."""
+    names = sorted({picture.class_name for picture in pictures})
+    rows = [
+        (p.path, p.digest, p.class_name, p.given_part, names.index(p.class_name), *difference_hash(p.pixels))
+        for p in pictures
+    ]
+    columns = ["path", "digest", "class_name", "given_part", "label", "hash", "mirrored_hash"]
+    table = pd.DataFrame(rows, columns=columns).astype({"hash": "uint64", "mirrored_hash": "uint64"})
+    folder.mkdir(parents=True)
+    write_shards(folder, (picture.pixels for picture in pictures))
+    description = {"class_names": names, "image_size": SIDE, "color": "grayscale", "shard_size": 4096}
+    write_description(folder, table, description)
+    return PreparedImages(folder)
+
+
+@dataclass
+class Splitter:
+    """Splits lists of pictures, each in a folder of its own."""
+
+    folder: Path
+    number: int = 0
+
+    def __call__(self, pictures: list[Picture], params: SplitParams = PARAMS) -> tuple[pd.DataFrame, pd.DataFrame]:
+        self.number += 1
+        return split_images(prepared(self.folder / str(self.number), pictures), params)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Splitter:
+    return Splitter(tmp_path)
+
+
+def part_by_hash(digest: str, seed: int = 1) -> str:
+    """The part of a picture that has no copies, from the rule as the style guide writes it."""
+    number = int.from_bytes(hashlib.sha256(f"{seed}:{digest}".encode()).digest()[:8]) / 2**64
+    return "test" if number < 0.3 else "val" if number < 0.5 else "train"
+
+
+def pictures_in(part: str, count: int, first: int = 0) -> list[Picture]:
+    """Pictures of cats whose own part is the given one."""
+    found = []
+    while len(found) < count:
+        candidate = picture(first, "cat")
+        first += 1
+        if part_by_hash(candidate.digest) == part:
+            found.append(candidate)
+    return found
+
+
+# The assignment
+
+
+def test_the_part_follows_from_digest_and_seed_alone(split: Splitter) -> None:
+    used, left_out = split([picture(n) for n in range(200)])
+    assert list(used.columns) == list(left_out.columns) == ["path", "digest", "label", "group", "split"]
+    assert (len(used), len(left_out)) == (200, 0)
+    assert list(used["split"]) == [part_by_hash(digest) for digest in used["digest"]]
+    assert list(used["label"]) == [n % 2 for n in range(200)]
+    assert list(used["group"]) == list(used["digest"])
+
+
+def test_another_seed_is_another_assignment(split: Splitter) -> None:
+    pictures = [picture(n) for n in range(100)]
+    used, _ = split(pictures, PARAMS.model_copy(update={"seed": 2}))
+    assert list(used["split"]) == [part_by_hash(picture.digest, seed=2) for picture in pictures]
+    assert list(used["split"]) != list(split(pictures)[0]["split"])
+
+
+def test_shares_are_even_between_nought_and_one() -> None:
+    shares = np.array([share(str(n), seed=3) for n in range(20000)])
+    counts, _ = np.histogram(shares, bins=10, range=(0, 1))
+    assert counts.sum() == 20000
+    assert np.abs(counts - 2000).max() < 4 * np.sqrt(2000)  # four standard deviations
+
+
+# What never happens
+
+
+@pytest.mark.parametrize("trial", range(5))
+def test_adding_images_moves_no_old_one_between_parts(split: Splitter, trial: int) -> None:
+    rng = np.random.default_rng(trial)
+    old = [picture(n + 1000 * trial) for n in range(120)]
+    old += [copy_of(old[n], n) for n in rng.integers(120, size=8)]
+    old += [near_copy_of(old[n], 10_000 * trial + number) for number, n in enumerate(rng.integers(120, size=15))]
+    new = [picture(n + 1000 * trial) for n in range(200, 240)]
+    new += [copy_of(old[n], 500 + number) for number, n in enumerate(rng.integers(120, size=10))]
+    new += [
+        near_copy_of(old[n], 10_000 * trial + 500 + number) for number, n in enumerate(rng.integers(120, size=40))
+    ]
+    before, _ = split(unique_paths(old))
+    after, left_out = split(unique_paths(old + new))
+    assert len(left_out) > 0, "the case that matters did not occur"
+    part_before, part_after = (table.set_index("path")["split"] for table in (before, after))
+    stayed = part_before.index.intersection(part_after.index)
+    assert len(stayed) > 100
+    assert part_after[stayed].equals(part_before[stayed])
+    # An old image may only drop out, and only where new near-copies of it outnumber its part of the group.
+    dropped = part_before.index.difference(part_after.index)
+    assert set(dropped) <= set(left_out["path"])
+    groups_with_new = set(left_out["group"]) & set(after["group"][~after["path"].isin(part_before.index)])
+    assert set(left_out.set_index("path")["group"][dropped]) <= groups_with_new
+
+
+def unique_paths(pictures: list[Picture]) -> list[Picture]:
+    return list({picture.path: picture for picture in pictures}.values())
+
+
+def test_no_group_straddles_two_parts(split: Splitter) -> None:
+    originals = [picture(n) for n in range(60)]
+    near = [near_copy_of(original, number) for number, original in enumerate(originals * 3)]
+    used, left_out = split(originals + near)
+    assert (used.groupby("group")["split"].nunique() == 1).all()
+    assert used["group"].nunique() == 60
+    assert len(used) + len(left_out) == 240
+    # Near-copies get parts of their own, so groups would straddle if nothing were left out.
+    own = {row.path: part_by_hash(row.digest) for row in pd.concat([used, left_out]).itertuples()}
+    assert len(left_out) > 60
+    assert all(own[row.path] == row.split for row in used.itertuples())
+
+
+def test_copies_under_new_names_stay_with_the_original(split: Splitter) -> None:
+    originals = [picture(n) for n in range(30)]
+    used, left_out = split(originals + [copy_of(original, n) for n, original in enumerate(originals)])
+    assert len(left_out) == 0
+    assert (used.groupby("digest")["split"].nunique() == 1).all()
+    assert list(used["split"][:30]) == list(used["split"][30:])
+
+
+def test_names_and_order_of_listing_do_not_matter(split: Splitter) -> None:
+    originals = [picture(n) for n in range(60)]
+    pictures = originals + [near_copy_of(original, number) for number, original in enumerate(originals * 4)]
+    used, left_out = split(pictures)
+    order = np.random.default_rng(4).permutation(len(pictures))
+    renamed = [
+        replace(pictures[n], path=f"{pictures[n].class_name}/renamed {place}.png") for place, n in enumerate(order)
+    ]
+    used_again, left_out_again = split(renamed)
+    for table, again in ((used, used_again), (left_out, left_out_again)):
+        columns = ["digest", "label", "group", "split"]
+        expected = table[columns].sort_values("digest", ignore_index=True)
+        pd.testing.assert_frame_equal(again[columns].sort_values("digest", ignore_index=True), expected)
+    assert data_digest(used) == data_digest(used_again)
+
+
+def test_removing_images_moves_no_remaining_one(split: Splitter) -> None:
+    pictures = [picture(n) for n in range(100)]
+    all_of_them = split(pictures)[0].set_index("path")["split"]
+    some = split(pictures[::2])[0].set_index("path")["split"]
+    assert some.equals(all_of_them[some.index])
+
+
+# Groups whose images fall into different parts
+
+
+def filler() -> list[Picture]:
+    """Enough of both classes for every part."""
+    return [picture(n) for n in range(5000, 5100)]
+
+
+def test_the_part_with_most_of_a_group_keeps_its_own(split: Splitter) -> None:
+    train, test = pictures_in("train", 2), pictures_in("test", 1)
+    one_look = [replace(picture, pixels=train[0].pixels) for picture in [*train, *test]]
+    used, left_out = split(filler() + one_look)
+    kept = used[used["group"] == min(picture.digest for picture in one_look)]
+    assert set(zip(kept["path"], kept["split"], strict=True)) == {(picture.path, "train") for picture in train}
+    assert list(left_out["path"]) == [test[0].path]
+    assert list(left_out["split"]) == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "keeps"),
+    [
+        (["train", "test"], "test"),
+        (["train", "val"], "val"),
+        (["val", "test"], "test"),
+        (["train", "val", "test"], "test"),
+        (["train", "train", "val", "val"], "val"),
+    ],
+)
+def test_a_tie_goes_to_the_scarcer_part(split: Splitter, parts: list[str], keeps: str) -> None:
+    members = [pictures_in(part, 2)[parts[:place].count(part)] for place, part in enumerate(parts)]
+    one_look = [replace(picture, pixels=members[0].pixels) for picture in members]
+    used, left_out = split(filler() + one_look)
+    expected = {picture.path for picture, part in zip(one_look, parts, strict=True) if part == keeps}
+    assert set(used["path"][used["path"].isin([picture.path for picture in one_look])]) == expected
+    assert len(left_out) == len(parts) - len(expected)
+
+
+# Sources that come ready-split
+
+
+def test_ready_made_parts_are_kept_as_given(split: Splitter) -> None:
+    given = ["train", "val", "test"]
+    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(60)]
+    used, _ = split(pictures)
+    assert list(used["split"]) == [given[n % 3] for n in range(60)]
+
+
+@pytest.mark.parametrize(("given", "cut"), [("test", "val"), ("val", "test")])
+def test_a_part_that_is_not_given_is_cut_from_train(split: Splitter, given: str, cut: str) -> None:
+    pictures = [picture(n, ("cat", "dog")[n // 2 % 2], ("train", given)[n % 2]) for n in range(400)]
+    used, _ = split(pictures)
+    part = used["split"].to_numpy()
+    assert set(part[1::2]) == {given}
+    shares = np.array([share(picture.digest, 1) for picture in pictures[::2]])
+    width = 0.2 if cut == "val" else 0.3
+    assert list(part[::2]) == list(np.where(shares < width, cut, "train"))
+
+
+def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
+    given = ["train", "val", "test"]
+    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(60)]
+    leak = replace(copy_of(pictures[0], 1), given_part="test")
+    used, left_out = split([*pictures, leak])
+    assert (used.groupby("digest")["split"].nunique() == 1).all()
+    assert list(left_out["path"]) == [pictures[0].path]
+
+
+# Refusal
+
+
+@pytest.mark.parametrize("missing", PARTS)
+def test_a_class_without_an_image_in_some_part_is_refused(split: Splitter, missing: str) -> None:
+    others = [part for part in PARTS if part != missing]
+    cats = pictures_in(others[0], 3) + pictures_in(others[1], 3)
+    dogs = [picture(n, "dog") for n in range(5000, 5100)]
+    with pytest.raises(DatasetError) as refused:
+        split(cats + dogs)
+    assert str(refused.value) == (
+        f"class 'cat' has 6 usable images and none of them falls into {missing} with split.seed 1; "
+        f"add images, raise the {missing} fraction or try another seed"
+    )
+
+
+# Near-duplicates
+
+
+@pytest.mark.parametrize("color", ["grayscale", "rgb"])
+def test_resized_reencoded_and_mirrored_copies_join_their_original_and_nothing_else(color: str) -> None:
+    decoded, origin = [], []
+    for seed in range(40):
+        original = stripes(seed % 2 == 0, seed, 160, 120)
+        small = cv2.resize(original, (96, 72), interpolation=cv2.INTER_AREA)
+        mirrored = np.ascontiguousarray(original[:, ::-1])
+        copies = [encode(original), encode(small), encode(original, quality=50), encode(mirrored)]
+        decoded += [decode_image(data, 64, color) for data in copies]
+        origin += [seed] * len(copies)
+    pixels = np.stack(decoded)
+    group = group_duplicates(table_of(decoded, [f"{n:04}" for n in range(160)]), lambda rows: pixels[rows])
+    assert list(group) == [f"{4 * seed:04}" for seed in origin]
+
+
+def table_of(pixels: list[NDArray[np.uint8]], digests: list[str]) -> pd.DataFrame:
+    hashes = np.array([difference_hash(image) for image in pixels], np.uint64)
+    return pd.DataFrame({"digest": digests, "hash": hashes[:, 0], "mirrored_hash": hashes[:, 1]})
+
+
+def test_the_difference_hash_asks_which_cells_are_darker_than_their_right_hand_neighbours() -> None:
+    brighter_to_the_right = np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1))[..., None]
+    assert difference_hash(brighter_to_the_right) == (2**64 - 1, 0)
+    one_step = np.full((8, 9, 1), 100, np.uint8)
+    one_step[0, 0] = 50  # first bit of the upright picture; mirrored it stands at the end and is a fall
+    assert difference_hash(one_step) == (2**63, 0)
+    one_step[0, 0] = 150
+    assert difference_hash(one_step) == (0, 2**56)
+
+
+def test_a_chain_of_near_copies_is_one_group_named_by_its_smallest_digest() -> None:
+    first = picture(1).pixels.astype(int)
+    drift = (picture(2).pixels.astype(int) - 128) // 10
+    chain = [(first + step * drift).clip(0, 255).astype(np.uint8) for step in range(6)]
+    pixels = np.stack([*chain, picture(3).pixels])
+    digests = ["f", "e", "d", "c", "b", "x", "a"]
+    group = group_duplicates(table_of(list(pixels), digests), lambda rows: pixels[rows])
+    assert list(group) == ["b"] * 6 + ["a"]
+
+
+def test_equal_hashes_alone_make_no_group() -> None:
+    """Plain backgrounds share a hash; the look at the pixels tells them apart."""
+    plain = [np.full((SIDE, SIDE, 1), tone, np.uint8) for tone in (10, 120, 240)]
+    pixels = np.stack(plain)
+    group = group_duplicates(table_of(plain, ["a", "b", "c"]), lambda rows: pixels[rows])
+    assert list(group) == ["a", "b", "c"]
+
+
+def test_many_that_share_a_hash_are_not_all_paired() -> None:
+    same = np.zeros(500, np.uint64)
+    assert len(_candidate_pairs(same, same)) < 500 * MAX_BUCKET
+
+
+def test_groups_do_not_depend_on_the_order_even_where_not_all_can_be_paired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six pictures of two looks share a hash, and each is compared with the next one only."""
+    monkeypatch.setattr("pawline.duplicates.MAX_BUCKET", 2)
+    looks = np.stack([picture(n % 2).pixels for n in range(6)])
+    table = pd.DataFrame({"digest": list("abcdef"), "hash": 0, "mirrored_hash": 0})
+    for order in ([0, 1, 2, 3, 4, 5], [0, 2, 4, 1, 3, 5]):
+        listed = table.iloc[order].reset_index(drop=True).astype({"hash": "uint64", "mirrored_hash": "uint64"})
+        group = group_duplicates(listed, lambda rows, order=order: looks[order][rows])
+        assert list(group) == list(listed["digest"]), "neighbours by digest never look alike"
+
+
+def test_each_picture_is_looked_at_about_once_however_many_pairs_it_is_in() -> None:
+    """200 plain pictures with one hash: thousands of pairs."""
+    looked_at: list[int] = []
+
+    def pixels(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        looked_at.extend(rows)
+        return np.zeros((len(rows), 16, 16, 1), np.uint8)
+
+    table = pd.DataFrame({"digest": [f"{n:05}" for n in range(200)], "hash": 0, "mirrored_hash": 0})
+    group = group_duplicates(table.astype({"hash": "uint64", "mirrored_hash": "uint64"}), pixels)
+    assert group.nunique() == 200
+    assert len(looked_at) < 5 * 200
+
+
+# Figures
+
+
+def test_metrics_are_those_counted_by_hand() -> None:
+    rows = [
+        *[("a", 0, "train"), ("a", 0, "train")],
+        *[("b", 1, "test"), ("b", 1, "test"), ("b", 0, "test")],
+        *[("c", 0, "train"), ("d", 1, "train"), ("e", 1, "train"), ("f", 0, "train")],
+        *[("g", 1, "val")],
+    ]
+    used = pd.DataFrame(rows, columns=["group", "label", "split"])
+    left_out = pd.DataFrame([("a", 0, "val")], columns=["group", "label", "split"])
+    # Groups a and b have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
+    # one of them stays whole in a random split with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
+    assert summarize(used, left_out, ["cat", "dog"]) == {
+        "num_images": {"test": 3, "val": 1, "train": 6},
+        "num_per_class": {
+            "test": {"cat": 1, "dog": 2},
+            "val": {"cat": 0, "dog": 1},
+            "train": {"cat": 4, "dog": 2},
+        },
+        "num_duplicate_groups": 2,
+        "num_images_in_duplicate_groups": 6,
+        "num_left_out": 1,
+        "num_groups_separated_by_a_random_split": round(2 * (1 - 0.244), 1),
+    }
+
+
+def test_the_data_digest_follows_content_label_and_part_and_nothing_else() -> None:
+    table = pd.DataFrame({"path": ["x", "y"], "digest": ["1", "2"], "label": [0, 1], "split": ["train", "val"]})
+    digest = data_digest(table)
+    assert digest == hashlib.sha256(b"1 0 train\n2 1 val").hexdigest()
+    assert data_digest(table.iloc[::-1].assign(path=["p", "q"])) == digest
+    for column, value in (("digest", "3"), ("label", 5), ("split", "test")):
+        assert data_digest(table.assign(**{column: [value, table[column][1]]})) != digest
