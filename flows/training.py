@@ -1,0 +1,55 @@
+"""The pipeline as a Prefect flow: what `dvc repro` does, with the stages as tasks.
+
+DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*.
+"""
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed, State
+
+from flows.repro import Pipeline
+from pawline.errors import PawlineError
+from tasks.stage import end_with
+
+STAGES = ["ingest", "prepare", "split", "train", "evaluate", "report"]
+
+
+@flow(name="training", persist_result=False)
+def training() -> State[list[State]]:
+    """Bring every stage up to date, one after the other; a failed one blocks the rest."""
+    pipeline = Pipeline()
+    states: list[State] = []
+    for name in STAGES:
+        named = stage.with_options(name=name, task_run_name=name)
+        states.append(named(pipeline, name, wait_for=states[-1:], return_state=True))
+    failed = [state for state in states if state.is_failed()]
+    if failed:
+        return Failed(message=failed[0].message, data=states)
+    num_cached = sum(state.name == "Cached" for state in states)
+    return Completed(message=f"{num_cached} of {len(states)} stages were cached", data=states)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def stage(pipeline: Pipeline, name: str) -> State[None]:
+    log = get_run_logger()
+    try:
+        if name not in pipeline.changed():
+            return Completed(name="Cached", message="unchanged since the last run")
+        if pipeline.repro(name, log.info):
+            return Completed(message="ran")
+        return Completed(name="Cached", message="restored from DVC's cache")
+    except PawlineError as error:  # returned, so that Prefect logs no traceback
+        return Failed(message=str(error), data=error)
+
+
+def main() -> None:
+    state = training(return_state=True)
+    states = state.result(raise_on_failure=False)
+    for name, ended in zip(STAGES, states, strict=True):
+        message = ended.message if ended.is_final() else "not run: a stage before it failed"
+        print(f"{name:<10}{ended.name:<11}{message}")
+    state.result()  # raises what the first failed stage did
+
+
+if __name__ == "__main__":
+    end_with(main)
