@@ -2,20 +2,18 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ValidationError
 
 from pawline.errors import ModelError
 from pawline.files import write_text
-from pawline.params import Record
+from pawline.params import ImageForm, Record
 
 
 class Card(Record):
     digest: str  # SHA-256 of the model file
     class_names: list[str]  # by label
-    image_size: int
-    color: Literal["grayscale", "rgb"]
+    form: ImageForm  # how to bring a picture to what the network saw
     network: str
     num_weights: int
     training_data_digest: str  # SHA-256 over the digests, labels and parts of the images it saw

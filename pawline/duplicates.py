@@ -22,6 +22,14 @@ THUMBNAIL_SIDE = 16
 Hashes = NDArray[np.uint64]
 
 
+NUM_HASHES = 2
+
+
+def perceptual_hashes(pixels: NDArray[np.uint8]) -> Hashes:
+    """uint64 (n, NUM_HASHES) of uint8 (n, height, width, channels)."""
+    return np.array([difference_hash(image) for image in pixels], np.uint64).reshape(-1, NUM_HASHES)
+
+
 def difference_hash(pixels: NDArray[np.uint8]) -> tuple[int, int]:
     """(hash, hash of the mirrored picture) of uint8 (height, width, channels): is each of 8 x 8 cells
     darker than its right-hand neighbour?"""
@@ -45,7 +53,7 @@ def group_duplicates(table: pd.DataFrame, pixels: Callable[[NDArray[np.int64]], 
     exact, first = pd.factorize(table["digest"], sort=True)  # sorted: the order of listing never shows
     rows = np.asarray(pd.Series(range(len(table))).groupby(exact).first(), np.int64)
     one = table.iloc[rows]
-    pairs = _candidate_pairs(one["hash"].to_numpy(), one["mirrored_hash"].to_numpy())
+    pairs = _candidate_pairs(one["hash_0"].to_numpy(), one["hash_1"].to_numpy())
     pairs = pairs[_look_alike(rows[pairs], pixels)]
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(one), len(one)))
     component = connected_components(links, directed=False)[1]

@@ -16,6 +16,9 @@ from PIL import Image
 
 MAX_PIXELS = 64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels and take 2.4 GB to refuse
 MIN_SIDE = 4
+ORIENTATION = 0x0112  # the EXIF tag
+
+Pixels = NDArray[np.uint8]
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow only reads headers here, and `read_header` has its own limit
 # A bad picture is a row with a reason, not lines on the terminal too.
@@ -35,7 +38,7 @@ REASONS = {
 }
 
 # Written on a model's card: pixels from another decoder may differ by a grey level.
-DECODER = f"imdecode+area/1 opencv/{cv2.__version__}"
+DECODER = f"imdecode+area/2 opencv/{cv2.__version__}"
 
 DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000"}
 
@@ -56,20 +59,29 @@ class Header:
     format: str
     width: int
     height: int
+    orientation: int = 1  # EXIF's, 1 to 8; left at 1 where OpenCV reads the tag by itself
+    has_alpha: bool = False
+    num_frames: int = 1
 
 
-def decode_image(data: bytes, image_size: int, color: str) -> NDArray[np.uint8]:
+def decode_image(
+    data: bytes, image_size: int, color: str, aspect: str = "stretch", background: int = 255
+) -> Pixels:
     """Decode one picture. Returns uint8 (image_size, image_size, channels), upright by its EXIF tag,
     `channels` 1 for color "grayscale" and 3 (red, green, blue) for "rgb". Raises BadImage.
 
-    The picture is stretched to a square. Enlarging is bilinear; shrinking averages every pixel that
-    falls into the new one (area filter), because plain bilinear sampling aliases.
+    aspect: how the picture becomes a square: "stretch" it, "crop" its middle, or "pad" it.
+    background: grey level, 0 to 255, behind transparent pixels and around a padded picture.
+    Of an animation the first frame is taken; 16 bits per channel become 8; CMYK becomes RGB.
     """
     header = read_header(data)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _decode_flag(header, image_size, color))
-    if pixels is None:
-        raise BadImage("truncated", f"the {header.format} header is fine, the pixels cannot be decoded")
-    pixels = _resize(np.asarray(pixels, np.uint8), image_size)
+    if header.has_alpha:
+        pixels = _decode_over(data, header, color, background)
+    else:
+        pixels = _imdecode(data, header, _decode_flag(header, image_size, color))
+        if header.format == "AVIF":  # the one format whose tag OpenCV does not honour
+            pixels = _turn_upright(pixels, header.orientation)
+    pixels = _fit(pixels, image_size, aspect, background)
     return pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
 
 
@@ -87,20 +99,78 @@ def read_header(data: bytes) -> Header:
     return header
 
 
+def _imdecode(data: bytes, header: Header, flag: int) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if pixels is None:
+        raise BadImage("truncated", f"the {header.format} header is fine, the pixels cannot be decoded")
+    return np.asarray(pixels)
+
+
 def _decode_flag(header: Header, image_size: int, color: str) -> int:
     """JPEG can be decoded at a half, quarter or eighth of its size for less work; the result keeps at
-    least twice the wanted pixels, so that the area filter still has something to average."""
+    least twice the wanted pixels, so that there is still something to average."""
     spare = min(header.width, header.height) // (2 * image_size) if header.format == "JPEG" else 1
     scale = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
     shade = "GRAYSCALE" if color == "grayscale" else "COLOR"
     return int(getattr(cv2, f"IMREAD_{shade}" if scale == 1 else f"IMREAD_REDUCED_{shade}_{scale}"))
 
 
-def _resize(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Stretch to a square. In two steps, because OpenCV's area filter aliases where only one side shrinks."""
+def _decode_over(data: bytes, header: Header, color: str, background: int) -> Pixels:
+    """A picture with an alpha channel, composed over the background: what was transparent stays hidden."""
+    pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    if pixels.ndim == 2 or pixels.shape[2] != 4:  # the header promised more than the file holds
+        pixels = _imdecode(data, header, cv2.IMREAD_COLOR)
+    else:
+        opacity = pixels[:, :, 3:] / np.float32(255)
+        pixels = np.rint(pixels[:, :, :3] * opacity + background * (1 - opacity)).astype(np.uint8)
+        if header.format != "TIFF":  # turned by libtiff already
+            pixels = _turn_upright(pixels, header.orientation)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if color == "grayscale" else pixels
+
+
+def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo EXIF orientation 2 to 8 (CIPA DC-008, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _fit(pixels: Pixels, side: int, aspect: str, background: int) -> Pixels:
     height, width = pixels.shape[:2]
-    pixels = cv2.resize(pixels, (min(width, side), min(height, side)), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if aspect == "stretch":
+        return _resize(pixels, side, side)
+    if aspect == "crop":
+        square = min(height, width)
+        top, left = (height - square) // 2, (width - square) // 2
+        return _resize(pixels[top : top + square, left : left + square], side, side)
+    scale = side / max(height, width)
+    inner = _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+    padded = np.full((side, side, *pixels.shape[2:]), background, np.uint8)
+    top, left = (side - inner.shape[0]) // 2, (side - inner.shape[1]) // 2
+    padded[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return padded
+
+
+def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Shrinking averages the pixels that fall into each new one (area filter); enlarging is bilinear.
+
+    OpenCV's area filter is fast for whole factors only. Where the picture is two to six times too large,
+    as JPEG's scaled decoding leaves it, bilinear to exactly twice the size and then the mean of 2 x 2 takes a
+    quarter of the time and differs from it by 1.5 grey levels (benchmarks/decode.py). Where only one side
+    shrinks, the area filter aliases, so the sides are done one after the other.
+    """
+    has_height, has_width = pixels.shape[:2]
+    if 2 * height <= has_height <= 6 * height and 2 * width <= has_width <= 6 * width:
+        twice = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(twice, (width, height), interpolation=cv2.INTER_AREA))
+    shrunk = cv2.resize(pixels, (min(has_width, width), min(has_height, height)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _jpeg_header(data: bytes) -> Header | None:
@@ -124,10 +194,30 @@ def _jpeg_header(data: bytes) -> Header | None:
 def _any_header(data: bytes) -> Header:
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return Header(image.format or "unknown", image.width, image.height)
+            if image.format == "TIFF" and image.mode in ("F", "I"):
+                raise BadImage("unsupported", "TIFF with 32 bits per sample")
+            has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            return Header(
+                image.format or "unknown",
+                image.width,
+                image.height,
+                orientation=_orientation(image) if has_alpha or image.format == "AVIF" else 1,
+                has_alpha=has_alpha,
+                num_frames=getattr(image, "n_frames", 1),
+            )
     except Image.UnidentifiedImageError:
-        if data.startswith(b"\xff\xd8"):
-            raise BadImage("truncated", "a JPEG that ends before its frame header") from None
+        if data.startswith(b"\xff\xd8") or data[4:12] == b"ftypavif":
+            raise BadImage("truncated", "the file ends before its header does") from None
+        if data[4:8] == b"ftyp":
+            raise BadImage("unsupported", "a HEIC picture or a film; export it as JPEG or PNG") from None
         raise BadImage("not_an_image") from None
+    except BadImage:
+        raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged headers
         raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all of the pixels to look for a tag behind them
+    return int(image.getexif().get(ORIENTATION, 1))

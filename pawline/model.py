@@ -36,8 +36,7 @@ def save_with_card(model: keras.Model, path: Path, images: PreparedImages, train
     card = Card(
         digest=file_digest(path),
         class_names=images.class_names,
-        image_size=images.image_size,
-        color=images.color,
+        form=images.form,
         network=model.name,
         num_weights=model.count_params(),
         training_data_digest=training_data_digest,

@@ -1,15 +1,15 @@
 """The classic network: Convolution, Pooling, Convolution, Pooling, Fully Connected, Output."""
 
 from pawline.backend import keras
-from pawline.params import ClassicParams
+from pawline.params import ClassicParams, ImageForm
 
 
-def build_classic(params: ClassicParams, image_size: int, num_channels: int, num_classes: int) -> keras.Sequential:
+def build_classic(params: ClassicParams, form: ImageForm, num_classes: int) -> keras.Sequential:
     """uint8 or float32 (n, image_size, image_size, num_channels), values 0 to 255, in;
     logits, float32 (n, num_classes), out: softmax is applied once, in predict.py."""
     return keras.Sequential(
         [
-            keras.Input((image_size, image_size, num_channels), name="pixels"),
+            keras.Input((form.image_size, form.image_size, form.num_channels), name="pixels"),
             keras.layers.Rescaling(1 / 255, name="rescale"),
             *_convolution_and_pooling(params, 0),
             *_convolution_and_pooling(params, 1),

@@ -28,14 +28,26 @@ class IngestParams(Record):
     sha256: str | None = Field(pattern=r"^[0-9a-fA-F]{64}$")
 
 
-class PrepareParams(Record):
+class ImageForm(Record):
+    """What every picture is brought to, for training and prediction alike: it stands on the model's card."""
+
     image_size: int = Field(ge=8, le=1024)
     color: Literal["grayscale", "rgb"]
-    max_bad_fraction: float = Field(ge=0, le=1)
+    aspect: Literal["stretch", "crop", "pad"]
+    background: int = Field(ge=0, le=255)
 
     @property
     def num_channels(self) -> int:
         return 1 if self.color == "grayscale" else 3
+
+
+class PrepareParams(ImageForm):
+    max_bad_fraction: float = Field(ge=0, le=1)
+    cache_gigabytes: float = Field(ge=0)
+
+    @property
+    def form(self) -> ImageForm:
+        return ImageForm(**{name: getattr(self, name) for name in ImageForm.model_fields})
 
 
 class SplitParams(Record):

@@ -64,7 +64,7 @@ class Predictor:
         if isinstance(picture, BadImage):
             return picture
         try:
-            return decode_image(picture, self.card.image_size, self.card.color)
+            return decode_image(picture, **self.card.form.model_dump())
         except BadImage as bad:
             return bad
 

@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +12,46 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.duplicates import difference_hash
+from pawline.decoded import DecodedCache, Entries, digest_bytes, entry_type
+from pawline.duplicates import NUM_HASHES, perceptual_hashes
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file, whole_folder
-from pawline.images import BadImage, decode_image
+from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import class_names
-from pawline.params import PrepareParams
-from pawline.shards import SHARD_SIZE, write_description, write_shards
-
-BATCH = 1024  # images on their way through the threads at once: bounds memory, keeps all cores busy
+from pawline.params import ImageForm, PrepareParams
+from pawline.shards import shard_size, write_description, write_shard
 
 QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """uint8 (image_size, image_size, channels) and its two perceptual hashes."""
-
-    pixels: NDArray[np.uint8]
-    hashes: tuple[int, int]
-
-
-def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParams) -> pd.DataFrame:
+def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParams, cache: Path) -> pd.DataFrame:
     """Fill the folder `prepared` (see shards.py) from the images under `raw`; return the quarantine.
 
+    `cache` is the folder of decoded images (see decoded.py); what it holds is not decoded again.
     Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has none left.
     """
-    with whole_folder(prepared) as folder:
-        accepted: list[tuple[int, int, int]] = []
-        bad: list[tuple[str, str, str, str]] = []
-
-        def sort_out() -> Iterator[NDArray[np.uint8]]:
-            rows: Iterator[Any] = index.itertuples()
-            for row, outcome in zip(rows, _decode_all(index, raw, params), strict=True):
-                if isinstance(outcome, Decoded):
-                    accepted.append((row.Index, *outcome.hashes))
-                    yield outcome.pixels
-                else:
-                    bad.append((row.path, row.class_name, outcome.reason, outcome.detail))
-
-        write_shards(folder, sort_out(), SHARD_SIZE)
+    decoder = _Decoder(raw, params.form, cache, keep=params.cache_gigabytes > 0)
+    conflicting = _conflicting(index)
+    accepted, hashes, bad = [], [], []
+    with (
+        whole_folder(prepared) as folder,
+        tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar,
+    ):
+        size = shard_size(params.form)
+        for number, start in enumerate(range(0, len(index), size)):
+            batch = index.iloc[start : start + size]
+            entries, problems = decoder.decode(batch, bar)
+            problems |= _label_conflicts(batch, conflicting, problems)
+            good = np.setdiff1d(np.arange(len(batch)), list(problems))
+            write_shard(folder, number, entries["pixels"][good])
+            hashes.append(entries["hashes"][good])
+            accepted.append(batch.index[good])
+            bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
         quarantine = pd.DataFrame(bad, columns=QUARANTINE_COLUMNS)
         _check_enough(index, quarantine, params)
-        write_description(folder, _table(index, accepted), _description(index, params))
+        table = _table(index, np.concatenate(accepted), np.concatenate(hashes))
+        write_description(folder, table, class_names(index), params.form)
+    DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
 
 
@@ -70,29 +65,65 @@ def summarize(index: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _decode_all(index: pd.DataFrame, raw: Path, params: PrepareParams) -> Iterator[Decoded | BadImage]:
-    """One outcome per row of the index, in its order."""
-    labels_of = index.groupby("digest")["class_name"].nunique()
-    conflicting = set(labels_of.index[labels_of > 1]) - {""}
+class _Decoder:
+    """Raw files to entries, through the cache."""
 
-    def outcome(row: Any) -> Decoded | BadImage:
+    def __init__(self, raw: Path, form: ImageForm, cache: Path, keep: bool) -> None:
+        self._raw, self._form, self._keep = raw, form, keep
+        self._cache = DecodedCache(cache, form)
+        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        cv2.setNumThreads(1)  # one image per core beats all cores on one small image
+
+    def decode(self, batch: pd.DataFrame, bar: Any) -> tuple[Entries, dict[int, BadImage]]:
+        """(one entry per row of the batch, the problem of each row whose entry is void)."""
+        entries = np.zeros(len(batch), entry_type(self._form))
+        entries["digest"] = digest_bytes(batch["digest"])
+        rows = self._cache.find(entries["digest"])
+        known = rows >= 0
+        if known.any():
+            entries[known] = self._cache.read(rows[known])
+        bar.update(int(known.sum()))
+        missing = np.flatnonzero(~known)
+        problems = {}
+        outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
+        for row, outcome in zip(missing, outcomes, strict=True):
+            bar.update()
+            if isinstance(outcome, BadImage):
+                problems[int(row)] = outcome
+            else:
+                entries["pixels"][row] = outcome
+        self._keep_new(entries, np.setdiff1d(missing, list(problems)))
+        return entries, problems
+
+    def _keep_new(self, entries: Entries, new: NDArray[np.int64]) -> None:
+        if len(new):
+            entries["hashes"][new] = perceptual_hashes(entries["pixels"][new])
+            if self._keep:
+                self._cache.add(entries[new])
+
+    def _decode_one(self, row: Any) -> Pixels | BadImage:
         try:
-            pixels = decode_image(_read(row, raw), params.image_size, params.color)
-            if row.digest in conflicting:  # asked last: what is no picture anywhere has no label to be wrong
-                raise BadImage("conflicting_label")
+            return decode_image(_read(row, self._raw), **self._form.model_dump())
         except BadImage as bad:
             return bad
-        return Decoded(pixels, difference_hash(pixels))
 
-    cv2.setNumThreads(1)  # one image per core beats all cores on one small image
-    with (
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-        tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar,
-    ):
-        for start in range(0, len(index), BATCH):
-            for result in pool.map(outcome, index.iloc[start : start + BATCH].itertuples()):
-                bar.update()
-                yield result
+
+def _conflicting(index: pd.DataFrame) -> set[str]:
+    """The digests that stand under two class names."""
+    labels_of = index.groupby("digest")["class_name"].nunique()
+    return set(labels_of.index[labels_of > 1]) - {""}
+
+
+def _label_conflicts(
+    batch: pd.DataFrame, conflicting: set[str], problems: dict[int, BadImage]
+) -> dict[int, BadImage]:
+    """Of images only: what is no picture anywhere has no label to be wrong."""
+    rows = np.flatnonzero(batch["digest"].isin(conflicting))
+    return {int(row): BadImage("conflicting_label") for row in rows if row not in problems}
+
+
+def _quarantined(row: Any, problem: BadImage) -> tuple[str, str, str, str]:
+    return (row["path"], row["class_name"], problem.reason, problem.detail)
 
 
 def _read(row: Any, raw: Path) -> bytes:
@@ -127,17 +158,9 @@ def _commonest(quarantine: pd.DataFrame) -> str:
     )
 
 
-def _table(index: pd.DataFrame, accepted: list[tuple[int, int, int]]) -> pd.DataFrame:
-    hashes = pd.DataFrame(accepted, columns=["row", "hash", "mirrored_hash"]).astype("uint64")
-    table = index.loc[hashes["row"], ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
+def _table(index: pd.DataFrame, accepted: NDArray[np.int64], hashes: NDArray[np.uint64]) -> pd.DataFrame:
+    table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
     labels = table["class_name"].map({name: label for label, name in enumerate(class_names(index))})
-    return table.assign(label=labels.astype("int64"), hash=hashes["hash"], mirrored_hash=hashes["mirrored_hash"])
-
-
-def _description(index: pd.DataFrame, params: PrepareParams) -> dict[str, Any]:
-    return {
-        "class_names": class_names(index),
-        "image_size": params.image_size,
-        "color": params.color,
-        "shard_size": SHARD_SIZE,
-    }
+    return table.assign(
+        label=labels.astype("int64"), **{f"hash_{number}": hashes[:, number] for number in range(NUM_HASHES)}
+    )

@@ -345,7 +345,7 @@ def _measure(images: PreparedImages, rows: NDArray[np.int64]) -> pd.DataFrame:
     found = []
     for start in range(0, len(rows), BATCH):
         for pixels in images.pixels(rows[start : start + BATCH]):
-            level = pixels[:, :, 0] if images.num_channels == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+            level = pixels[:, :, 0] if images.form.num_channels == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
             found.append((level.mean(), cv2.Laplacian(level, cv2.CV_16S).var()))
     brightness, sharpness = np.array(found, float).reshape(-1, 2).T
     return images.table.iloc[rows][["path", "class_name"]].assign(brightness=brightness, sharpness=sharpness)

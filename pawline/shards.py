@@ -1,82 +1,87 @@
 """Prepared images: uint8 pixels packed into a few .npy files, with a table that has one row per image.
 
     data/prepared/
-    ├── prepared.json      class_names, image_size, color, shard_size
-    ├── table.parquet      path, digest, class_name, label, given_part, hash, mirrored_hash
-    └── images-00000.npy … (shard_size, image_size, image_size, channels); the row of the table is the
-                           position in the concatenation of all shards
+    ├── prepared.json      class_names, and how the pictures were brought to one form
+    ├── table.parquet      path, digest, class_name, label, given_part, hash_0 …
+    └── images-00000.npy … uint8 (n, image_size, image_size, channels), n as large as SHARD_BYTES allows;
+                           the row of the table is the position in the concatenation of all shards
 
 A few files cost DVC much less than one per image, and a memory map of them costs next to nothing to open.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.files import write_json, write_table
+from pawline.params import ImageForm
 
-SHARD_SIZE = 4096
-
-
-def write_shards(folder: Path, images: Iterable[NDArray[np.uint8]], shard_size: int = SHARD_SIZE) -> None:
-    """Write images as they come; at most one shard is in memory."""
-    shard: list[NDArray[np.uint8]] = []
-    number = 0
-    for image in images:
-        shard.append(image)
-        if len(shard) == shard_size:
-            _save(folder, number, shard)
-            shard, number = [], number + 1
-    if shard:
-        _save(folder, number, shard)
+SHARD_BYTES = 64 * 2**20
 
 
-def _save(folder: Path, number: int, shard: list[NDArray[np.uint8]]) -> None:
-    np.save(folder / f"images-{number:05}.npy", np.stack(shard), allow_pickle=False)
+class Concatenation:
+    """Memory-mapped arrays of one type, read as if they were one; nothing is in memory until asked for."""
 
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._starts = np.cumsum([0, *map(len, arrays)])
 
-def write_description(folder: Path, table: pd.DataFrame, description: dict[str, Any]) -> None:
-    write_table(folder / "table.parquet", table)
-    write_json(folder / "prepared.json", description)
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows in the order given."""
+        first = self._arrays[0]
+        out = np.empty((len(rows), *first.shape[1:]), first.dtype)
+        array_of = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(array_of):
+            chosen = array_of == number
+            out[chosen] = self._arrays[number][rows[chosen] - self._starts[number]]
+        return out
 
 
 class PreparedImages:
-    """The prepared folder, opened for reading; pixels stay on disk until asked for."""
+    """The prepared folder, opened for reading."""
 
     def __init__(self, folder: Path) -> None:
         description = json.loads((folder / "prepared.json").read_text())
-        self.class_names: list[str] = description["class_names"]
-        self.image_size: int = description["image_size"]
-        self.color: Literal["grayscale", "rgb"] = description["color"]
-        self._shard_size: int = description["shard_size"]
+        self.class_names: list[str] = description.pop("class_names")
+        self.form = ImageForm(**description)
         self.table = pd.read_parquet(folder / "table.parquet")
-        self._shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
+        self._shards = Concatenation(
+            [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
+        )
 
     def __len__(self) -> int:
         return len(self.table)
 
-    @property
-    def num_channels(self) -> int:
-        return 1 if self.color == "grayscale" else 3
-
     def pixels(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (len(rows), image_size, image_size, channels), in the order of `rows`."""
-        out = np.empty((len(rows), self.image_size, self.image_size, self.num_channels), np.uint8)
-        shard_of, within = np.divmod(rows, self._shard_size)
-        for number in np.unique(shard_of):
-            chosen = shard_of == number
-            out[chosen] = self._shards[number][within[chosen]]
-        return out
+        return self._shards.read(rows)
 
     def rows_of(self, paths: pd.Series) -> NDArray[np.int64]:
         """The rows of images by path, in the order given."""
         return pd.Index(self.table["path"]).get_indexer(paths).astype(np.int64)
+
+
+def shard_size(form: ImageForm) -> int:
+    """How many images a full shard holds."""
+    return max(64, SHARD_BYTES // (form.image_size**2 * form.num_channels))
+
+
+def write_shard(folder: Path, number: int, pixels: NDArray[np.uint8]) -> None:
+    np.save(folder / f"images-{number:05}.npy", pixels, allow_pickle=False)
+
+
+def write_description(folder: Path, table: pd.DataFrame, class_names: list[str], form: ImageForm) -> None:
+    write_table(folder / "table.parquet", table)
+    write_json(folder / "prepared.json", {"class_names": class_names, **form.model_dump()})
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def train(
     """
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
-    model = build_classic(network.classic, images.image_size, images.num_channels, len(images.class_names))
+    model = build_classic(network.classic, images.form, len(images.class_names))
     train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
     trainer = _Trainer(model, params, num_batches=math.ceil(len(train_part.rows) / params.batch_size))
 

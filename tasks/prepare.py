@@ -7,11 +7,12 @@ from pawline.params import Params
 from pawline.prepare import prepare, summarize
 from tasks.layout import Layout
 from tasks.stage import run_stage
+from tasks.workspace import DECODED, main_checkout
 
 
 def main(params: Params, at: Layout) -> None:
     index = pd.read_parquet(at.index)
-    quarantine = prepare(index, at.raw, at.prepared, params.prepare)
+    quarantine = prepare(index, at.raw, at.prepared, params.prepare, cache=main_checkout() / DECODED)
     write_table(at.quarantine, quarantine)
     write_json(at.metrics_of("prepare"), summarize(index, quarantine))
 

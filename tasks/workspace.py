@@ -3,6 +3,9 @@
 import subprocess
 from pathlib import Path
 
+# Decoded images by content (pawline/decoded.py), shared by every worktree and experiment.
+DECODED = Path(".pawline/decoded")
+
 
 def main_checkout(here: Path | None = None) -> Path:
     """The checkout that experiments and worktrees belong to; what they share is kept there.

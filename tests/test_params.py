@@ -116,8 +116,8 @@ def test_images_too_small_for_the_network_are_refused_with_the_map_sizes(file: P
         ("split.val_fracton", "unknown key 'split.val_fracton'; did you mean 'val_fraction'?"),
         ("network.classic.fliters", "unknown key 'network.classic.fliters'; did you mean 'filters'?"),
         ("trian", "unknown key 'trian'; did you mean 'train'?"),
-        ("prepare.xyz", "unknown key 'prepare.xyz'; known here: image_size, color, max_bad_fraction"),
-        ("prepare.epochs", "unknown key 'prepare.epochs'; known here: image_size, color, max_bad_fraction"),
+        ("split.xyz", "unknown key 'split.xyz'; known here: val_fraction, test_fraction, seed"),
+        ("split.epochs", "unknown key 'split.epochs'; known here: val_fraction, test_fraction, seed"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest_one(file: Path, key: str, message: str) -> None:

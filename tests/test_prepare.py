@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.duplicates import difference_hash
+from pawline.duplicates import NUM_HASHES, perceptual_hashes
 from pawline.errors import DatasetError
 from pawline.images import decode_image
 from pawline.ingest import ingest
@@ -17,7 +17,9 @@ from pawline.prepare import prepare, summarize
 from pawline.shards import PreparedImages
 from tests.conftest import encode, stripes, write_pictures
 
-PARAMS = PrepareParams(image_size=16, color="grayscale", max_bad_fraction=1.0)
+PARAMS = PrepareParams(
+    image_size=16, color="grayscale", aspect="stretch", background=255, max_bad_fraction=1.0, cache_gigabytes=0
+)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def index_of(pictures: Path) -> pd.DataFrame:
 
 def prepare_all(pictures: Path, params: PrepareParams = PARAMS) -> tuple[PreparedImages, pd.DataFrame]:
     folder = pictures.parent
-    quarantine = prepare(index_of(pictures), folder / "raw", folder / "prepared", params)
+    quarantine = prepare(index_of(pictures), folder / "raw", folder / "prepared", params, folder / "cache")
     return PreparedImages(folder / "prepared"), quarantine
 
 
@@ -52,7 +54,7 @@ def test_every_row_holds_the_pixels_of_its_picture(pictures: Path, color: str) -
     assert list(images.table["path"]) == files
     expected = np.stack([decode_image((pictures / path).read_bytes(), 16, color) for path in files])
     np.testing.assert_array_equal(all_pixels(images), expected)
-    assert expected.shape == (40, 16, 16, images.num_channels)
+    assert expected.shape == (40, 16, 16, images.form.num_channels)
 
 
 def test_the_table_names_class_label_and_hashes(pictures: Path) -> None:
@@ -61,15 +63,14 @@ def test_the_table_names_class_label_and_hashes(pictures: Path) -> None:
     for number, row in images.table.iterrows():
         assert row["path"].startswith(f"{row['class_name']}/")
         assert images.class_names[row["label"]] == row["class_name"]
-        pixels = images.pixels(np.array([number]))[0]
-        assert (row["hash"], row["mirrored_hash"]) == difference_hash(pixels)
-        assert row["mirrored_hash"] == difference_hash(np.ascontiguousarray(pixels[:, ::-1]))[0]
+        pixels = images.pixels(np.array([number]))
+        hashes = [row[f"hash_{number}"] for number in range(NUM_HASHES)]
+        assert hashes == perceptual_hashes(pixels).tolist()[0]
 
 
 def test_many_shards_hold_what_one_holds(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = all_pixels(prepare_all(pictures)[0])
-    monkeypatch.setattr("pawline.prepare.SHARD_SIZE", 7)
-    monkeypatch.setattr("pawline.prepare.BATCH", 5)
+    monkeypatch.setattr("pawline.prepare.shard_size", lambda form: 7)
     images, _ = prepare_all(pictures)
     folder = pictures.parent / "prepared"
     shapes = [np.load(path).shape[0] for path in sorted(folder.glob("*.npy"))]
@@ -165,7 +166,7 @@ def test_bytes_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path
     index, raw = index_of(pictures), pictures.parent / "raw"
     (raw / "vertical/001.jpg").write_bytes(encode(stripes(False, 77)))
     (raw / "vertical/002.jpg").unlink()
-    quarantine = prepare(index, raw, pictures.parent / "prepared", PARAMS)
+    quarantine = prepare(index, raw, pictures.parent / "prepared", PARAMS, pictures.parent / "cache")
     assert quarantine.set_index("path")[["reason", "detail"]].to_dict("split")["data"] == [
         ["unreadable", "the bytes under data/raw are not those that were taken in"],
         ["unreadable", "No such file or directory"],
@@ -214,21 +215,22 @@ def test_a_failure_keeps_what_was_prepared_before(pictures: Path) -> None:
 
 
 def test_pixels_stay_within_one_shard_of_memory(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At no time is more than one batch decoded ahead of what is written."""
+    """At no time is more than one shard decoded ahead of what is written."""
     decoded, saved, ahead = [], [], []
 
-    def counted(data: bytes, image_size: int, color: str) -> np.ndarray:
+    def counted(data: bytes, **form: object) -> np.ndarray:
         decoded.append(1)
         ahead.append(len(decoded) - sum(saved))
-        return decode_image(data, image_size, color)
+        return decode_image(data, **form)
 
     monkeypatch.setattr("pawline.prepare.decode_image", counted)
     monkeypatch.setattr("pawline.shards.np.save", lambda path, images, **_: saved.append(len(images)))
-    monkeypatch.setattr("pawline.prepare.SHARD_SIZE", 4)
-    monkeypatch.setattr("pawline.prepare.BATCH", 4)
-    prepare(index_of(pictures), pictures.parent / "raw", pictures.parent / "prepared", PARAMS)
+    monkeypatch.setattr("pawline.prepare.shard_size", lambda form: 4)
+    prepare(
+        index_of(pictures), pictures.parent / "raw", pictures.parent / "prepared", PARAMS, pictures.parent / "c"
+    )
     assert (len(decoded), saved) == (40, [4] * 10)
-    assert max(ahead) <= 4 + 4
+    assert max(ahead) <= 4
 
 
 def test_metrics_count_images_and_reasons(pictures: Path) -> None:

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from pawline.index import COLUMNS
+from pawline.params import ImageForm
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.report import ReportInputs, render_report
-from pawline.shards import PreparedImages, write_description, write_shards
+from pawline.shards import PreparedImages, write_description, write_shard
 from pawline.split import summarize as summarize_split
 from tests.conftest import stripes
 
@@ -46,9 +47,10 @@ def make_inputs(
     """A finished run over striped images. The first test image of the first class is predicted to be of
     the last class; all others are right. The first `copies` images of the first class are duplicates."""
     table = prepared_table(names, each)
-    write_shards(folder, (stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()), 4096)
-    description = {"class_names": names, "image_size": 16, "color": "rgb", "shard_size": 4096}
-    write_description(folder, table, description)
+    pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
+    write_shard(folder, 0, np.stack(pictures))
+    form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
+    write_description(folder, table, names, form)
     split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, each))
     split.loc[: copies - 1, "group"] = split.loc[0, "group"]
     predictions = invented_predictions(split[split["split"] == "test"], names)

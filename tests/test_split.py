@@ -10,11 +10,18 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import MAX_BUCKET, _candidate_pairs, difference_hash, group_duplicates
+from pawline.duplicates import (
+    MAX_BUCKET,
+    NUM_HASHES,
+    _candidate_pairs,
+    difference_hash,
+    group_duplicates,
+    perceptual_hashes,
+)
 from pawline.errors import DatasetError
 from pawline.images import decode_image
-from pawline.params import SplitParams
-from pawline.shards import PreparedImages, write_description, write_shards
+from pawline.params import ImageForm, SplitParams
+from pawline.shards import PreparedImages, write_description, write_shard
 from pawline.split import PARTS, data_digest, share, split_images, summarize
 from tests.conftest import encode, stripes
 
@@ -61,16 +68,15 @@ def near_copy_of(original: Picture, number: int) -> Picture:
 def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
     """A folder as the stage `prepare` writes it, in the order given."""
     names = sorted({picture.class_name for picture in pictures})
-    rows = [
-        (p.path, p.digest, p.class_name, p.given_part, names.index(p.class_name), *difference_hash(p.pixels))
-        for p in pictures
-    ]
-    columns = ["path", "digest", "class_name", "given_part", "label", "hash", "mirrored_hash"]
-    table = pd.DataFrame(rows, columns=columns).astype({"hash": "uint64", "mirrored_hash": "uint64"})
+    rows = [(p.path, p.digest, p.class_name, p.given_part, names.index(p.class_name)) for p in pictures]
+    pixels = np.stack([picture.pixels for picture in pictures])
+    hashes = perceptual_hashes(pixels)
+    table = pd.DataFrame(rows, columns=["path", "digest", "class_name", "given_part", "label"])
+    table = table.assign(**{f"hash_{number}": hashes[:, number] for number in range(NUM_HASHES)})
     folder.mkdir(parents=True)
-    write_shards(folder, (picture.pixels for picture in pictures))
-    description = {"class_names": names, "image_size": SIDE, "color": "grayscale", "shard_size": 4096}
-    write_description(folder, table, description)
+    write_shard(folder, 0, pixels)
+    form = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
+    write_description(folder, table, names, form)
     return PreparedImages(folder)
 
 
@@ -313,7 +319,7 @@ def test_resized_reencoded_and_mirrored_copies_join_their_original_and_nothing_e
 
 def table_of(pixels: list[NDArray[np.uint8]], digests: list[str]) -> pd.DataFrame:
     hashes = np.array([difference_hash(image) for image in pixels], np.uint64)
-    return pd.DataFrame({"digest": digests, "hash": hashes[:, 0], "mirrored_hash": hashes[:, 1]})
+    return pd.DataFrame({"digest": digests, "hash_0": hashes[:, 0], "hash_1": hashes[:, 1]})
 
 
 def test_the_difference_hash_asks_which_cells_are_darker_than_their_right_hand_neighbours() -> None:
@@ -355,9 +361,9 @@ def test_groups_do_not_depend_on_the_order_even_where_not_all_can_be_paired(
     """Six pictures of two looks share a hash, and each is compared with the next one only."""
     monkeypatch.setattr("pawline.duplicates.MAX_BUCKET", 2)
     looks = np.stack([picture(n % 2).pixels for n in range(6)])
-    table = pd.DataFrame({"digest": list("abcdef"), "hash": 0, "mirrored_hash": 0})
+    table = pd.DataFrame({"digest": list("abcdef"), "hash_0": 0, "hash_1": 0})
     for order in ([0, 1, 2, 3, 4, 5], [0, 2, 4, 1, 3, 5]):
-        listed = table.iloc[order].reset_index(drop=True).astype({"hash": "uint64", "mirrored_hash": "uint64"})
+        listed = table.iloc[order].reset_index(drop=True).astype({"hash_0": "uint64", "hash_1": "uint64"})
         group = group_duplicates(listed, lambda rows, order=order: looks[order][rows])
         assert list(group) == list(listed["digest"]), "neighbours by digest never look alike"
 
@@ -370,8 +376,8 @@ def test_each_picture_is_looked_at_about_once_however_many_pairs_it_is_in() -> N
         looked_at.extend(rows)
         return np.zeros((len(rows), 16, 16, 1), np.uint8)
 
-    table = pd.DataFrame({"digest": [f"{n:05}" for n in range(200)], "hash": 0, "mirrored_hash": 0})
-    group = group_duplicates(table.astype({"hash": "uint64", "mirrored_hash": "uint64"}), pixels)
+    table = pd.DataFrame({"digest": [f"{n:05}" for n in range(200)], "hash_0": 0, "hash_1": 0})
+    group = group_duplicates(table.astype({"hash_0": "uint64", "hash_1": "uint64"}), pixels)
     assert group.nunique() == 200
     assert len(looked_at) < 5 * 200
 

@@ -30,7 +30,13 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
 @pytest.fixture(scope="module")
 def data(params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedImages, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("data")
-    prepare(ingest(params.ingest, folder / "raw"), folder / "raw", folder / "prepared", params.prepare)
+    prepare(
+        ingest(params.ingest, folder / "raw"),
+        folder / "raw",
+        folder / "prepared",
+        params.prepare,
+        folder / "cache",
+    )
     images = PreparedImages(folder / "prepared")
     return images, split_images(images, params.split)[0]
 
@@ -120,7 +126,13 @@ def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
             tone = np.random.default_rng([label, number]).normal(20 + 23 * label, 4, (20, 20, 3))
             (folder / f"{number}.png").write_bytes(encode(tone.clip(0, 255).astype(np.uint8), ".png"))
     source = params.ingest.model_copy(update={"source": str(tmp_path / "digits")})
-    prepare(ingest(source, tmp_path / "raw"), tmp_path / "raw", tmp_path / "prepared", params.prepare)
+    prepare(
+        ingest(source, tmp_path / "raw"),
+        tmp_path / "raw",
+        tmp_path / "prepared",
+        params.prepare,
+        tmp_path / "cache",
+    )
     images = PreparedImages(tmp_path / "prepared")
     parts = pd.DataFrame(
         {

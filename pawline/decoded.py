@@ -1,0 +1,107 @@
+"""Decoded images, kept by content: an image is decoded once in its life, not once per run of a stage.
+
+DVC's grain is the stage: one more picture, and it runs `prepare` on all of them. This cache lies below
+that, outside of DVC's outputs, and decides nothing: an entry is what decoding the same bytes would give.
+
+    <folder>/<form and decoder>/<SHA-256 of the pack>.npy      a structured array, see `entry_type`
+
+A pack is written whole, under its own digest, and never changed, so any number of processes may read and add.
+One that does not match its name is deleted and its images are decoded again. Deleting the folder costs
+time only.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pawline.duplicates import NUM_HASHES
+from pawline.images import DECODER
+from pawline.params import ImageForm
+from pawline.shards import Concatenation
+
+Entries = NDArray[Any]  # structured, of `entry_type`
+
+
+def entry_type(form: ImageForm) -> np.dtype[Any]:
+    """One image: the digest of its file, its perceptual hashes and its pixels."""
+    pixels = (form.image_size, form.image_size, form.num_channels)
+    return np.dtype([("digest", "S32"), ("hashes", "<u8", (NUM_HASHES,)), ("pixels", "u1", pixels)])
+
+
+def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
+    """Hex digests as S32, as they are looked up; "" (a file that could not be read) as zeros."""
+    return np.frombuffer(bytes.fromhex("".join(digests.where(digests != "", "0" * 64))), "S32")
+
+
+class DecodedCache:
+    """The packs of one form."""
+
+    def __init__(self, folder: Path, form: ImageForm) -> None:
+        key = hashlib.sha256(f"{form.model_dump_json()} {NUM_HASHES} {DECODER}".encode()).hexdigest()
+        self._folder = folder / key[:16]
+        packs = _open_packs(self._folder)
+        self._packs = Concatenation(packs)
+        digests = np.concatenate([np.empty(0, "S32"), *(pack["digest"] for pack in packs)])
+        self._order = np.argsort(digests, kind="stable")
+        self._digests = digests[self._order]
+
+    def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """int64 (n,): the row of each image in the cache, -1 for one that is not there."""
+        if not len(self._digests):
+            return np.full(len(digests), -1)
+        place = np.minimum(np.searchsorted(self._digests, digests), len(self._digests) - 1)
+        return np.where(self._digests[place] == digests, self._order[place], -1)
+
+    def read(self, rows: NDArray[np.int64]) -> Entries:
+        return self._packs.read(rows)
+
+    def add(self, entries: Entries) -> None:
+        """Keep new entries, as one more pack, for later runs; this object goes on seeing the old ones."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._folder / f"{os.getpid()}.partial"
+        try:
+            with partial.open("wb") as file:
+                np.save(file, entries, allow_pickle=False)
+            partial.replace(self._folder / f"{_digest(partial)}.npy")
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def evict(folder: Path, limit_bytes: float) -> None:
+        """Delete the packs that were not opened for longest, of any form, until the rest fits."""
+        packs = [(path.stat(), path) for path in folder.glob("*/*.npy")]
+        total = sum(stat.st_size for stat, _ in packs)
+        for stat, path in sorted(packs, key=lambda pack: pack[0].st_mtime):
+            if total <= limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= stat.st_size
+
+
+def _open_packs(folder: Path) -> list[Entries]:
+    """The sound packs, each marked as used now; what does not match its name is deleted."""
+    with ThreadPoolExecutor(2) as pool:
+        packs = pool.map(_open_pack, sorted(folder.glob("*.npy")))
+        return [pack for pack in packs if pack is not None]
+
+
+def _open_pack(path: Path) -> Entries | None:
+    try:
+        if _digest(path) == path.stem:
+            os.utime(path)
+            return np.load(path, mmap_mode="r")
+        path.unlink()
+    except FileNotFoundError:
+        pass  # another process evicted it meanwhile
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,159 @@
+"""The cache of decoded images changes what a run costs and never what it gives."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawline.decoded import DecodedCache, digest_bytes, entry_type
+from pawline.images import decode_image
+from pawline.ingest import ingest
+from pawline.params import ImageForm, IngestParams, PrepareParams
+from pawline.prepare import prepare
+from tests.conftest import write_pictures
+
+PARAMS = PrepareParams(
+    image_size=16, color="grayscale", aspect="stretch", background=255, max_bad_fraction=1.0, cache_gigabytes=1
+)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the size of each file that is decoded."""
+    sizes: list[int] = []
+
+    def counted(data: bytes, **form: object) -> np.ndarray:
+        sizes.append(len(data))
+        return decode_image(data, **form)
+
+    monkeypatch.setattr("pawline.prepare.decode_image", counted)
+    return sizes
+
+
+def prepare_all(root: Path, name: str = "prepared", params: PrepareParams = PARAMS) -> dict[str, bytes]:
+    """Prepare root/pictures with the cache root/cache; returns what was written, file by file."""
+    index = ingest(IngestParams(source=str(root / "pictures"), sha256=None), root / "raw")
+    quarantine = prepare(index, root / "raw", root / name, params, root / "cache")
+    written = {path.name: path.read_bytes() for path in (root / name).iterdir()}
+    return written | {"quarantine": quarantine.to_csv().encode()}
+
+
+def test_nothing_is_decoded_twice_and_nothing_changes(tmp_path: Path, decoded: list[int]) -> None:
+    write_pictures(tmp_path / "pictures", 10)
+    first = prepare_all(tmp_path)
+    assert len(decoded) == 20
+    assert prepare_all(tmp_path, "again") == first
+    assert len(decoded) == 20
+
+
+def test_only_new_pictures_are_decoded_whatever_they_are_called(tmp_path: Path, decoded: list[int]) -> None:
+    write_pictures(tmp_path / "pictures", 10)
+    prepare_all(tmp_path)
+    decoded.clear()
+    write_pictures(tmp_path / "pictures", 1, first=500)
+    old = tmp_path / "pictures/vertical/000.jpg"
+    old.rename(old.with_name("another-name.jpg"))
+    written = prepare_all(tmp_path)
+    assert len(decoded) == 2
+    assert written == prepare_all(tmp_path, "without", PARAMS.model_copy(update={"cache_gigabytes": 0}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"image_size": 24}, {"color": "rgb"}, {"aspect": "pad"}, {"background": 0}],
+    ids=lambda c: next(iter(c)),
+)
+def test_another_form_is_another_entry(tmp_path: Path, decoded: list[int], change: dict[str, object]) -> None:
+    write_pictures(tmp_path / "pictures", 3)
+    prepare_all(tmp_path)
+    prepare_all(tmp_path, params=PARAMS.model_copy(update=change))
+    assert len(decoded) == 12
+
+
+def test_another_decoder_is_another_entry(
+    tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "pictures", 3)
+    prepare_all(tmp_path)
+    monkeypatch.setattr("pawline.decoded.DECODER", "a later one")
+    prepare_all(tmp_path)
+    assert len(decoded) == 12
+
+
+def test_a_damaged_pack_is_deleted_and_its_images_decoded_again(tmp_path: Path, decoded: list[int]) -> None:
+    write_pictures(tmp_path / "pictures", 5)
+    first = prepare_all(tmp_path)
+    (pack,) = (tmp_path / "cache").rglob("*.npy")
+    content = bytearray(pack.read_bytes())
+    content[-5] ^= 1
+    pack.write_bytes(content)
+    assert prepare_all(tmp_path) == first
+    assert len(decoded) == 20
+    assert prepare_all(tmp_path) == first
+    assert len(decoded) == 20
+
+
+def test_bad_pictures_are_looked_at_again_and_stay_bad(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 5)
+    (tmp_path / "pictures/vertical/words.jpg").write_text("no picture")
+    first = prepare_all(tmp_path)
+    assert b"words.jpg,vertical,not_an_image" in first["quarantine"]
+    assert prepare_all(tmp_path) == first
+
+
+def entries(seeds: range) -> np.ndarray:
+    form = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=0)
+    made = np.zeros(len(seeds), entry_type(form))
+    made["digest"] = digest_bytes(pd.Series([f"{seed:064x}" for seed in seeds]))
+    made["pixels"] = np.array([seed % 251 for seed in seeds], np.uint8)[:, None, None, None]
+    return made
+
+
+FORM = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=0)
+
+
+def test_entries_come_back_by_digest_from_any_pack(tmp_path: Path) -> None:
+    for first in (1, 101, 201):
+        DecodedCache(tmp_path, FORM).add(entries(range(first, first + 50)))
+    cache = DecodedCache(tmp_path, FORM)
+    wanted = entries(range(220, 90, -10))
+    rows = cache.find(wanted["digest"])
+    assert (rows >= 0).tolist() == [seed % 100 in range(1, 51) for seed in range(220, 90, -10)]
+    np.testing.assert_array_equal(cache.read(rows[rows >= 0]), wanted[rows >= 0])
+
+
+def test_the_longest_unused_packs_go_first(tmp_path: Path) -> None:
+    cache = DecodedCache(tmp_path, FORM)
+    for number in range(4):
+        cache.add(entries(range(number * 100 + 1, number * 100 + 51)))
+    packs = {len(path.read_bytes()): path for path in tmp_path.rglob("*.npy")}
+    (size,) = packs
+    for path in tmp_path.rglob("*.npy"):
+        age = int(np.load(path)["digest"][0][-2:].hex(), 16)
+        os.utime(path, (age, age))
+    DecodedCache.evict(tmp_path, limit_bytes=2.5 * size)
+    left = DecodedCache(tmp_path, FORM)
+    assert [int(left.find(entries(range(first, first + 1))["digest"])[0] >= 0) for first in (1, 101, 201, 301)] == [
+        0, 0, 1, 1
+    ]  # fmt: skip
+
+
+def add_many(folder: Path, first: int) -> None:
+    for number in range(20):
+        DecodedCache(folder, FORM).add(entries(range(first + number, first + number + 1)))
+
+
+def test_many_processes_may_add_and_evict_at_once(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=add_many, args=(tmp_path, first)) for first in (1, 101)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        DecodedCache(tmp_path, FORM)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    wanted = entries(range(1, 21))["digest"]
+    assert (DecodedCache(tmp_path, FORM).find(wanted) >= 0).all()
+    assert not list(tmp_path.rglob("*.partial"))
