@@ -36,7 +36,7 @@ def entry_type(form: ImageForm) -> np.dtype[Any]:
 
 def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
     """Hex digests as S32, as they are looked up; "" (a file that could not be read) as zeros."""
-    return np.frombuffer(bytes.fromhex("".join(digests.where(digests != "", "0" * 64))), "S32")
+    return np.frombuffer(bytes.fromhex("".join(digest or "0" * 64 for digest in digests.tolist())), "S32")
 
 
 class DecodedCache:

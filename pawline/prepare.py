@@ -76,14 +76,15 @@ class _Decoder:
 
     def decode(self, batch: pd.DataFrame, bar: Any) -> tuple[Entries, dict[int, BadImage]]:
         """(one entry per row of the batch, the problem of each row whose entry is void)."""
-        entries = np.zeros(len(batch), entry_type(self._form))
-        entries["digest"] = digest_bytes(batch["digest"])
-        rows = self._cache.find(entries["digest"])
-        known = rows >= 0
-        if known.any():
-            entries[known] = self._cache.read(rows[known])
-        bar.update(int(known.sum()))
-        missing = np.flatnonzero(~known)
+        digests = digest_bytes(batch["digest"])
+        rows = self._cache.find(digests)
+        missing = np.flatnonzero(rows < 0)
+        bar.update(len(batch) - len(missing))
+        if len(missing) < len(batch):
+            entries = self._cache.read(np.maximum(rows, 0))  # for a missing one any row: it is overwritten
+        else:
+            entries = np.zeros(len(batch), entry_type(self._form))
+        entries["digest"] = digests
         problems = {}
         outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
         for row, outcome in zip(missing, outcomes, strict=True):

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from pawline.errors import DatasetError
@@ -25,6 +26,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="one list of {path, label, probabilities}")
     command.add_argument("--model", type=Path, default=Layout().model, help="default: %(default)s")
     command.set_defaults(run=predict)
+    command = commands.add_parser("verify", help="read every output again and compare it with dvc.lock")
+    command.set_defaults(run=verify)
+    command = commands.add_parser("trace", help="which data sets, splits, models and MLflow runs knew a picture")
+    command.add_argument("picture", type=Path, metavar="IMAGE")
+    command.add_argument("--json", action="store_true", help="one object: digest, sightings")
+    command.set_defaults(run=trace)
     return parser
 
 
@@ -36,6 +43,31 @@ def predict(arguments: argparse.Namespace) -> int:
     predictions = Predictor(arguments.model).predict_files(pictures)
     show = _show_json if arguments.json else _show_lines
     return 3 if show(predictions) else 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 1 when anything differs."""
+    from tasks.verify import verify as verify_outputs
+
+    return verify_outputs()
+
+
+def trace(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 1 when no version knew the picture."""
+    from tasks.trace import trace as find
+
+    digest, sightings = find(arguments.picture)
+    if arguments.json:
+        print(json.dumps({"digest": digest, "sightings": [asdict(sighting) for sighting in sightings]}, indent=2))
+    else:
+        print(f"SHA-256 {digest}")
+        for one in sightings or ():
+            model = f"model {one.model_digest[:12]}" if one.model_digest else "no model"
+            run = f", MLflow run {one.mlflow_run}" if one.mlflow_run else ""
+            print(f"{one.version}: {one.path} ({one.class_name}), {one.part or 'not split'}, {model}{run}")
+        if not sightings:
+            print("no version of the data set knew this picture")
+    return 0 if sightings else 1
 
 
 def _show_json(predictions: Iterable[tuple[Path, Prediction]]) -> int:

@@ -17,6 +17,7 @@ import mlflow
 import pandas as pd
 from filelock import FileLock
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
@@ -77,13 +78,8 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
     use_store()
 
     def log() -> None:
-        found = mlflow.search_runs(
-            experiment_names=[EXPERIMENT],
-            filter_string=f"tags.`{MODEL_DIGEST}` = '{digest}'",
-            max_results=1,
-            output_format="list",
-        )
-        run_id = found[0].info.run_id if found else None
+        found = _run_of(digest)
+        run_id = found.info.run_id if found else None
         with mlflow.start_run(run_id, tags=None if found else {**_origin(), MODEL_DIGEST: digest}):
             mlflow.log_metrics(
                 {f"test_{name}": value for name, value in _flat(metrics).items() if value is not None}
@@ -92,6 +88,22 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
                 mlflow.log_artifact(str(file), "evaluate")
 
     _mirror(log)
+
+
+def find_run(digest: str) -> Run | None:
+    """The newest MLflow run whose training made the model with this digest."""
+    use_store()
+    return _run_of(digest)
+
+
+def _run_of(digest: str) -> Run | None:
+    found = mlflow.search_runs(
+        experiment_names=[EXPERIMENT],
+        filter_string=f"tags.`{MODEL_DIGEST}` = '{digest}'",
+        max_results=1,
+        output_format="list",
+    )
+    return found[0] if found else None
 
 
 def use_store() -> None:

@@ -1,0 +1,55 @@
+"""`pawline trace` knows a picture by its content."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tests.conftest import commit, run, write_pictures
+
+
+def trace(workspace: Path, picture: Path, expect: int = 0) -> dict[str, Any]:
+    found = json.loads(run(workspace, "pawline", "trace", "--json", str(picture), expect=expect).stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_renamed_picture_is_found_with_part_model_and_mlflow_run(finished: Path, tmp_path: Path) -> None:
+    split = pd.read_parquet(finished / "data/split.parquet").set_index("path")["split"]
+    shutil.copy(finished / "pictures/vertical/007.jpg", tmp_path / "holiday.png")
+    (sighting,) = trace(finished, tmp_path / "holiday.png")["sightings"]
+    assert sighting["path"] == "vertical/007.jpg"
+    assert sighting["part"] == split["vertical/007.jpg"]
+    assert sighting["model_digest"] == json.loads((finished / "models/card.json").read_text())["digest"]
+    assert sighting["mlflow_run"]
+
+
+def test_each_version_tells_what_it_knew(finished: Path) -> None:
+    """Version 1 lacks the new pictures; the commit after keeps them under another name."""
+    write_pictures(finished / "pictures", count=1, first=900)
+    run(finished, "dvc", "repro", "split")
+    commit(finished)
+    (finished / "pictures/vertical/900.jpg").rename(finished / "pictures/vertical/other.jpg")
+    run(finished, "dvc", "repro", "split")
+    new = trace(finished, finished / "pictures/vertical/other.jpg")["sightings"]
+    assert [sighting["path"] for sighting in new] == ["vertical/other.jpg", "vertical/900.jpg"]
+    assert new[0]["version"] == "working tree"
+    assert new[0]["part"] == new[1]["part"]
+    old = trace(finished, finished / "pictures/vertical/001.jpg")["sightings"]
+    assert len(old) == 3
+
+
+def test_a_quarantined_picture_is_known_with_its_reason(finished: Path) -> None:
+    (finished / "pictures/vertical/words.jpg").write_text("no picture at all")
+    run(finished, "dvc", "repro", "prepare")
+    (sighting,) = trace(finished, finished / "pictures/vertical/words.jpg")["sightings"]
+    assert sighting["part"] == "quarantine: not_an_image"
+
+
+def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_3(finished_workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.jpg").write_bytes(b"never seen")
+    assert trace(finished_workspace, tmp_path / "new.jpg", expect=1)["sightings"] == []
+    said = run(finished_workspace, "pawline", "trace", "nowhere.jpg", expect=3).stderr
+    assert said == "pawline: nowhere.jpg: No such file or directory; give a picture file to trace\n"
