@@ -51,10 +51,10 @@ def _versions() -> Iterator[tuple[str, str]]:
     current = Path("dvc.lock").read_text()
     yield "working tree", current
     for line in git(here, "log", "--all", "--format=%h%x09%cs%x09%D", "--", "dvc.lock").splitlines():
-        commit, day, names = line.split("\t")
+        commit, day, *names = line.split("\t")
         text = git(here, "show", f"{commit}:./dvc.lock")
         if text and text != current.strip():
-            yield f"{commit} {day} {names}".strip(), text
+            yield " ".join([commit, day, *names]).strip(), text
 
 
 def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[Sighting]:
