@@ -111,8 +111,8 @@ class _Decoder:
 
 def _conflicting(index: pd.DataFrame) -> set[str]:
     """The digests that stand under two class names."""
-    labels_of = index.groupby("digest")["class_name"].nunique()
-    return set(labels_of.index[labels_of > 1]) - {""}
+    different = index[["digest", "class_name"]].drop_duplicates()["digest"]
+    return set(different[different.duplicated()]) - {""}
 
 
 def _label_conflicts(

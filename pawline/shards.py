@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pawline.files import write_json, write_table
 from pawline.params import ImageForm
 
-SHARD_BYTES = 64 * 2**20
+SHARD_BYTES = 16 * 2**20  # what a batch of `prepare` keeps in memory, a few times over
 
 
 class Concatenation:

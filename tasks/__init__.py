@@ -23,6 +23,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # What tables need for a moment goes back to the system, not to a pool: peak memory stays flat.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
     # Loading a model must not run what somebody pickled.
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
