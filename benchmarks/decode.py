@@ -85,9 +85,7 @@ def main() -> None:
             print(
                 f"  {min(plain) / min(fast):.2f} x between the best rounds, {best_round:.2f} x in the best round"
             )
-            print(
-                f"  error {errors[0]:.2f} and {errors[1]:.2f} of 255: {errors[1] / errors[0]:.2f} of the plain loop's"
-            )
+            print(f"  error {errors[0]:.2f} and {errors[1]:.2f} of 255: a share of {errors[1] / errors[0]:.2f}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from pawline.errors import BusyError, PawlineError
 
 WORKSPACE = Path(__file__).resolve().parents[1]
@@ -92,12 +94,20 @@ def _dvc(*arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -
 
 
 def _interrupt(child: subprocess.Popen[str]) -> None:
-    """SIGINT lets the stage remove its partial files and DVC its lock; what is left after that is killed."""
+    """SIGINT lets the stage remove its partial files and DVC its lock. A stage that ignores it is killed
+    before DVC is, so that DVC still has its turn."""
+    if child.poll() is not None:
+        return
+    stage = psutil.Process(child.pid).children(recursive=True)
+    os.killpg(child.pid, signal.SIGINT)
     try:
-        os.killpg(child.pid, signal.SIGINT)
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        pass
+        for process in stage:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS / 4)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)

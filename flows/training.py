@@ -3,12 +3,14 @@
 DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*.
 """
 
+from typing import Any
+
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 
 from flows.repro import Pipeline
-from pawline.errors import PawlineError
+from pawline.errors import BusyError, PawlineError
 from tasks.stage import end_with
 
 STAGES = ["ingest", "prepare", "split", "train", "evaluate", "report"]
@@ -43,12 +45,15 @@ def stage(pipeline: Pipeline, name: str) -> State[None]:
 
 
 def main() -> None:
-    state = training(return_state=True)
-    states = state.result(raise_on_failure=False)
-    for name, ended in zip(STAGES, states, strict=True):
-        message = ended.message if ended.is_final() else "not run: a stage before it failed"
-        print(f"{name:<10}{ended.name:<11}{message}")
-    state.result()  # raises what the first failed stage did
+    try:
+        ended = training(return_state=True)
+    except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
+        raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
+    states: Any = ended.result(raise_on_failure=False)
+    for name, state in zip(STAGES, states, strict=True):
+        message = state.message if state.is_final() else "not run: a stage before it failed"
+        print(f"{name:<10}{state.name:<11}{message}")
+    ended.result()  # raises what the failed stage did
 
 
 if __name__ == "__main__":

@@ -1,0 +1,257 @@
+"""The Prefect flow: one cache with DVC, and the whole way from a deployment to a worker."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import State
+from ruamel.yaml import YAML
+
+from tests.conftest import clean_environment, run, set_params
+from tests.source import ROOT
+
+STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
+UNCHANGED = dict.fromkeys(STAGES, "Cached")
+# Put before the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
+SLOW = """from pathlib import Path
+from time import sleep
+
+while Path("slow").exists():
+    sleep(0.05)
+
+"""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A Prefect server of the tests' own; the environment in which commands reach it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    home = tmp_path_factory.mktemp("prefect")
+    at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    url = f"http://127.0.0.1:{port}/api"
+    with background(home, "prefect", "server", "start", "--port", port, **at):
+        wait_for(lambda: answers(f"{url}/health"))
+        yield at | {"PREFECT_API_URL": url}
+
+
+@contextmanager
+def background(folder: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on meanwhile, writing to background.log, and ends with the block."""
+    binaries = Path(sys.executable).parent
+    with (folder / "background.log").open("w") as log:
+        started = subprocess.Popen(
+            [binaries / command[0], *command[1:]],
+            cwd=folder,
+            env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+            start_new_session=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        yield started
+    finally:
+        end_group(started)
+
+
+def end_group(leader: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(leader.pid, signal.SIGTERM)
+        leader.wait(20)
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def training(workspace: Path, expect: int = 0, **environment: str) -> dict[str, str]:
+    """Run the flow. Returns what it prints for each stage, such as "Cached unchanged since the last run"."""
+    said = run(workspace, "python", "-m", "flows.training", expect=expect, **environment)
+    assert "Traceback" not in said.stderr
+    rows = [line.split(maxsplit=1) for line in said.stdout.splitlines()]
+    return {stage: " ".join(rest.split()) for stage, rest in rows}
+
+
+def latest_run(server: dict[str, str]) -> tuple[State, dict[str, str]]:
+    """The state of the latest flow run, and the name of each of its tasks' states, as the server tells."""
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[latest.id])))
+    assert latest.state
+    return latest.state, {task.name: task.state_name or "" for task in tasks}
+
+
+def assert_recorded(server: dict[str, str], states: dict[str, str]) -> None:
+    """The server knows these states; they reach it after the flow's own."""
+    with suppress(AssertionError):
+        wait_for(lambda: latest_run(server)[1] == states, seconds=20)
+    assert latest_run(server)[1] == states
+
+
+def names(printed: dict[str, str]) -> dict[str, str]:
+    return {stage: rest.split()[0] for stage, rest in printed.items()}
+
+
+def test_the_flow_and_dvc_repro_write_the_same_lock(
+    workspace: Path, finished_workspace: Path, server: dict[str, str]
+) -> None:
+    printed = training(workspace, **server)
+    assert printed == dict.fromkeys(STAGES, "Completed ran")
+    assert list(printed) == STAGES
+    assert_recorded(server, dict.fromkeys(STAGES, "Completed"))
+    assert (workspace / "dvc.lock").read_bytes() == (finished_workspace / "dvc.lock").read_bytes()
+    assert json.loads(run(workspace, "dvc", "status", "--json").stdout) == {}
+    assert "Data and pipelines are up to date." in run(workspace, "dvc", "repro").stdout
+    assert (workspace / "dvc.lock").read_bytes() == (finished_workspace / "dvc.lock").read_bytes()
+
+
+def test_after_dvc_repro_the_flow_runs_nothing(finished: Path, server: dict[str, str]) -> None:
+    assert training(finished, **server) == dict.fromkeys(STAGES, "Cached unchanged since the last run")
+    assert_recorded(server, UNCHANGED)
+    assert run(finished, "git", "status", "--porcelain").stdout == ""
+
+
+def test_a_lost_and_a_damaged_output_come_back_from_the_cache(finished: Path, server: dict[str, str]) -> None:
+    damaged, lost = finished / "data/split.parquet", finished / "models/model.keras"
+    before = damaged.read_bytes(), lost.read_bytes()
+    damaged.write_bytes(b"tampered with")
+    lost.unlink()
+    restored = "Cached restored from DVC's cache"
+    unchanged = "Cached unchanged since the last run"
+    assert training(finished, **server) == dict.fromkeys(STAGES, unchanged) | {
+        "split": restored,
+        "train": restored,
+    }
+    assert (damaged.read_bytes(), lost.read_bytes()) == before
+    assert_recorded(server, UNCHANGED)
+
+
+def test_a_changed_param_runs_only_what_it_affects(finished: Path, server: dict[str, str]) -> None:
+    """It leaves what `prepare` writes as it was, so everything after it stays."""
+    lock = (finished / "dvc.lock").read_bytes()
+    set_params(finished, {"prepare.max_bad_fraction": 0.5})
+    assert names(training(finished, **server)) == UNCHANGED | {"prepare": "Completed"}
+    assert_recorded(server, UNCHANGED | {"prepare": "Completed"})
+    set_params(finished, {"prepare.max_bad_fraction": 0.05})
+    assert training(finished, **server)["prepare"] == "Cached restored from DVC's cache"
+    assert_recorded(server, UNCHANGED)
+    assert (finished / "dvc.lock").read_bytes() == lock
+
+
+def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(
+    finished: Path, server: dict[str, str]
+) -> None:
+    (finished / "pictures/vertical/bad.jpg").write_text("no picture")
+    set_params(finished, {"prepare.max_bad_fraction": 0})
+    printed = training(finished, expect=3, **server)
+    assert printed["prepare"].startswith("Failed stage 'prepare' failed (exit code 3): 1 of 121 images are bad")
+    blocked = dict.fromkeys(STAGES[2:], "NotReady")
+    assert names(printed) == {"ingest": "Completed", "prepare": "Failed"} | blocked
+    assert_recorded(server, names(printed))
+    state, _ = latest_run(server)
+    assert (state.name, f"Failed {state.message}") == ("Failed", printed["prepare"])
+
+    set_params(finished, {"prepare.max_bad_fraction": 0.05})
+    mended = training(finished, **server)
+    assert names(mended) == UNCHANGED | {"prepare": "Completed", "report": "Completed"}
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_stage_too_and_the_same_command_continues(
+    finished: Path, server: dict[str, str], signum: int, code: int
+) -> None:
+    slow_report(finished)
+    with background(finished, "python", "-m", "flows.training", **server) as flow:
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        flow.send_signal(signum)
+        assert flow.wait(30) == code
+        assert commands_in(finished) == []
+    assert "pid" not in (finished / ".dvc/tmp/rwlock").read_text()
+    assert_recorded(server, UNCHANGED | {"report": "Crashed"})
+
+    (finished / "slow").unlink()
+    assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+
+
+def test_another_run_on_the_same_files_is_not_disturbed(finished: Path, server: dict[str, str]) -> None:
+    slow_report(finished)
+    with background(finished, "dvc", "repro", "report"):
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        assert "busy, try again" in training(finished, expect=75, **server)["ingest"]
+
+
+def slow_report(workspace: Path) -> None:
+    stage = workspace / "tasks/report.py"
+    stage.write_text(SLOW + stage.read_text())
+    (workspace / "slow").touch()
+
+
+def commands_in(folder: Path) -> list[str]:
+    """The command lines of all processes at work in a folder."""
+    found = psutil.process_iter(["cwd", "cmdline"])
+    return [" ".join(process.info["cmdline"] or []) for process in found if process.info["cwd"] == str(folder)]
+
+
+def test_the_flow_needs_no_server_and_no_working_directory(finished: Path, tmp_path: Path) -> None:
+    elsewhere = {"PYTHONPATH": str(finished), "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": ""}
+    assert names(training(tmp_path, **elsewhere)) == UNCHANGED
+
+
+def test_a_server_that_does_not_answer_is_named_in_one_line(workspace: Path, tmp_path: Path) -> None:
+    nowhere = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    said = run(workspace, "python", "-m", "flows.training", expect=75, **nowhere)
+    assert said.stderr.startswith("pawline: Failed to reach API at http://127.0.0.1:9/api/; start the Prefect")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_deployment_runs_on_a_worker_that_was_started_elsewhere(
+    finished: Path, server: dict[str, str], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.rmtree(finished / "data/prepared")
+    often = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    pool = ("--pool", "local", "--type", "process")
+    with background(elsewhere, "prefect", "worker", "start", *pool, **server, **often):
+        wait_for(lambda: "started" in (elsewhere / "background.log").read_text())
+        run(finished, "prefect", "deploy", "--all", **server)
+        run(elsewhere, "prefect", "deployment", "run", "training/local", "--watch", **server)
+    state, _ = latest_run(server)
+    assert state.name == "Completed"
+    assert_recorded(server, UNCHANGED)
+    assert (finished / "data/prepared").is_dir()
+
+
+def test_a_fresh_deployment_waits_to_be_scheduled() -> None:
+    [deployment] = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
