@@ -60,6 +60,8 @@ def background(folder: Path, *command: str, **environment: str) -> Iterator[subp
             cwd=folder,
             env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
             start_new_session=True,
+            # A suite started by `make test &` ignores SIGINT, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
