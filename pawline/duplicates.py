@@ -1,8 +1,13 @@
-"""Exact and near-duplicates: the same photograph resized, re-encoded or mirrored.
+"""Exact and near-duplicates: the same photograph resized, re-encoded, mirrored, brightened or slightly cropped.
 
-A difference hash (dHash: Krawetz, "Kind of like that", 2013) sends pictures that look alike to nearly
-the same 64 bits. Looking up four bands of 16 bits finds every pair that differs in at most three bits
-without comparing all pairs; a look at small thumbnails then throws out the chance hits.
+1. `perceptual_hashes` describes a picture by 32 low frequencies of its cosine transform, 8 bits each, free of
+   brightness and contrast. Pictures that look alike lie close together; a mirror flips the sign of half of them.
+2. A forest of random trees finds what lies close together in n·log n: a tree halves the set again and again
+   along random directions, then compares within its leaves. Since it halves by count, thousands of look-alikes
+   (bursts, studio shots) cost no more than other pictures, and nothing is ever too crowded to be looked at.
+3. The pixels decide: fine detail must agree, once it is aligned by as much as a small crop may have moved it.
+
+docs/duplicates.md has the figures and what else was tried.
 """
 
 from collections.abc import Callable
@@ -14,106 +19,195 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-NUM_BANDS, BAND_BITS = 4, 16
-MAX_BUCKET = 64  # a band shared by more images than this says nothing: plain backgrounds do that
-MIN_CORRELATION = 0.97
-THUMBNAIL_SIDE = 16
+NUM_HASHES = 4  # uint64 per image, each of eight coefficients
+MIN_CONTRAST = 1.0  # grey levels (standard deviation); below that a picture shows nothing to compare
+NUM_TREES, LEAF_SIZE = 16, 16
+MAX_DISTANCE = 0.5  # of hashes, taken as vectors of length 1; unrelated ones are about 1.4 apart
+MIN_CORRELATION = 0.9  # of detail where there is much of it
+MIN_CORRELATION_PLAIN, MIN_VARIETY = 0.985, 32  # where there is little, different pictures may agree by chance
+COARSE, FINE = 16, 24  # sides of the thumbnails that are hashed and that are compared
 
-Hashes = NDArray[np.uint64]
+Pixels = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Read = Callable[[Numbers], Pixels]
 
-
-NUM_HASHES = 2
-
-
-def perceptual_hashes(pixels: NDArray[np.uint8]) -> Hashes:
-    """uint64 (n, NUM_HASHES) of uint8 (n, height, width, channels)."""
-    return np.array([difference_hash(image) for image in pixels], np.uint64).reshape(-1, NUM_HASHES)
-
-
-def difference_hash(pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """(hash, hash of the mirrored picture) of uint8 (height, width, channels): is each of 8 x 8 cells
-    darker than its right-hand neighbour?"""
-    small = cv2.resize(_grayscale(pixels), (9, 8), interpolation=cv2.INTER_AREA)
-    return _pack(small[:, :-1] < small[:, 1:]), _pack(small[:, :0:-1] < small[:, -2::-1])
-
-
-def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """float32 (THUMBNAIL_SIDE²,) of zero mean and unit length, so that a dot product is a correlation."""
-    small = cv2.resize(_grayscale(pixels), (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
-    centred = small.astype(np.float32).ravel() - small.mean(dtype=np.float32)
-    return centred / max(float(np.linalg.norm(centred)), 1e-6)
+# The 32 lowest frequencies (down, across) except the mean. Integers, so that sums in float32 are exact and a hash
+# depends neither on the batch that the picture is in nor on threads or processor.
+FREQUENCIES = np.array([(y, x) for y in range(6) for x in range(6) if 0 < y * y + x * x <= 34])
+_WAVES = np.cos(np.outer(range(6), np.arange(1, 2 * COARSE, 2)) * np.pi / (2 * COARSE))
+BASIS = np.rint(127 * np.einsum("fy,fx->yxf", _WAVES[FREQUENCIES[:, 0]], _WAVES[FREQUENCIES[:, 1]]))
+WEIGHTS = np.rint(4 * np.hypot(*FREQUENCIES.T)).astype(np.int64)  # in photographs, high frequencies are fainter
+MIRROR = np.where(FREQUENCIES[:, 1] % 2, -1, 1).astype(np.float32)
 
 
-def group_duplicates(table: pd.DataFrame, pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]]) -> pd.Series:
+def perceptual_hashes(pixels: Pixels) -> NDArray[np.uint64]:
+    """uint64 (n, NUM_HASHES) of uint8 (n, height, width, channels); all 0 for a picture that shows nothing."""
+    thumbnails = _thumbnails(pixels, COARSE).reshape(-1, COARSE**2).astype(np.float32)
+    waves = (thumbnails @ BASIS.reshape(COARSE**2, -1).astype(np.float32)).astype(np.int64)
+    contrast = np.sqrt((waves**2).sum(axis=1)) / (127 / 2 * COARSE**2)
+    waves *= WEIGHTS
+    length = np.sqrt((waves**2).sum(axis=1))
+    scale = np.where(contrast < MIN_CONTRAST, 0, 127 / np.maximum(length, 1))
+    return np.rint(waves * scale[:, None]).astype(np.int8).view("<u8").astype(np.uint64)
+
+
+def group_duplicates(table: pd.DataFrame, pixels: Read) -> pd.Series:
     """The smallest digest among the images that are linked to each one by near-equality, itself included.
 
-    table: `digest` (hex), `hash` and `mirrored_hash` (uint64), one row per image;
+    table: `digest` (hex) and `hash_0` … (uint64), one row per image;
     pixels: gives uint8 (n, height, width, channels) for row numbers.
     """
     exact, first = pd.factorize(table["digest"], sort=True)  # sorted: the order of listing never shows
     rows = np.asarray(pd.Series(range(len(table))).groupby(exact).first(), np.int64)
-    one = table.iloc[rows]
-    pairs = _candidate_pairs(one["hash_0"].to_numpy(), one["hash_1"].to_numpy())
-    pairs = pairs[_look_alike(rows[pairs], pixels)]
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(one), len(one)))
-    component = connected_components(links, directed=False)[1]
-    smallest = pd.Series(np.asarray(first)).groupby(component).transform("min")
+    hashes = table[[f"hash_{number}" for number in range(NUM_HASHES)]].to_numpy(np.uint64)[rows]
+    shown = np.flatnonzero(hashes.any(axis=1))
+    links = shown[_links(hashes[shown], lambda numbers: pixels(rows[shown[numbers]]))]
+    smallest = pd.Series(np.asarray(first)).groupby(_components(links, len(rows))).transform("min")
     return pd.Series(smallest.to_numpy()[exact], index=table.index, name="group")
 
 
-def _candidate_pairs(hashes: Hashes, mirrored: Hashes) -> NDArray[np.int64]:
-    """int64 (n, 2): pairs (i, j), i < j, that share a band, the one upright and the other either way."""
-    number = np.tile(np.arange(len(hashes)), 2)
-    both = np.concatenate([hashes, mirrored])
-    found = [np.empty((0, 2), np.int64)]
-    for band in range(NUM_BANDS):
-        key = (both >> np.uint64(band * BAND_BITS)) & np.uint64(2**BAND_BITS - 1)
-        found.append(_pairs_within(key, number))
-    pairs = np.sort(np.concatenate(found), axis=1)
-    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
-    near = _distance(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) < NUM_BANDS
-    near |= _distance(hashes[pairs[:, 0]], mirrored[pairs[:, 1]]) < NUM_BANDS
-    return pairs[near]
+def _links(hashes: NDArray[np.uint64], pixels: Read) -> Numbers:
+    """int64 (n, 2): pairs of images that look alike, enough of them to connect all that do."""
+    num = len(hashes)
+    vectors = np.ascontiguousarray(hashes, "<u8").view(np.int8).astype(np.float32)
+    points = np.concatenate([vectors, vectors * MIRROR])  # point i + num is image i, mirrored
+    links, refused = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    rng = np.random.default_rng(0)
+    for _ in range(NUM_TREES if num > 1 else 0):
+        component = np.tile(_components(links, num), 2)
+        image, point = np.divmod(_close_pairs(points, _leaves(points, rng), component, refused), 2 * num)
+        pairs = np.stack([image, point % num], axis=1)
+        alike = _look_alike(pairs, point >= num, pixels)
+        links = np.concatenate([links, pairs[alike]])
+        refused = np.union1d(refused, (image * 2 * num + point)[~alike])
+    return links
 
 
-def _pairs_within(key: Hashes, number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All pairs of numbers whose keys are equal: sort by key, then pair each with its 1st, 2nd, … follower."""
-    order = np.argsort(key, kind="stable")
-    key, number = key[order], number[order]
-    found = []
-    for step in range(1, MAX_BUCKET):
-        same = np.flatnonzero(key[step:] == key[:-step])
-        if not len(same):
-            break
-        found.append(np.stack([number[same], number[same + step]], axis=1))
-    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+def _components(links: Numbers, num: int) -> Numbers:
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(num, num))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def _look_alike(
-    pairs: NDArray[np.int64], pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]], batch: int = 4096
-) -> NDArray[np.bool_]:
-    """bool (n,): whether the thumbnails of a pair correlate, upright or mirrored."""
+def _leaves(points: Floats, rng: np.random.Generator) -> Numbers:
+    """int64 (num_leaves, at most LEAF_SIZE): the numbers of points that no cut of this tree parted."""
+    num_levels = max(0, int(np.ceil(np.log2(len(points) / LEAF_SIZE))))
+    rank = rng.permutation(len(points))  # decides between equals, in each tree differently
+    leaves = np.resize(rank, (1, -(-len(points) // 2**num_levels) << num_levels))  # a few points stand twice
+    for _ in range(num_levels):
+        direction = rng.integers(-127, 128, points.shape[1]).astype(np.float32)  # integers: exact here too
+        key = ((points @ direction).astype(np.int64) * len(points) + rank)[leaves]
+        half = leaves.shape[1] // 2
+        leaves = np.take_along_axis(leaves, np.argpartition(key, half, axis=1), axis=1).reshape(-1, half)
+    return np.sort(leaves, axis=1)
+
+
+def _close_pairs(points: Floats, leaves: Numbers, component: Numbers, refused: Numbers) -> Numbers:
+    """For each point the nearest one in its leaf that is closer than MAX_DISTANCE, neither connected with it nor
+    refused. A pair is an upright image and a point of a later one, as one number: image * len(points) + point."""
+    num, found = len(points) // 2, []
+    for some in np.array_split(leaves, -(-len(leaves) // 2048)):
+        product = points[some] @ points[some].transpose(0, 2, 1)
+        square = np.einsum("lii->li", product)
+        distance = square[:, :, None] + square[:, None] - 2 * product
+        apart = component[some][:, :, None] != component[some][:, None]
+        leaf, one, other = np.nonzero(apart & (distance < (127 * MAX_DISTANCE) ** 2))
+        nearest_first = np.argsort(distance[leaf, one, other], kind="stable")
+        pair = np.stack([some[leaf, one], some[leaf, other]])[:, nearest_first]
+        mirrored = (pair[0] < num) != (pair[1] < num)
+        image, later = np.sort(pair % num, axis=0)
+        key = image * 2 * num + later + num * mirrored
+        fresh = ~np.isin(key, refused)
+        found.append(key[fresh][np.unique(pair[0][fresh], return_index=True)[1]])
+    return np.unique(np.concatenate(found))
+
+
+def _look_alike(pairs: Numbers, mirrored: NDArray[np.bool_], pixels: Read, batch: int = 1024) -> NDArray[np.bool_]:
+    """bool (n,): whether the two images of each pair agree in detail."""
     alike = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), batch):
-        some = pairs[start : start + batch]
-        numbers, place = np.unique(some, return_inverse=True)  # one image may stand in many pairs
-        thumbnails = np.stack([thumbnail(image) for image in pixels(numbers)])
-        left, right = thumbnails[place.reshape(some.shape).T]
-        mirrored = right.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)[:, :, ::-1].reshape(right.shape)
-        correlation = np.maximum((left * right).sum(axis=1), (left * mirrored).sum(axis=1))
-        alike[start : start + batch] = correlation >= MIN_CORRELATION
+        some = slice(start, start + batch)
+        numbers, place = np.unique(pairs[some], return_inverse=True)  # one image may stand in many pairs
+        reads = np.array_split(numbers, -(-len(numbers) // 64))
+        detail = np.concatenate([_detail(pixels(few)) for few in reads])
+        place = place.reshape(-1, 2)
+        left, right = detail[place.T]
+        right[mirrored[some]] = right[mirrored[some], :, ::-1]
+        varied = (_variety(detail) >= MIN_VARIETY)[place].all(axis=1)
+        enough = np.where(varied, MIN_CORRELATION, MIN_CORRELATION_PLAIN)
+        alike[some] = np.minimum(_correlation(left, right), _correlation(right, left)) >= enough
     return alike
 
 
-def _distance(left: Hashes, right: Hashes) -> NDArray[np.uint8]:
-    return np.bitwise_count(left ^ right)
+def _detail(pixels: Pixels) -> Floats:
+    """float32 (n, FINE, FINE): how each place differs from its surroundings, relative to how much they vary, so
+    that neither light nor a frame or vignette that many pictures share counts for much."""
+    smooth = _blur(_thumbnails(pixels, FINE).astype(np.float32), sigma=0.7)
+    fine = smooth - _blur(smooth, sigma=2)
+    return np.asarray(fine / (np.sqrt(_blur(fine**2, sigma=2)) + 4), np.float32)  # 4 grey levels: noise
 
 
-def _grayscale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return (
-        pixels[:, :, 0] if pixels.shape[2] == 1 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    )
+def _blur(pictures: Floats, sigma: float) -> Floats:
+    """Gauss's, of many pictures at once."""
+    place = np.arange(FINE)
+    weights = np.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights @ pictures @ weights.T, np.float32)
 
 
-def _pack(bits: NDArray[np.bool_]) -> int:
-    return int.from_bytes(np.packbits(bits).tobytes())
+def _variety(detail: Floats) -> Floats:
+    """float32 (n,): how many frequencies share the energy, times the share of places that have some."""
+    spectrum = np.asarray(np.abs(np.fft.fft2(detail)) ** 2, np.float32)
+    return np.asarray(_num_sharing(spectrum) * _num_sharing(_blur(detail**2, sigma=2)) / FINE**2, np.float32)
+
+
+def _num_sharing(energy: Floats) -> Floats:
+    """float32 (n,): 1 where one element of the picture has all of the energy, their number where all are equal."""
+    shares = energy.reshape(len(energy), -1)
+    return np.asarray(shares.sum(axis=1) ** 2 / np.maximum((shares**2).sum(axis=1), 1e-9), np.float32)
+
+
+def _correlation(left: Floats, right: Floats) -> NDArray[np.float64]:
+    """float64 (n,): the correlation of `right` with `left` shifted and stretched to fit it best. To first order
+    that is least squares over `left`, its two slopes, and these times the distance from the middle."""
+    down, across = np.gradient(left, axis=(1, 2))
+    place = np.linspace(-1, 1, FINE, dtype=np.float32)
+    moved = np.stack([left, down, across, down * place[:, None], across * place], axis=1)
+    moved = moved.reshape(len(left), 5, -1)
+    target = right.reshape(len(right), -1, 1)
+    products = (moved @ target).astype(np.float64)
+    squares = (moved @ moved.transpose(0, 2, 1)).astype(np.float64) + 1e-6 * np.eye(5)
+    explained = (np.linalg.solve(squares, products) * products).sum(axis=(1, 2))
+    return np.sqrt(np.maximum(explained, 0) / np.maximum((target**2).sum(axis=(1, 2)), 1e-6))
+
+
+def _thumbnails(pixels: Pixels, side: int) -> Pixels:
+    """uint8 (n, side, side), grayscale, without the bars of padded pictures."""
+    inside = [
+        picture[top:bottom, left:right]
+        for few in np.array_split(pixels, len(pixels) // 256 + 1)
+        for picture, (top, bottom, left, right) in zip(few, _inside_bars(few).tolist(), strict=True)
+    ]
+    how = cv2.INTER_AREA if side <= min(pixels.shape[1:3]) else cv2.INTER_LINEAR  # area would make blocks
+    small = [cv2.resize(picture, (side, side), interpolation=how) for picture in inside]
+    column = np.array(small, np.uint8).reshape(-1, side, pixels.shape[3])  # one picture below the other
+    if pixels.shape[3] == 3 and len(column):
+        column = np.asarray(cv2.cvtColor(column, cv2.COLOR_RGB2GRAY), np.uint8)
+    return column.reshape(len(pixels), side, side)
+
+
+def _inside_bars(pixels: Pixels) -> Numbers:
+    """int64 (n, 4): top, bottom, left, right of each picture without the two bars that `prepare.aspect: pad` adds,
+    of one grey and, to a pixel, equally thick. Left in, they would be most of what is compared."""
+    num, height, width, _ = pixels.shape
+    boxes = np.tile([0, height, 0, width], (num, 1))
+    bar = pixels[:, :1, :1, :1]
+    ends = [(pixels.take([0, -1], axis) == bar).all(axis=(1, 2, 3)) for axis in (1, 2)]
+    for axis, barred in ((1, ends[0] & ~ends[1]), (2, ends[1] & ~ends[0])):
+        numbers = np.flatnonzero(barred)
+        flat = (pixels[numbers] == bar[numbers]).all(axis=(3 - axis, 3))
+        first, last = flat.argmin(axis=1), flat[:, ::-1].argmin(axis=1)
+        even = np.abs(first - last) <= 1
+        boxes[numbers[even], 2 * axis - 2] += first[even]
+        boxes[numbers[even], 2 * axis - 1] -= last[even]
+    return boxes

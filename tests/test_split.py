@@ -10,20 +10,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import (
-    MAX_BUCKET,
-    NUM_HASHES,
-    _candidate_pairs,
-    difference_hash,
-    group_duplicates,
-    perceptual_hashes,
-)
+from pawline.duplicates import NUM_HASHES, perceptual_hashes
 from pawline.errors import DatasetError
-from pawline.images import decode_image
 from pawline.params import ImageForm, SplitParams
 from pawline.shards import PreparedImages, write_description, write_shard
 from pawline.split import PARTS, data_digest, share, split_images, summarize
-from tests.conftest import encode, stripes
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
 SIDE = 24
@@ -297,89 +288,6 @@ def test_a_class_without_an_image_in_some_part_is_refused(split: Splitter, missi
         f"class 'cat' has 6 usable images and none of them falls into {missing} with split.seed 1; "
         f"add images, raise the {missing} fraction or try another seed"
     )
-
-
-# Near-duplicates
-
-
-@pytest.mark.parametrize("color", ["grayscale", "rgb"])
-def test_resized_reencoded_and_mirrored_copies_join_their_original_and_nothing_else(color: str) -> None:
-    decoded, origin = [], []
-    for seed in range(40):
-        original = stripes(seed % 2 == 0, seed, 160, 120)
-        small = cv2.resize(original, (96, 72), interpolation=cv2.INTER_AREA)
-        mirrored = np.ascontiguousarray(original[:, ::-1])
-        copies = [encode(original), encode(small), encode(original, quality=50), encode(mirrored)]
-        decoded += [decode_image(data, 64, color) for data in copies]
-        origin += [seed] * len(copies)
-    pixels = np.stack(decoded)
-    group = group_duplicates(table_of(decoded, [f"{n:04}" for n in range(160)]), lambda rows: pixels[rows])
-    assert list(group) == [f"{4 * seed:04}" for seed in origin]
-
-
-def table_of(pixels: list[NDArray[np.uint8]], digests: list[str]) -> pd.DataFrame:
-    hashes = np.array([difference_hash(image) for image in pixels], np.uint64)
-    return pd.DataFrame({"digest": digests, "hash_0": hashes[:, 0], "hash_1": hashes[:, 1]})
-
-
-def test_the_difference_hash_asks_which_cells_are_darker_than_their_right_hand_neighbours() -> None:
-    brighter_to_the_right = np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1))[..., None]
-    assert difference_hash(brighter_to_the_right) == (2**64 - 1, 0)
-    one_step = np.full((8, 9, 1), 100, np.uint8)
-    one_step[0, 0] = 50  # first bit of the upright picture; mirrored it stands at the end and is a fall
-    assert difference_hash(one_step) == (2**63, 0)
-    one_step[0, 0] = 150
-    assert difference_hash(one_step) == (0, 2**56)
-
-
-def test_a_chain_of_near_copies_is_one_group_named_by_its_smallest_digest() -> None:
-    first = picture(1).pixels.astype(int)
-    drift = (picture(2).pixels.astype(int) - 128) // 10
-    chain = [(first + step * drift).clip(0, 255).astype(np.uint8) for step in range(6)]
-    pixels = np.stack([*chain, picture(3).pixels])
-    digests = ["f", "e", "d", "c", "b", "x", "a"]
-    group = group_duplicates(table_of(list(pixels), digests), lambda rows: pixels[rows])
-    assert list(group) == ["b"] * 6 + ["a"]
-
-
-def test_equal_hashes_alone_make_no_group() -> None:
-    """Plain backgrounds share a hash; the look at the pixels tells them apart."""
-    plain = [np.full((SIDE, SIDE, 1), tone, np.uint8) for tone in (10, 120, 240)]
-    pixels = np.stack(plain)
-    group = group_duplicates(table_of(plain, ["a", "b", "c"]), lambda rows: pixels[rows])
-    assert list(group) == ["a", "b", "c"]
-
-
-def test_many_that_share_a_hash_are_not_all_paired() -> None:
-    same = np.zeros(500, np.uint64)
-    assert len(_candidate_pairs(same, same)) < 500 * MAX_BUCKET
-
-
-def test_groups_do_not_depend_on_the_order_even_where_not_all_can_be_paired(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Six pictures of two looks share a hash, and each is compared with the next one only."""
-    monkeypatch.setattr("pawline.duplicates.MAX_BUCKET", 2)
-    looks = np.stack([picture(n % 2).pixels for n in range(6)])
-    table = pd.DataFrame({"digest": list("abcdef"), "hash_0": 0, "hash_1": 0})
-    for order in ([0, 1, 2, 3, 4, 5], [0, 2, 4, 1, 3, 5]):
-        listed = table.iloc[order].reset_index(drop=True).astype({"hash_0": "uint64", "hash_1": "uint64"})
-        group = group_duplicates(listed, lambda rows, order=order: looks[order][rows])
-        assert list(group) == list(listed["digest"]), "neighbours by digest never look alike"
-
-
-def test_each_picture_is_looked_at_about_once_however_many_pairs_it_is_in() -> None:
-    """200 plain pictures with one hash: thousands of pairs."""
-    looked_at: list[int] = []
-
-    def pixels(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        looked_at.extend(rows)
-        return np.zeros((len(rows), 16, 16, 1), np.uint8)
-
-    table = pd.DataFrame({"digest": [f"{n:05}" for n in range(200)], "hash_0": 0, "hash_1": 0})
-    group = group_duplicates(table.astype({"hash_0": "uint64", "hash_1": "uint64"}), pixels)
-    assert group.nunique() == 200
-    assert len(looked_at) < 5 * 200
 
 
 # Figures
