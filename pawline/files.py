@@ -67,10 +67,13 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_csv(partial, index=False, lineterminator="\n")
 
 
-def read_regular_file(path: Path) -> bytes:
-    """The bytes of a regular file. Raises OSError for anything else: a FIFO would block for ever."""
+def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:
+    """The bytes of a regular file. Raises OSError for anything else (a FIFO would block for ever), and for
+    one that is larger than `max_bytes`."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError("not a regular file")
+        if max_bytes is not None and os.fstat(file).st_size > max_bytes:
+            raise OSError(f"larger than {max_bytes // 2**20} MB")
         return stream.read()

@@ -1,13 +1,17 @@
 """The index: one row per file found under the class folders."""
 
-import hashlib
-from collections.abc import Iterable
-from pathlib import Path, PurePath, PurePosixPath
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from sys import intern
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pawline.errors import DatasetError
-from pawline.images import BadImage, read_header
+from pawline.files import whole_file
 
 # `given_part` is train, val or test where the source came ready-split, else empty;
 # `problem` says why the bytes could not be had, and is empty for every file that could be read.
@@ -23,85 +27,100 @@ COLUMNS = {
     "problem": "str",
 }
 
+SCHEMA = pa.schema([(name, pa.string() if kind == "str" else kind) for name, kind in COLUMNS.items()])
+
+ROWS_AT_A_TIME = 10_000
+
 # Written by file managers, not by people: neither images nor errors.
 LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 
-READY_MADE_PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
-# Only to tell a folder of pictures from a wrapper with a readme in it; what a picture is, its bytes say.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
+class Row(NamedTuple):
+    """`format` is empty and the size 0 x 0 where the header says nothing usable."""
+
+    path: str
+    class_name: str
+    digest: bytes  # empty where the bytes could not be had
+    bytes: int
+    format: str
+    width: int
+    height: int
+    given_part: str
+    problem: str
+
+
+class IndexRows:
+    """The index while it grows: about 200 bytes a row, a sixth of what a tuple takes."""
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+        self._digests = bytearray()  # 32 bytes each
+        self._num_bytes = array("q")
+        self._sides = {"width": array("i"), "height": array("i")}
+        # Few different texts, so that a row costs a reference to each.
+        self._words: dict[str, list[str]] = {
+            name: [] for name in ("class_name", "format", "given_part", "problem")
+        }
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def add(self, row: Row) -> None:
+        self._paths.append(row.path)
+        self._digests += row.digest or bytes(32)
+        self._num_bytes.append(row.bytes)
+        for name, sides in self._sides.items():
+            sides.append(getattr(row, name))
+        for name, words in self._words.items():
+            words.append(intern(getattr(row, name)))
+
+    def words(self, name: str) -> list[str]:
+        """One of the columns of few different texts, in the order of adding."""
+        return self._words[name]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(self._num_bytes)
+
+    def table(self) -> pd.DataFrame:
+        """All rows, by path: the order of listing never shows."""
+        return pd.concat([part.to_pandas() for part in self._parts()], ignore_index=True).astype(COLUMNS)
+
+    def write(self, path: Path) -> None:
+        """As Parquet, one row group at a time."""
+        with whole_file(path) as partial, pq.ParquetWriter(partial, SCHEMA) as writer:
+            for part in self._parts():
+                writer.write_table(part)
+
+    def _parts(self) -> Iterator[pa.Table]:
+        order = np.argsort(np.array(self._paths, object))
+        for start in range(0, max(len(order), 1), ROWS_AT_A_TIME):
+            yield self._rows(order[start : start + ROWS_AT_A_TIME].tolist())
+
+    def _rows(self, chosen: list[int]) -> pa.Table:
+        columns: dict[str, Sequence[Any]] = {
+            "path": self._paths,
+            "bytes": self._num_bytes,
+            **self._sides,
+            **self._words,
+        }
+        picked: dict[str, list[Any]] = {name: [column[row] for row in chosen] for name, column in columns.items()}
+        picked["digest"] = [self._digest(row) for row in chosen]
+        return pa.table(picked, schema=SCHEMA)
+
+    def _digest(self, row: int) -> str:
+        return "" if self._words["problem"][row] else self._digests[32 * row : 32 * row + 32].hex()
 
 
 def is_litter(path: PurePath) -> bool:
     """Whether a path inside a source is left alone: hidden files and folders, and file managers' litter."""
-    return any(part.startswith(".") or part.lower() in LITTER for part in path.parts)
+    return any(is_litter_name(part) for part in path.parts)
 
 
-def find_class_root(paths: Iterable[PurePosixPath]) -> PurePosixPath:
-    """The folder whose sub-folders are the classes: archives often wrap them in one or two more.
-
-    PetImages/Cat/1.jpg, PetImages/Dog/1.jpg, PetImages/readme.txt -> PetImages
-    """
-    root, inside = PurePosixPath(), [path.parts for path in paths]
-    while True:
-        folders = {parts[0] for parts in inside if len(parts) > 1}
-        below = [parts[1:] for parts in inside if len(parts) > 1]
-        files = [PurePosixPath(parts[0]) for parts in below if len(parts) == 1]
-        is_class = len(files) == len(below) or any(file.suffix.lower() in PICTURE_SUFFIXES for file in files)
-        if len(folders) != 1 or is_class:
-            return root
-        root, inside = root / folders.pop(), below
-
-
-def place(path: PurePosixPath, ready_made: bool) -> tuple[str, str]:
-    """(class name, given part) of a path below the class root."""
-    if ready_made:
-        return path.parts[1], READY_MADE_PARTS[path.parts[0].lower()]
-    return path.parts[0], ""
-
-
-def is_ready_made(paths: Iterable[PurePosixPath], source: Path) -> bool:
-    """Whether the folders are train, val and test rather than classes. Raises DatasetError for a mixture."""
-    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
-    parts = {READY_MADE_PARTS[name.lower()] for name in folders if name.lower() in READY_MADE_PARTS}
-    if len(parts) < 2:  # a single one may well be a class: a train among vehicles
-        return False
-    others = sorted(name for name in folders if name.lower() not in READY_MADE_PARTS)
-    if others or "train" not in parts:
-        problem = f"the folder '{others[0]}' beside them is none" if others else "'train' is missing"
-        raise DatasetError(
-            f"{source}: looks ready-split ({', '.join(sorted(folders - set(others)))}), but {problem}; "
-            "expected <class>/*.jpg, or train, val and test with one folder per class in each"
-        )
-    return True
-
-
-def index_row(path: PurePosixPath, ready_made: bool, data: bytes, problem: str = "") -> tuple[object, ...]:
-    """One row. `format` is empty and the size 0 x 0 where the header says nothing usable."""
-    try:
-        header = read_header(data)
-        shape: tuple[str, int, int] = (header.format, header.width, header.height)
-    except BadImage:
-        shape = ("", 0, 0)
-    class_name, part = place(path, ready_made)
-    digest = "" if problem else hashlib.sha256(data).hexdigest()
-    return (str(path), class_name, digest, len(data), *shape, part, problem)
-
-
-def build_index(rows: Iterable[tuple[object, ...]]) -> pd.DataFrame:
-    """Rows into a table sorted by path, so that the order of listing never shows."""
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    return table.sort_values("path", ignore_index=True)
+def is_litter_name(part: str) -> bool:
+    return part.startswith(".") or part.lower() in LITTER
 
 
 def class_names(index: pd.DataFrame) -> list[str]:
     """Sorted; a label is a position in this list."""
     return sorted(index["class_name"].unique())
-
-
-def check_classes(names: list[str], source: Path) -> None:
-    if len(names) < 2:
-        found = f"1 class folder ('{names[0]}')" if names else "no class folder with files in it"
-        raise DatasetError(
-            f"{source}: found {found}, need at least 2; put each class in a folder of its own: <class>/*.jpg"
-        )

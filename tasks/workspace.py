@@ -5,6 +5,8 @@ from pathlib import Path
 
 # Decoded images by content (pawline/decoded.py), shared by every worktree and experiment.
 DECODED = Path(".pawline/decoded")
+# What is being fetched from an address (pawline/download.py), so that the next attempt continues it.
+DOWNLOADS = Path(".pawline/downloads")
 
 
 def main_checkout(here: Path | None = None) -> Path:

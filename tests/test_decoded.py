@@ -35,7 +35,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def prepare_all(root: Path, name: str = "prepared", params: PrepareParams = PARAMS) -> dict[str, bytes]:
     """Prepare root/pictures with the cache root/cache; returns what was written, file by file."""
-    index = ingest(IngestParams(source=str(root / "pictures"), sha256=None), root / "raw")
+    index = ingest(IngestParams(source=str(root / "pictures"), sha256=None), root / "raw").rows.table()
     quarantine = prepare(index, root / "raw", root / name, params, root / "cache")
     written = {path.name: path.read_bytes() for path in (root / name).iterdir()}
     return written | {"quarantine": quarantine.to_csv().encode()}

@@ -1,84 +1,31 @@
 """Sources are taken in byte for byte, or refused in one line with nothing written."""
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import socket
-import stat
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pawline.errors import DatasetError, ParamsError, PawlineError
-from pawline.ingest import ingest, summarize
-from pawline.params import IngestParams
+from pawline.errors import ParamsError
+from pawline.ingest import summarize
 from tests.conftest import encode, run, set_params, stripes, write_pictures
 from tests.source import ROOT
-
-PICTURE = encode(stripes(True, 1))
-TWO_CLASSES = {"cat/1.jpg": PICTURE, "dog/1.jpg": PICTURE}
-
-
-def take_in(source: Path, tmp_path: Path, sha256: str | None = None) -> pd.DataFrame:
-    return ingest(IngestParams(source=str(source), sha256=sha256), tmp_path / "raw")
-
-
-def refusal(source: Path, tmp_path: Path, sha256: str | None = None) -> str:
-    """Why a source is refused: one line, exit code 3, nothing written."""
-    with pytest.raises(DatasetError) as refused:
-        take_in(source, tmp_path, sha256)
-    assert not (tmp_path / "raw").exists()
-    assert not (tmp_path / "raw.partial").exists()
-    assert refused.value.exit_code == 3
-    message = str(refused.value)
-    assert "\n" not in message
-    return message
-
-
-def folder_of(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def zip_of(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def tar_of(path: Path, files: dict[str, bytes], *members: tarfile.TarInfo) -> Path:
-    """Compressed as the name's ending says, with extra members that have no content."""
-    with tarfile.open(path, f"w:{path.suffix[1:].replace('tar', '')}") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for member in members:
-            archive.addfile(member)
-    return path
-
-
-def member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info
-
-
-def paths(index: pd.DataFrame) -> list[str]:
-    return list(index["path"])
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
-
+from tests.taking_in import (
+    PICTURE,
+    TWO_CLASSES,
+    content,
+    cut,
+    folder_of,
+    ingested,
+    paths,
+    refusal,
+    take_in,
+    tar_of,
+    zip_of,
+)
 
 # What is taken in
 
@@ -112,23 +59,6 @@ def test_the_source_is_left_as_it_was(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     take_in(source, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
-
-
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.tar.xz", "no ending"])
-def test_an_archive_gives_what_its_folder_gives(tmp_path: Path, name: str) -> None:
-    files = {f"{kind}/{n}.jpg": encode(stripes(kind == "a", n)) for kind in "ab" for n in range(5)}
-    make = tar_of if ".tar" in name else zip_of
-    from_archive = take_in(make(tmp_path / name, files), tmp_path)
-    assert content(tmp_path / "raw") == files
-    pd.testing.assert_frame_equal(from_archive, take_in(folder_of(tmp_path / "source", files), tmp_path))
-
-
-def test_what_an_archive_is_follows_from_its_bytes(tmp_path: Path) -> None:
-    """A tar whose last file is a zip looks like a zip from behind."""
-    inner = zip_of(tmp_path / "inner.zip", {"cat/inner.jpg": PICTURE, "dog/inner.jpg": PICTURE})
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"dog/z.zip": inner.read_bytes()})
-    assert zipfile.is_zipfile(source)
-    assert paths(take_in(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg", "dog/z.zip"]
 
 
 def test_the_generated_set_is_drawn_from_its_description(tmp_path: Path) -> None:
@@ -199,6 +129,33 @@ def test_ready_made_parts_are_respected(tmp_path: Path, wrapper: str, folder: st
     assert len(index) == 4
 
 
+@pytest.mark.parametrize("wrapper", ["", "dogs-vs-cats/"])
+@pytest.mark.parametrize("answers_kept", ["test", "test1", "Testing"])
+def test_a_test_folder_without_classes_teaches_nothing_and_is_counted(
+    tmp_path: Path, wrapper: str, answers_kept: str
+) -> None:
+    """As competitions ship it. What is left is a folder per class, from which test is cut as from any other."""
+    files = {f"{wrapper}train/{path}": PICTURE for path in TWO_CLASSES}
+    files |= {f"{wrapper}{answers_kept}/{number}.jpg": PICTURE for number in range(3)} | {f"{wrapper}a.csv": b"x"}
+    done = ingested(folder_of(tmp_path / "source", files), tmp_path)
+    assert done.rows.table()[["path", "given_part"]].to_numpy().tolist() == [["cat/1.jpg", ""], ["dog/1.jpg", ""]]
+    assert (done.num_unlabelled, done.num_beside_classes) == (3, 1)
+
+
+def test_a_val_beside_an_unlabelled_test_stays_val(tmp_path: Path) -> None:
+    files = {f"{part}/{path}": PICTURE for part in ("train", "val") for path in TWO_CLASSES}
+    done = ingested(folder_of(tmp_path / "source", files | {"test/1.jpg": PICTURE}), tmp_path)
+    assert list(done.rows.table()["given_part"]) == ["train", "train", "val", "val"]
+    assert done.num_unlabelled == 1
+
+
+def test_pictures_with_their_class_in_the_name_are_not_taken_for_two_classes(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", dict.fromkeys(["train/cat.0.jpg", "test1/1.jpg"], PICTURE))
+    message = refusal(source, tmp_path)
+    assert "looks ready-split (test1, train), but 'test1' has no class folders in it" in message
+    assert message.endswith("where names hold the classes, make a table of path,label")
+
+
 def test_a_lone_train_folder_is_a_wrapper_and_a_train_among_vehicles_is_a_class(tmp_path: Path) -> None:
     lone = folder_of(tmp_path / "lone", {f"train/{path}": PICTURE for path in TWO_CLASSES})
     assert set(take_in(lone, tmp_path)["given_part"]) == {""}
@@ -208,13 +165,15 @@ def test_a_lone_train_folder_is_a_wrapper_and_a_train_among_vehicles_is_a_class(
 
 def test_classes_are_sorted_and_counted(tmp_path: Path) -> None:
     files = {f"{name}/{n}.jpg": PICTURE for n, name in enumerate(["zebra", "ant", "Bee", "ant"])}
-    metrics = summarize(take_in(folder_of(tmp_path / "source", files), tmp_path))
+    metrics = summarize(ingested(folder_of(tmp_path / "source", files), tmp_path))
     assert metrics == {
         "num_files": 4,
         "num_bytes": 4 * len(PICTURE),
         "num_classes": 3,
         "num_files_per_class": {"ant": 2, "Bee": 1, "zebra": 1},
         "num_unreadable": 0,
+        "num_unlabelled": 0,
+        "num_beside_classes": 0,
     }
 
 
@@ -232,19 +191,20 @@ def test_what_is_no_regular_file_is_a_row_with_a_problem_and_does_not_hang(
     monkeypatch.chdir(source / "dog")  # a socket's path may not be long
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.jpg")
-        index = take_in(source, tmp_path).set_index("path")
+        done = ingested(source, tmp_path)
+    index = done.rows.table().set_index("path")
     assert index["problem"].to_dict() == {
         "cat/1.jpg": "",
         "cat/nowhere.jpg": "No such file or directory",
         "cat/pipe.jpg": "not a regular file",
         "cat/round.jpg": "Too many levels of symbolic links",
         "dog/1.jpg": "",
-        "dog/device.jpg": "not a regular file",
+        "dog/device.jpg": "a link out of the source",
         "dog/socket.jpg": "No such device or address",
     }
     assert set(index["digest"][index["problem"] != ""]) == {""}
     assert content(tmp_path / "raw") == TWO_CLASSES
-    assert summarize(index.reset_index())["num_unreadable"] == 5
+    assert summarize(done)["num_unreadable"] == 5
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,10 +221,46 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: 
     assert refusal(source, tmp_path) == f"{source}/cat/secret: the folder cannot be listed: Permission denied"
 
 
-def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
+def test_links_inside_the_source_are_read_and_those_that_lead_out_are_not(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "source", TWO_CLASSES)
-    (source / "cat/round").symlink_to(source)
-    assert paths(take_in(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg"]
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "source-too").mkdir()
+    (source / "cat/copy.jpg").symlink_to("../dog/1.jpg")
+    (source / "cat/out.jpg").symlink_to("../../secret.jpg")
+    (source / "cat/away.jpg").symlink_to(tmp_path / "secret.jpg")
+    (source / "dog/beside").symlink_to("../../source-too")
+    (source / "dog/round").symlink_to(source)
+    index = take_in(source, tmp_path).set_index("path")
+    assert index["problem"].to_dict() == {
+        "cat/1.jpg": "",
+        "cat/away.jpg": "a link out of the source",
+        "cat/copy.jpg": "",
+        "cat/out.jpg": "a link out of the source",
+        "dog/1.jpg": "",
+        "dog/beside": "a link out of the source",
+        "dog/round": "a linked folder, which is not entered",
+    }
+    assert content(tmp_path / "raw") == TWO_CLASSES | {"cat/copy.jpg": PICTURE}
+
+
+def test_a_source_may_be_a_link_itself(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder_of(tmp_path / "source", TWO_CLASSES))
+    assert set(take_in(tmp_path / "link", tmp_path)["problem"]) == {""}
+
+
+def test_a_class_that_is_a_linked_folder_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", TWO_CLASSES)
+    (source / "bird").symlink_to(folder_of(tmp_path / "birds", {"1.jpg": PICTURE}))
+    assert refusal(source, tmp_path).startswith("bird: a linked folder, which is not entered, where a class is")
+
+
+def test_a_film_among_the_pictures_is_a_row_with_a_problem(tmp_path: Path) -> None:
+    """It would fill the memory. The file has no blocks on the disk, only a size."""
+    source = folder_of(tmp_path / "source", TWO_CLASSES)
+    with (source / "dog/film.mp4").open("wb") as file:
+        file.truncate(513 * 2**20)
+    assert take_in(source, tmp_path).set_index("path")["problem"]["dog/film.mp4"] == "larger than 512 MB"
+    assert content(tmp_path / "raw") == TWO_CLASSES
 
 
 def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -> None:
@@ -275,50 +271,6 @@ def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -
         assert index.set_index("path")["problem"]["cat/caf\\xe9.jpg"] == "its name is not UTF-8"
         index.to_parquet(tmp_path / "index.parquet")
         assert content(tmp_path / "raw") == TWO_CLASSES
-
-
-def test_a_name_too_long_for_the_file_system_is_a_row_with_a_problem(tmp_path: Path) -> None:
-    long = f"cat/{'ä' * 150}.jpg"
-    index = take_in(zip_of(tmp_path / "a.zip", TWO_CLASSES | {long: PICTURE}), tmp_path).set_index("path")
-    assert index["problem"][long] == "its name is longer than 255 bytes"
-    assert content(tmp_path / "raw") == TWO_CLASSES
-
-
-def test_links_and_devices_in_a_tar_are_listed_and_never_made(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(b"secret")
-    source = tar_of(
-        tmp_path / "a.tar",
-        TWO_CLASSES,
-        member("cat/link.jpg", tarfile.SYMTYPE, str(tmp_path / "secret")),
-        member("cat/hard.jpg", tarfile.LNKTYPE, "cat/1.jpg"),
-        member("dog/null", tarfile.CHRTYPE),
-        member("dog/disk", tarfile.BLKTYPE),
-        member("dog/pipe", tarfile.FIFOTYPE),
-        member("dog/folder", tarfile.DIRTYPE),
-    )
-    index = take_in(source, tmp_path).set_index("path")
-    said = "a link or a device, not a regular file"
-    assert index["problem"].to_dict() == {
-        "cat/1.jpg": "",
-        "cat/hard.jpg": said,
-        "cat/link.jpg": said,
-        "dog/1.jpg": "",
-        "dog/disk": said,
-        "dog/null": said,
-        "dog/pipe": said,
-    }
-    assert content(tmp_path / "raw") == TWO_CLASSES
-
-
-def test_a_link_in_a_zip_is_listed_and_never_made(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "a.zip", TWO_CLASSES)
-    link = zipfile.ZipInfo("cat/link.jpg")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(source, "a") as archive:
-        archive.writestr(link, "/etc/passwd")
-    index = take_in(source, tmp_path).set_index("path")
-    assert index["problem"]["cat/link.jpg"] == "a link, not a regular file"
-    assert content(tmp_path / "raw") == TWO_CLASSES
 
 
 # What is refused
@@ -368,132 +320,6 @@ def test_half_ready_made_parts_are_not_taken_for_classes(tmp_path: Path, folders
     assert f"looks ready-split {problem}" in refusal(folder_of(tmp_path / "source", files), tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"just words\n" * 100, PICTURE, bytes(10240), b"\x1f\x8b\x08\x00words"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "source.bin").write_bytes(data)
-    message = refusal(tmp_path / "source.bin", tmp_path)
-    assert message.startswith(f"{tmp_path}/source.bin: ")
-    assert (
-        "neither a folder, a zip, a tar" in message or "the archive is damaged" in message or "no class" in message
-    )
-
-
-def cut(path: Path, share: float) -> Path:
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    return path
-
-
-def hit(path: Path, share: float) -> Path:
-    data = bytearray(path.read_bytes())
-    place = int(len(data) * share)
-    data[place : place + 40] = bytes(byte ^ 0x5A for byte in data[place : place + 40])
-    path.write_bytes(data)
-    return path
-
-
-@pytest.fixture
-def many() -> dict[str, bytes]:
-    return {f"{kind}/{n:02}.jpg": encode(stripes(kind == "a", n)) for kind in "ab" for n in range(20)}
-
-
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.tar.xz"])
-@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.8])
-def test_a_cut_off_archive_is_refused(tmp_path: Path, many: dict[str, bytes], name: str, share: float) -> None:
-    make = zip_of if name == "a.zip" else tar_of
-    assert name in refusal(cut(make(tmp_path / name, many), share), tmp_path)
-
-
-@pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.xz", "a.zip"])
-@pytest.mark.parametrize("share", [0.15, 0.3, 0.5, 0.7, 0.97])
-def test_a_damaged_archive_is_refused(tmp_path: Path, many: dict[str, bytes], name: str, share: float) -> None:
-    """None of them may pass as a smaller data set, or as one with a damaged picture in it."""
-    make = zip_of if name == "a.zip" else tar_of
-    assert name in refusal(hit(make(tmp_path / name, many), share), tmp_path)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damage_to_a_zipped_picture_is_found_whatever_the_method(
-    tmp_path: Path, many: dict[str, bytes], method: int
-) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
-        for name, data in many.items():
-            archive.writestr(name, data)
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    place = data.index(b"a/10.jpg") + 300  # well inside its compressed bytes
-    data[place] ^= 0xFF
-    (tmp_path / "a.zip").write_bytes(data)
-    assert "/a.zip: entry 'a/10.jpg' cannot be read: " in refusal(tmp_path / "a.zip", tmp_path)
-
-
-def test_damage_that_only_the_checksum_of_a_gzip_file_tells_is_found(tmp_path: Path) -> None:
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES)
-    data = bytearray(gzip.compress(source.read_bytes(), compresslevel=0))  # stored: every bit reads as a bit
-    data[data.index(PICTURE) + 500] ^= 0xFF
-    (tmp_path / "a.tar.gz").write_bytes(data)
-    assert "a.tar.gz: the archive is damaged: CRC check failed" in refusal(tmp_path / "a.tar.gz", tmp_path)
-
-
-def test_a_damaged_header_inside_a_tar_is_not_taken_for_its_end(tmp_path: Path, many: dict[str, bytes]) -> None:
-    source = tar_of(tmp_path / "a.tar", many)
-    data = source.read_bytes()
-    header = data.index(b"b/15.jpg")
-    source.write_bytes(data[:header] + b"\xff" * 100 + data[header + 100 :])
-    assert refusal(source, tmp_path).endswith("no end mark after its last file; get it again")
-    source.write_bytes(data[:header])  # cut off between two files
-    assert refusal(source, tmp_path).endswith("no end mark after its last file; get it again")
-
-
-def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "a.zip", TWO_CLASSES)
-    data = bytearray(source.read_bytes())
-    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
-        data[data.index(signature) + offset] |= 1  # says that the entry is encrypted
-    source.write_bytes(data)
-    message = refusal(source, tmp_path)
-    assert "entry 'cat/1.jpg' cannot be read: " in message
-    assert "encrypted, password required" in message
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../out.jpg",
-        "cat/../../out.jpg",
-        "/tmp/pawline-out.jpg",
-        "C:/out.jpg",
-        "C:\\out.jpg",
-        "cat\\..\\..\\out.jpg",
-    ],
-)
-@pytest.mark.parametrize("make", [zip_of, tar_of])
-def test_an_entry_that_would_land_outside_is_refused(tmp_path: Path, make: object, name: str) -> None:
-    assert callable(make)
-    (tmp_path / "inner").mkdir()
-    source = make(tmp_path / "archive.tar", TWO_CLASSES | {name: PICTURE})
-    message = refusal(source, tmp_path / "inner")
-    assert "would be written outside its folder; nothing was unpacked" in message
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["archive.tar", "inner"]
-    assert not Path("/tmp/pawline-out.jpg").exists()
-
-
-def test_an_entry_with_a_control_character_is_refused(tmp_path: Path) -> None:
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"cat/\x1b[31m.jpg": PICTURE})
-    assert "entry 'cat/\\x1b[31m.jpg' has a control character" in refusal(source, tmp_path)
-
-
-@pytest.mark.parametrize("second", ["cat/1.jpg", "./cat//1.jpg", "cat\\1.jpg"])
-def test_an_archive_that_holds_a_path_twice_is_refused(tmp_path: Path, second: str) -> None:
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"x": b""})
-    with tarfile.open(source, "a") as archive:
-        archive.addfile(tarfile.TarInfo(second))
-    assert refusal(source, tmp_path) == f"{source}: holds 'cat/1.jpg' twice; nothing was unpacked"
-
-
-def test_a_name_that_is_both_a_file_and_a_folder_is_refused(tmp_path: Path) -> None:
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"cat/1.jpg/inner.jpg": PICTURE})
-    assert refusal(source, tmp_path) == f"{source}: 'cat/1.jpg' is both a file and a folder; nothing was unpacked"
-
-
 def test_the_digest_of_an_archive_is_checked_before_it_is_opened(tmp_path: Path) -> None:
     source = zip_of(tmp_path / "a.zip", TWO_CLASSES)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
@@ -515,13 +341,6 @@ def test_a_wrong_description_of_a_generated_set_names_its_key(tmp_path: Path) ->
     (tmp_path / "set.yaml").write_text("sed: 1\n")
     with pytest.raises(ParamsError, match=r"set.yaml: unknown key 'sed'; did you mean 'seed'\?"):
         take_in(tmp_path / "set.yaml", tmp_path)
-
-
-def test_a_refusal_half_way_keeps_what_was_there(tmp_path: Path, many: dict[str, bytes]) -> None:
-    take_in(folder_of(tmp_path / "source", TWO_CLASSES), tmp_path)
-    with pytest.raises(PawlineError):
-        take_in(hit(zip_of(tmp_path / "a.zip", many), 0.5), tmp_path)
-    assert content(tmp_path / "raw") == TWO_CLASSES
 
 
 # As a process

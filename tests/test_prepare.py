@@ -29,7 +29,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def index_of(pictures: Path) -> pd.DataFrame:
-    return ingest(IngestParams(source=str(pictures), sha256=None), pictures.parent / "raw")
+    return ingest(IngestParams(source=str(pictures), sha256=None), pictures.parent / "raw").rows.table()
 
 
 def prepare_all(pictures: Path, params: PrepareParams = PARAMS) -> tuple[PreparedImages, pd.DataFrame]:

@@ -31,7 +31,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
 def data(params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedImages, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("data")
     prepare(
-        ingest(params.ingest, folder / "raw"),
+        ingest(params.ingest, folder / "raw").rows.table(),
         folder / "raw",
         folder / "prepared",
         params.prepare,
@@ -127,7 +127,7 @@ def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
             (folder / f"{number}.png").write_bytes(encode(tone.clip(0, 255).astype(np.uint8), ".png"))
     source = params.ingest.model_copy(update={"source": str(tmp_path / "digits")})
     prepare(
-        ingest(source, tmp_path / "raw"),
+        ingest(source, tmp_path / "raw").rows.table(),
         tmp_path / "raw",
         tmp_path / "prepared",
         params.prepare,

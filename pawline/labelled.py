@@ -1,0 +1,114 @@
+"""A CSV or Parquet table of `path,label` as a source: the table says which pictures, and their classes."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pawline.errors import DatasetError
+from pawline.folders import read_below
+from pawline.index import is_litter_name
+from pawline.listing import CONTROL_CHARACTER, MAX_NAME_BYTES, Listing, first_repeated, leads_out, plain_path
+
+SUFFIXES = (".csv", ".parquet")
+COLUMNS = ("path", "label")
+
+# So called, a table may also be named by the folder that holds it; DVC then watches the pictures too.
+NAMES_IN_FOLDERS = ("labels.csv", "labels.parquet")
+
+
+def find_table(folder: Path) -> Path | None:
+    """The table of `path,label` that stands directly in a folder, if one does."""
+    tables = (folder / name for name in NAMES_IN_FOLDERS)
+    return next((table for table in tables if table.is_file() and not _lacking(table)), None)
+
+
+def list_table(table: Path) -> Listing:
+    """The files that a table lists, below one folder per label: `<label>/<path>`. Raises DatasetError."""
+    if lacking := _lacking(table):
+        found = ", ".join(f"'{name}'" for name in _columns(table)) or "none"
+        raise DatasetError(f"{table}: no column '{lacking[0]}'; expected 'path' and 'label', found {found}")
+    paths = [_checked(table, row, path, label) for row, (path, label) in enumerate(_rows(table), start=1)]
+    if twice := first_repeated(paths):
+        label, path = twice[0].split("/", 1)
+        raise DatasetError(f"{table}: lists '{path}' as '{label}' twice; leave one of the rows out")
+
+    def path_of(position: int) -> str:
+        return paths[position].split("/", 1)[1]
+
+    return Listing(paths, partial(read_below, table.parent, path_of), has_classes=True)
+
+
+def _checked(table: Path, row: int, path: str, label: str) -> str:
+    where = f"{table}: row {row}"
+    if not plain_path(path):
+        raise DatasetError(f"{where}: the path is empty")
+    if leads_out(path):
+        raise DatasetError(f"{where}: path {path!r} leads out of the table's folder; write it relative to that")
+    if not label:
+        raise DatasetError(f"{where}: {path!r} has no label; give it one, or leave the row out")
+    if not _can_name_a_folder(label):
+        raise DatasetError(f"{where}: label {label!r} cannot be a class name, since no folder can be called so")
+    return f"{label}/{plain_path(path)}"
+
+
+def _can_name_a_folder(label: str) -> bool:
+    fits = len(label.encode(errors="replace")) <= MAX_NAME_BYTES
+    return fits and not is_litter_name(label) and not CONTROL_CHARACTER.search(label) and not {*"/\\"} & {*label}
+
+
+def _lacking(table: Path) -> list[str]:
+    columns = _columns(table)
+    return [name for name in COLUMNS if name not in columns]
+
+
+def _columns(table: Path) -> list[str]:
+    with _damage_named(table):
+        if _is_parquet(table):
+            return list(pq.read_schema(table).names)
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            return [name.strip() for name in next(csv.reader(file), [])]
+
+
+def _rows(table: Path) -> Iterator[tuple[str, str]]:
+    """(path, label) of every row; an empty text for what is missing."""
+    with _damage_named(table):
+        for path, label in _parquet_rows(table) if _is_parquet(table) else _csv_rows(table):
+            yield _text(path), _text(label).strip()
+
+
+def _csv_rows(table: Path) -> Iterator[tuple[Any, Any]]:
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        for row in reader:
+            yield row["path"], row["label"]
+
+
+def _parquet_rows(table: Path) -> Iterator[tuple[Any, Any]]:
+    with pq.ParquetFile(table) as file:
+        for batch in file.iter_batches(batch_size=10_000, columns=list(COLUMNS)):
+            yield from zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _is_parquet(table: Path) -> bool:
+    return table.suffix.lower() == ".parquet"
+
+
+@contextmanager
+def _damage_named(table: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise DatasetError(f"{table}: not UTF-8; save it as CSV in UTF-8") from None
+    except (csv.Error, pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{table}: not a table that can be read: {error}") from None

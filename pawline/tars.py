@@ -1,0 +1,172 @@
+"""Tar archives as a source, plain or compressed: read from front to back, once for names and once for bytes.
+
+Nothing seeks backwards, since that would decompress all over again, and no member is remembered.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NoReturn
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from pawline.archives import NOT_A_FILE, check_amount, check_names_differ, check_ratio, is_visible, safe_path
+from pawline.errors import DatasetError
+from pawline.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
+
+# A header tells names and attributes; a larger one is meant to fill the memory.
+MAX_HEADER_BYTES = 2**20
+BLOCK = 512
+
+
+def is_tar(file: BinaryIO) -> bool:
+    """Whether the file is compressed in a way that tars are, or starts with a tar's header."""
+    file.seek(0)
+    block = file.read(BLOCK)
+    if _opener(block):
+        return True
+    with suppress(tarfile.HeaderError):
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        return True
+    return False
+
+
+def list_tar(source: Path, name: str) -> Listing:
+    """The visible files of a tar. Raises DatasetError.
+
+    name: what messages call the archive.
+    """
+    paths: list[str] = []
+    num_bytes = 0
+    with _opened(source, name) as stream:
+        for member, path in _members(stream, name):
+            paths.append(path)
+            num_bytes += member.size
+            check_amount(len(paths), num_bytes, name)
+    check_names_differ(paths, name)
+    return Listing(paths, partial(_reads, source, name))
+
+
+def _reads(source: Path, name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, Read]]:
+    with _opened(source, name) as stream:
+        for position, (member, path) in enumerate(_members(stream, name)):
+            if wanted[position]:
+                yield position, _take(stream, member, path, name)
+
+
+def _members(stream: "_Forward", name: str) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    archive = tarfile.TarFile(fileobj=stream, mode="r")  # type: ignore[arg-type]
+    while member := archive.next():
+        archive.members.clear()  # type: ignore[attr-defined]  # otherwise a kilobyte for each
+        if member.size < 0:
+            raise tarfile.ReadError("a size below zero")
+        if not member.isdir():
+            path = safe_path(member.name, name)
+            if is_visible(path):
+                yield member, path
+    stream.check_end()
+
+
+def _take(stream: "_Forward", member: tarfile.TarInfo, path: str, name: str) -> Read:
+    """Reads at once, since the stream moves on, and hands out what came of it."""
+    if not member.isreg() or member.issparse():
+        return partial(_refuse, NOT_A_FILE)
+    if member.size > MAX_FILE_BYTES:
+        return partial(_refuse, TOO_LARGE)
+    stream.seek(member.offset_data)
+    data = stream.read_data(member.size)
+    if len(data) < member.size:
+        raise DatasetError(f"{name}: entry {path!r} cannot be read: the archive breaks off in it; get it again")
+    return partial(bytes, data)
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise OSError(problem)
+
+
+@contextmanager
+def _opened(source: Path, name: str) -> Iterator["_Forward"]:
+    """Turns what the modules raise for damage and for what they do not support into one line."""
+    with source.open("rb") as file:
+        opener = _opener(file.read(8))
+        file.seek(0)
+        try:
+            yield _Forward(opener(file) if opener else file, file, name)
+        except (
+            *(tarfile.TarError, zlib.error, lzma.LZMAError, zstandard.ZstdError),
+            *(EOFError, OSError, RuntimeError, ValueError),
+        ) as error:
+            raise DatasetError(f"{name}: the archive is damaged: {error}") from None
+
+
+def _opener(start: bytes) -> Callable[[BinaryIO], Any] | None:
+    """How a compressed tar is opened, by its first bytes; nothing for a plain one."""
+    openers: dict[bytes, Callable[[BinaryIO], Any]] = {
+        b"\x1f\x8b": gzip.open,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\x00": lzma.open,
+        b"\x28\xb5\x2f\xfd": _open_zstd,
+    }
+    return next((opener for magic, opener in openers.items() if start.startswith(magic)), None)
+
+
+def _open_zstd(file: BinaryIO) -> IO[bytes]:
+    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+
+
+class _Forward:
+    """A stream as tarfile reads it: forwards, but for a look back at the block just read."""
+
+    def __init__(self, stream: IO[bytes], file: BinaryIO, name: str) -> None:
+        self._stream, self._file, self._name = stream, file, name
+        self._position = 0
+        self._last = b""  # what was just read
+        self._recent = b""  # the last block's length of all that was read …
+        self._again = b""  # … and what of it is to be read again
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        back = self._position - position
+        if back > 0:
+            if back > len(self._recent):
+                raise tarfile.ReadError("a header that points backwards")
+            self._again = self._recent[-back:] + self._again
+            self._recent = self._recent[:-back]
+            self._position = position
+        elif self._stream is self._file and -back > len(self._again) + BLOCK:
+            self._position = self._file.seek(position)
+            self._recent = self._again = b""
+        while self._position < position and self.read_data(min(2**16, position - self._position)):
+            pass
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self.read_data(size)
+
+    def read_data(self, size: int) -> bytes:
+        data, self._again = self._again[:size], self._again[size:]
+        data += self._stream.read(size - len(data))
+        self._position += len(data)
+        self._last = data
+        self._recent = (self._recent[-BLOCK:] + data[-BLOCK:])[-BLOCK:]
+        check_ratio(self._position, self._file.tell(), self._name)
+        return data
+
+    def check_end(self) -> None:
+        """tarfile takes a damaged header for the end, and never gets to the checksum that a gzip ends with."""
+        if self._last != bytes(BLOCK):
+            raise tarfile.ReadError("no end mark after its last file; get it again")
+        while self.read_data(2**20):
+            pass
