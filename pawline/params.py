@@ -154,9 +154,8 @@ def load_record(path: Path, record: type[RecordType]) -> RecordType:
         raise ParamsError(f"{path}: {error}") from None
     except ValidationError as error:
         # An unknown key first: where it is a misspelt one, another complaint is that the right one is missing.
-        first, *others = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        more = f" (and {len(others)} more)" if others else ""
-        raise ParamsError(f"{path}: {_explain(first, record)}{more}") from None
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        raise ParamsError(f"{path}: {_explain(first, record)}") from None
 
 
 def _read_yaml(path: Path) -> Any:
@@ -173,17 +172,26 @@ def _read_yaml(path: Path) -> Any:
         raise ParamsError(f"{path}:{line} not valid YAML: {getattr(error, 'problem', error)}") from None
 
 
+PAIR = "expected two whole numbers, [first, second]"
+EXPECTED = {
+    **dict.fromkeys(("tuple_type", "too_long", "missing"), PAIR),
+    "string_pattern_mismatch": "expected 64 hexadecimal digits, or nothing",
+}
+
+
 def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'; {_nearest(str(error['loc'][-1]), _known_keys(record, error['loc'][:-1]))}"
-    if error["type"] == "missing":
+    if error["type"] == "missing" and isinstance(error["loc"][-1], str):
         return f"'{key}' is missing; add it, or restore the file from git"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":  # our own checks name their keys and values
         return f"{key}: {message}" if key else message
     value = textwrap.shorten(json.dumps(error["input"]), 80, placeholder=" ...")
-    return f"{key or 'the file'} is {value}: {message[0].lower()}{message[1:]}"
+    message = EXPECTED.get(error["type"], message[0].lower() + message[1:])
+    where = key.removesuffix(".1") if error["type"] == "missing" else key  # half of a pair: all of it is shown
+    return f"{where or 'the file'} is {value}: {message}"
 
 
 def _nearest(key: str, known: list[str]) -> str:

@@ -52,10 +52,10 @@ def test_the_projects_own_params_are_fine() -> None:
         ("train.learning_rate", "1e-3", 'train.learning_rate is "1e-3": input should be a valid number'),
         ("ingest.source", 7, "ingest.source is 7: input should be a valid string"),
         ("prepare", None, "prepare is null: input should be an object"),
-        ("network.classic.kernel", 3, "network.classic.kernel is 3: input should be a valid array"),
+        ("network.classic.kernel", 3, "network.classic.kernel is 3: expected two whole numbers"),
         ("network.classic.kernel", [3, "3"], 'network.classic.kernel.1 is "3": input should be a valid integer'),
-        ("network.classic.kernel", [3, 3, 3], "network.classic.kernel is [3, 3, 3]: tuple should have at most 2"),
-        ("network.classic.kernel", [3], "'network.classic.kernel.1' is missing"),
+        ("network.classic.kernel", [3, 3, 3], "network.classic.kernel is [3, 3, 3]: expected two whole numbers"),
+        ("network.classic.kernel", [3], "network.classic.kernel is [3]: expected two whole numbers"),
         # out of range
         ("train.epochs", 0, "train.epochs is 0: input should be greater than or equal to 1"),
         ("train.seed", -1, "train.seed is -1: input should be greater than or equal to 0"),
@@ -70,7 +70,7 @@ def test_the_projects_own_params_are_fine() -> None:
         ("split.val_fraction", 0, "split.val_fraction is 0: input should be greater than 0"),
         ("network.name", "modern", "network.name is \"modern\": input should be 'classic'"),
         ("ingest.source", "", 'ingest.source is "": string should have at least 1 character'),
-        ("ingest.sha256", "abc", 'ingest.sha256 is "abc": string should match pattern'),
+        ("ingest.sha256", "abc", 'ingest.sha256 is "abc": expected 64 hexadecimal digits'),
         ("network.classic.filters", [0, 8], "network.classic: filters is [0, 8]; each number must be 1 or more"),
         ("network.classic.stride", [1, -1], "network.classic: stride is [1, -1]; each number must be 1 or more"),
     ],
@@ -126,7 +126,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(file: Path, key: str, m
 
 def test_a_misspelt_key_is_named_before_the_one_that_is_missing_for_it(file: Path) -> None:
     file.write_text(file.read_text().replace("  epochs: ", "  epoch: "))
-    assert complaint(file) == "unknown key 'train.epoch'; did you mean 'epochs'? (and 1 more)"
+    assert complaint(file) == "unknown key 'train.epoch'; did you mean 'epochs'?"
 
 
 def test_a_missing_key_is_named(file: Path) -> None:
