@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from pawline.errors import BusyError, PawlineError
+from pawline.errors import BusyError, DatasetError, PawlineError
 
 WORKSPACE = Path(__file__).resolve().parents[1]
 # How long an interrupted stage may take to clean up, well below what Prefect's worker grants the flow.
@@ -120,6 +120,8 @@ def _failure(lines: list[str]) -> PawlineError:
     stage_said, dvc_said = lines[:start], " ".join(" ".join(lines[start:]).split()).removeprefix("ERROR: ")
     if "is busy" in dvc_said or "Unable to acquire lock" in dvc_said:
         return BusyError(f"busy, try again: {dvc_said}")
+    if missing := re.search(r"failed to reproduce 'ingest': \[Errno 2\] .*: '(.*)'$", dvc_said):
+        return DatasetError(f"{missing[1]}: no such folder or archive; set ingest.source in params.yaml")
     if failed := re.search(r"failed to reproduce ('.*?'): .* exited with (-?\d+)", dvc_said):
         stage, code = failed[1], int(failed[2])
         last_line = stage_said[-1].removeprefix("pawline: ")

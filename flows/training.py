@@ -3,10 +3,12 @@
 DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*.
 """
 
+import signal
 from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed, State
 
 from flows.repro import Pipeline
@@ -44,8 +46,22 @@ def stage(pipeline: Pipeline, name: str) -> State[None]:
         return Failed(message=str(error), data=error)
 
 
+def start_temporary_server() -> None:
+    """What Prefect does by itself where no server is named, but out of reach of Ctrl-C: it would end before the
+    flow does, which then waits for it in vain. The server inherits the mask."""
+    from prefect.server.api.server import SubprocessASGIServer  # seconds that a run with a server need not pay
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        SubprocessASGIServer().start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def main() -> None:
     try:
+        if not PREFECT_API_URL.value():
+            start_temporary_server()
         ended = training(return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None

@@ -1,12 +1,11 @@
 """The card beside a model: what is needed to feed it and to know it again. Reading one needs no TensorFlow."""
 
-import hashlib
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pawline.errors import ModelError
-from pawline.files import write_text
+from pawline.files import file_digest, write_text
 from pawline.params import ImageForm, Record
 
 
@@ -31,6 +30,10 @@ def read_card(model: Path, card_file: Path | None = None) -> Card:
     try:
         card = Card.model_validate_json(card_file.read_text(encoding="utf-8"))
         digest = file_digest(model)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{error.filename}: not found; run `dvc repro` in the checkout, or name another with --model"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{model}: cannot be read with its card.json: {error}; run `dvc repro`") from None
     except ValidationError as error:
@@ -46,8 +49,3 @@ def read_card(model: Path, card_file: Path | None = None) -> Card:
 
 def card_path(model: Path) -> Path:
     return model.with_name("card.json")
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

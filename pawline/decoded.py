@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.duplicates import NUM_HASHES
+from pawline.duplicates import HASH, NUM_HASHES
+from pawline.files import file_digest
 from pawline.images import DECODER
 from pawline.params import ImageForm
 from pawline.shards import Concatenation
@@ -43,7 +44,7 @@ class DecodedCache:
     """The packs of one form."""
 
     def __init__(self, folder: Path, form: ImageForm) -> None:
-        key = hashlib.sha256(f"{form.model_dump_json()} {NUM_HASHES} {DECODER}".encode()).hexdigest()
+        key = hashlib.sha256(f"{form.model_dump_json()} {HASH} {DECODER}".encode()).hexdigest()
         self._folder = folder / key[:16]
         packs = _open_packs(self._folder)
         self._packs = Concatenation(packs)
@@ -68,7 +69,7 @@ class DecodedCache:
         try:
             with partial.open("wb") as file:
                 np.save(file, entries, allow_pickle=False)
-            partial.replace(self._folder / f"{_digest(partial)}.npy")
+            partial.replace(self._folder / f"{file_digest(partial)}.npy")
         finally:
             partial.unlink(missing_ok=True)
 
@@ -93,15 +94,10 @@ def _open_packs(folder: Path) -> list[Entries]:
 
 def _open_pack(path: Path) -> Entries | None:
     try:
-        if _digest(path) == path.stem:
+        if file_digest(path) == path.stem:
             os.utime(path)
             return np.load(path, mmap_mode="r")
         path.unlink()
     except FileNotFoundError:
         pass  # another process evicted it meanwhile
     return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,8 +23,8 @@ import urllib3
 from tqdm import tqdm
 
 from pawline.buckets import open_bucket, shown
-from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError
-from pawline.files import write_json
+from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError, innermost
+from pawline.files import file_digest, write_json
 
 CHUNK_BYTES = 2**20
 # How often a transfer that breaks off is taken up again before the command gives up; the next one continues.
@@ -51,8 +51,7 @@ def downloaded(address: str, folder: Path, sha256: str | None = None) -> Iterato
 
 
 def check_digest(file: Path, expected: str, name: str) -> None:
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = file_digest(file)
     if found != expected.lower():
         raise DatasetError(
             f"{name}: SHA-256 is {found}, but ingest.sha256 says {expected.lower()}; "
@@ -165,9 +164,9 @@ def _ask_server(address: str, known: _Version, have: int) -> Iterator[_Answer]:
         with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
             yield _understand(response, known, have)
     except urllib3.exceptions.HTTPError as error:
-        raise _BrokenOffError(_cause(error)) from None
+        raise _BrokenOffError(innermost(error)) from None
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise BusyError(f"{shown(address)}: no connection: {_cause(error)}; try again") from None
+        raise BusyError(f"{shown(address)}: no connection: {innermost(error)}; try again") from None
     except requests.RequestException as error:
         raise ParamsError(f"ingest.source is {shown(address)}: {error}") from None
 
@@ -205,13 +204,6 @@ def _refusal(response: requests.Response) -> PawlineError:
     if response.status_code in (401, 403):
         return DatasetError(f"{name}: the server says {status}; put the credentials for it into ~/.netrc")
     return DatasetError(f"{name}: the server says {status}; correct ingest.source in params.yaml")
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason: "Connection refused" rather than what five layers made of it."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
 
 
 # From a bucket

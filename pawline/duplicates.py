@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+HASH = "cosine transform, 32 x 8 bits, 1"  # counted up when a hash changes: hashes are kept with decoded images
 NUM_HASHES = 4  # uint64 per image, each of eight coefficients
 MIN_CONTRAST = 1.0  # grey levels (standard deviation); below that a picture shows nothing to compare
 NUM_TREES, LEAF_SIZE = 16, 16

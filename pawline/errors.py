@@ -1,7 +1,6 @@
 """What can go wrong, by who can mend it. Each message is one line: what, where, expected, next.
 
 PawlineError
-├── UsageError      2   the command line is wrong
 ├── ParamsError     2   params.yaml is wrong
 ├── DatasetError    3   the data is wrong
 ├── ModelError      3   the model file is missing, damaged or not one of ours
@@ -13,10 +12,6 @@ class PawlineError(Exception):
     """A mistake that its message lets the user mend. `exit_code` is what the process ends with."""
 
     exit_code = 1
-
-
-class UsageError(PawlineError):
-    exit_code = 2
 
 
 class ParamsError(PawlineError):
@@ -33,3 +28,11 @@ class ModelError(PawlineError):
 
 class BusyError(PawlineError):
     exit_code = 75
+
+
+def innermost(error: BaseException) -> str:
+    """The reason at the bottom: "Connection refused" rather than what five layers made of it."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    words = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    return words.splitlines()[0]

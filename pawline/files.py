@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written beside, flushed, then renamed."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -65,6 +66,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_parquet(partial, index=False)
         else:
             table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pawline.backend import keras
-from pawline.card import Card, file_digest, write_card
+from pawline.card import Card, write_card
 from pawline.errors import ModelError
-from pawline.files import whole_file
+from pawline.files import file_digest, whole_file
 from pawline.images import DECODER
 from pawline.shards import PreparedImages
 

@@ -6,7 +6,7 @@ from pawline.params import ClassicParams, ImageForm
 
 def build_classic(params: ClassicParams, form: ImageForm, num_classes: int) -> keras.Sequential:
     """uint8 or float32 (n, image_size, image_size, num_channels), values 0 to 255, in;
-    logits, float32 (n, num_classes), out: softmax is applied once, in predict.py."""
+    logits, float32 (n, num_classes), out: softmax is applied once, in model.py."""
     return keras.Sequential(
         [
             keras.Input((form.image_size, form.image_size, form.num_channels), name="pixels"),

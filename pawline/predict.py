@@ -1,21 +1,23 @@
 """From pictures to class names: the same decoder as in training, driven by the model's own card."""
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pawline.card import read_card
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file
-from pawline.images import BadImage, decode_image
+from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import is_litter
 
 BATCH = 256
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+STANDARD_INPUT = Path("-")  # one picture; a file of that name is ./-
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,8 @@ class Predictor:
     """A model with its card. Raises ModelError when either is missing, damaged or not the other's."""
 
     def __init__(self, model_file: Path, card_file: Path | None = None) -> None:
-        self.card = read_card(
-            model_file, card_file
-        )  # before TensorFlow's seconds, and before its bytes are parsed
+        # Before TensorFlow's seconds, and before the model's bytes are parsed.
+        self.card = read_card(model_file, card_file)
         from pawline.model import load_model, predict_probabilities
 
         self._model = load_model(model_file)
@@ -68,22 +69,34 @@ class Predictor:
         except BadImage as bad:
             return bad
 
-    def _name(self, probabilities: np.ndarray[Any, np.dtype[np.float32]]) -> Prediction:
+    def _name(self, probabilities: NDArray[np.float32]) -> Prediction:
         names = self.card.class_names
         by_name = {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)}
         return Prediction(names[int(probabilities.argmax())], by_name)
 
 
-def find_pictures(path: Path) -> list[Path]:
-    """The file itself, or every file below a folder that is not hidden and no file manager's litter."""
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file() and not is_litter(file.relative_to(path)))
-    if not path.exists():
-        raise DatasetError(f"{path}: no such file or folder; give the pictures to predict")
-    return [path]
+def find_pictures(named: str) -> list[Path]:
+    """The file itself; every file below a folder that is not hidden and no file manager's litter; what a pattern
+    such as `more/*.jpg` matches. Raises DatasetError where there is nothing."""
+    path = Path(named)
+    if path == STANDARD_INPUT or path.is_file():
+        return [path]
+    found = _below(path) if path.is_dir() else [Path(match) for match in sorted(glob(named))]  # noqa: PTH207 - any path
+    if not found and not os.path.lexists(path):
+        raise DatasetError(f"{named}: no such file or folder; give the pictures to predict")
+    if not found and path.is_dir():
+        raise DatasetError(f"{named}: holds no file to predict")
+    return found or [path]  # a link to nothing, a FIFO: predicted as unreadable
+
+
+def _below(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if not is_litter(path.relative_to(folder)))
+    return sorted(path for path in found if not path.is_dir())
 
 
 def _read(path: Path) -> bytes | BadImage:
+    if path == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
     try:
         return read_regular_file(path)
     except OSError as error:

@@ -8,7 +8,8 @@ import os
 import sys
 
 if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
-    sys.exit("pawline: not installed for this Python; run `make setup`, then `. .venv/bin/activate`")
+    print("pawline: not installed for this Python; run `make setup`, then `. .venv/bin/activate`", file=sys.stderr)
+    sys.exit(2)
 
 ENVIRONMENT = {
     # TensorFlow: errors stay, the greeting goes.

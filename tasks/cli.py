@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from pawline.errors import DatasetError
 from pawline.predict import Prediction, Predictor, find_pictures
 from tasks.layout import Layout
 from tasks.stage import end_with
@@ -22,9 +23,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pawline", description="Train, explain and use image classifiers.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = commands.add_parser("predict", help="name the class of pictures")
-    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of them")
+    command.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a picture, a folder of them, a pattern such as '*.jpg', or - for one picture from standard input",
+    )
     command.add_argument("--json", action="store_true", help="one list of {path, label, probabilities}")
-    command.add_argument("--model", type=Path, default=Layout().model, help="default: %(default)s")
+    command.add_argument(
+        "--model",
+        default=str(Layout().model),
+        metavar="FILE|URI",
+        help="a model.keras with its card.json beside it, or an MLflow address: models:/…, runs:/… "
+        "(default: %(default)s)",
+    )
     command.set_defaults(run=predict)
     command = commands.add_parser("verify", help="read every output again and compare it with dvc.lock")
     command.set_defaults(run=verify)
@@ -38,11 +50,17 @@ def _parser() -> argparse.ArgumentParser:
 def predict(arguments: argparse.Namespace) -> int:
     """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
     pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
-    if not pictures:
-        raise DatasetError(f"{arguments.paths[0]}: holds no file to predict")
-    predictions = Predictor(arguments.model).predict_files(pictures)
     show = _show_json if arguments.json else _show_lines
-    return 3 if show(predictions) else 0
+    with _model_file(arguments.model) as file:
+        return 3 if show(Predictor(file).predict_files(pictures)) else 0
+
+
+def _model_file(named: str) -> AbstractContextManager[Path]:
+    if not re.match("(models|runs):/", named):
+        return nullcontext(Path(named))
+    from tasks.tracking import downloaded_model
+
+    return downloaded_model(named)
 
 
 def verify(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,8 @@ The whole run on one page: {report}
 Before the commands below, once per terminal:  . .venv/bin/activate
 
   compare runs     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri '{store}'
-  try a value      dvc exp run -S train.epochs=5 && dvc metrics diff
+  try a value      dvc exp run -S prepare.color=rgb && dvc metrics diff
+                   and back again: git restore params.yaml && dvc repro
   use the model    pawline predict data/raw/cat/0001.jpg --json
   through Prefect  python -m flows.training
   your pictures    dvc repro, after setting ingest.source in params.yaml to a folder or archive with

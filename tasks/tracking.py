@@ -4,13 +4,17 @@ Files are the truth. A tracking server that stops answering half-way costs a war
 """
 
 import hashlib
+import logging
+import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -23,9 +27,11 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from pawline.card import Card, card_path
-from pawline.errors import BusyError
+from pawline.errors import BusyError, ModelError, innermost
 from pawline.params import Params
 from tasks.workspace import git, local_store, main_checkout
+
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each of its attempts
 
 EXPERIMENT = "pawline"
 MODEL_DIGEST = "pawline.model_digest"
@@ -35,17 +41,33 @@ SERVED_WITH = [
 ]  # fmt: skip
 
 
+# How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
+PAUSE_SECONDS = 60
+
+
 class TrainingRun:
-    """The MLflow run of one training, while it is under way."""
+    """The MLflow run of one training, while it is under way. Epochs that a server missed are sent again later."""
+
+    def __init__(self) -> None:
+        self._missed: list[dict[str, float]] = []
+        self._pause_ends = -math.inf
 
     def log_epoch(self, row: dict[str, float]) -> None:
-        metrics = {name: value for name, value in row.items() if name != "epoch"}
-        _mirror(lambda: mlflow.log_metrics(metrics, step=int(row["epoch"])))
+        self._missed.append(row)
+        if time.monotonic() > self._pause_ends and not _mirror(self._send):
+            self._pause_ends = time.monotonic() + PAUSE_SECONDS
+
+    def _send(self) -> None:
+        while self._missed:
+            metrics = {name: value for name, value in self._missed[0].items() if name != "epoch"}
+            mlflow.log_metrics(metrics, step=int(self._missed[0]["epoch"]))
+            del self._missed[0]
 
     def log_model(self, model: Path, card: Card) -> None:
         """The model as a pyfunc that takes raw image bytes, through the project's own decoder."""
 
         def log() -> None:
+            self._send()
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(SERVED_MODEL),
@@ -66,10 +88,18 @@ def training_run(params: Params, split: pd.DataFrame, digest: str) -> Iterator[T
     use_store()
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
-    with mlflow.start_run(tags=_origin()):
-        mlflow.log_params(_flat(params.model_dump()))
-        _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
+    with _busy_unless_it_answers():
+        mlflow.start_run(tags=_origin())
+    _mirror(lambda: mlflow.log_params(_flat(params.model_dump())))
+    _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
+    status = "FINISHED"
+    try:
         yield TrainingRun()
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        raise
+    finally:
+        _mirror(lambda: mlflow.end_run(status))
 
 
 def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:
@@ -96,6 +126,19 @@ def find_run(digest: str) -> Run | None:
     return _run_of(digest)
 
 
+@contextmanager
+def downloaded_model(uri: str) -> Iterator[Path]:
+    """The file of a model in MLflow, with its card beside it, for the length of the block."""
+    use_store()
+    with TemporaryDirectory() as folder:
+        try:
+            logged = mlflow.artifacts.download_artifacts(uri, dst_path=folder)
+        except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
+            store = mlflow.get_tracking_uri()
+            raise ModelError(f"{uri}: cannot be had from MLflow at {store}: {innermost(error)}") from None
+        yield Path(logged, "artifacts", "model.keras")
+
+
 def _run_of(digest: str) -> Run | None:
     found = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
@@ -111,13 +154,18 @@ def use_store() -> None:
     experiment of this checkout shares."""
     home = main_checkout()
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or local_store(home))
+    # Several processes that create the tables of a fresh SQLite file at once break each other.
+    with _busy_unless_it_answers(), FileLock(home / ".mlflow.lock", timeout=120):
+        _experiment(home)
+
+
+@contextmanager
+def _busy_unless_it_answers() -> Iterator[None]:
     try:
-        # Several processes that create the tables of a fresh SQLite file at once break each other.
-        with FileLock(home / ".mlflow.lock", timeout=120):
-            _experiment(home)
+        yield
     except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
         raise BusyError(
-            f"MLflow at {mlflow.get_tracking_uri()} does not answer: {error}; "
+            f"MLflow at {mlflow.get_tracking_uri()} does not answer: {innermost(error)}; "
             "start it, or unset MLFLOW_TRACKING_URI to use the local store"
         ) from None
 
@@ -135,13 +183,16 @@ def _dataset(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
     return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
 
 
-def _mirror(log: Callable[[], None]) -> None:
+def _mirror(log: Callable[[], object]) -> bool:
+    """Do it, or warn; returns whether it was done."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # hints on integer columns and input examples
             log()
     except (MlflowException, OSError) as error:
-        print(f"pawline: warning: not logged to MLflow: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"pawline: warning: not logged to MLflow: {innermost(error)}", file=sys.stderr)
+        return False
+    return True
 
 
 def _origin() -> dict[str, str]:
@@ -149,6 +200,7 @@ def _origin() -> dict[str, str]:
     lock = Path("dvc.lock")
     tags = {
         "mlflow.source.git.commit": git(Path.cwd(), "rev-parse", "HEAD"),
+        # As it is while this stage runs: the stages before it are in, its own outputs are not.
         "pawline.dvc_lock_digest": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "",
         "pawline.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
     }

@@ -19,9 +19,9 @@ def main(params: Params, at: Layout) -> None:
     with training_run(params, split, digest) as run:
         trained = train(images, split, params.network, params.train, on_epoch=run.log_epoch)
         card = save_with_card(trained.model, at.model, images, digest)
+        write_table(at.history, trained.history)
+        write_json(at.metrics_of("train"), summarize(trained))
         run.log_model(at.model, card)
-    write_table(at.history, trained.history)
-    write_json(at.metrics_of("train"), summarize(trained))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -79,7 +80,7 @@ def set_params(workspace: Path, values: dict[str, object]) -> None:
 
 
 def run(
-    workspace: Path, *command: str, expect: int | None = 0, **environment: str
+    workspace: Path, *command: str, expect: int | None = 0, stdin: IO[bytes] | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a workspace as a user would, with the project's environment activated."""
     binaries = str(Path(sys.executable).parent)
@@ -87,6 +88,7 @@ def run(
         command,
         cwd=workspace,
         env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+        stdin=stdin,
         capture_output=True,
         text=True,
         timeout=300,

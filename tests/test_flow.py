@@ -4,14 +4,9 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -21,7 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import State
 from ruamel.yaml import YAML
 
-from tests.conftest import clean_environment, run, set_params
+from tests.background import answers, background, free_port, wait_for
+from tests.conftest import run, set_params
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
@@ -39,61 +35,13 @@ while Path("slow").exists():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server of the tests' own; the environment in which commands reach it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     home = tmp_path_factory.mktemp("prefect")
     at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     url = f"http://127.0.0.1:{port}/api"
     with background(home, "prefect", "server", "start", "--port", port, **at):
         wait_for(lambda: answers(f"{url}/health"))
         yield at | {"PREFECT_API_URL": url}
-
-
-@contextmanager
-def background(folder: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A command that goes on meanwhile, writing to background.log, and ends with the block."""
-    binaries = Path(sys.executable).parent
-    with (folder / "background.log").open("w") as log:
-        started = subprocess.Popen(
-            [binaries / command[0], *command[1:]],
-            cwd=folder,
-            env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
-            start_new_session=True,
-            # A suite started by `make test &` ignores SIGINT, and so would all that it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    try:
-        yield started
-    finally:
-        end_group(started)
-
-
-def end_group(leader: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-        os.killpg(leader.pid, signal.SIGTERM)
-        leader.wait(20)
-    with suppress(ProcessLookupError):
-        os.killpg(leader.pid, signal.SIGKILL)
-    leader.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
 
 
 def training(workspace: Path, expect: int = 0, **environment: str) -> dict[str, str]:
@@ -222,6 +170,28 @@ def commands_in(folder: Path) -> list[str]:
     """The command lines of all processes at work in a folder."""
     found = psutil.process_iter(["cwd", "cmdline"])
     return [" ".join(process.info["cmdline"] or []) for process in found if process.info["cwd"] == str(folder)]
+
+
+def test_a_source_that_is_not_there_is_bad_data(finished: Path, server: dict[str, str]) -> None:
+    set_params(finished, {"ingest.source": "nowhere.zip"})
+    printed = training(finished, expect=3, **server)
+    assert printed["ingest"].endswith("/nowhere.zip: no such folder or archive; set ingest.source in params.yaml")
+    set_params(finished, {"ingest.source": "pictures"})
+    assert names(training(finished, **server)) == UNCHANGED
+
+
+def test_without_a_server_ctrl_c_ends_everything(finished: Path, tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of the terminal's group, the temporary server too."""
+    slow_report(finished)
+    without = {"PREFECT_HOME": str(tmp_path / "prefect")}
+    with background(finished, "python", "-m", "flows.training", **without) as flow:
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        os.killpg(flow.pid, signal.SIGINT)
+        assert flow.wait(30) == 130
+        assert commands_in(finished) == []
+    said = (finished / "background.log").read_text()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "pawline: interrupted; the same command continues"
 
 
 def test_the_flow_needs_no_server_and_no_working_directory(finished: Path, tmp_path: Path) -> None:

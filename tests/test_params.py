@@ -1,6 +1,7 @@
 """`params.yaml` is checked on load; each mistake is one line with the key, the value and what is allowed."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -176,3 +177,14 @@ def test_a_stage_ends_with_one_line_and_exit_code_2(file: Path) -> None:
     assert done.stderr == ("pawline: params.yaml: unknown key 'split.val_fracton'; did you mean 'val_fraction'?\n")
     assert done.stdout == ""
     assert [path.name for path in file.parent.iterdir()] == ["params.yaml"]
+
+
+def test_params_yaml_stands_as_dvc_writes_it(tmp_path: Path) -> None:
+    """`dvc exp run -S` rewrites the whole file: git should show one changed line."""
+    from dvc.utils.hydra import apply_overrides
+
+    shipped = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(shipped)
+    apply_overrides(tmp_path / "params.yaml", ["train.epochs=7"])
+    written = (tmp_path / "params.yaml").read_text()
+    assert written == re.sub(r"(?m)^  epochs: \d+$", "  epochs: 7", shipped) != shipped

@@ -34,12 +34,25 @@ def test_a_folder_is_searched_and_a_bad_picture_does_not_stop_the_others(
     shutil.copy(good, tmp_path / "inner/good.jpg")
     (tmp_path / "a-empty.jpg").touch()
     (tmp_path / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "lost.jpg").symlink_to("nowhere")
     rows = predict(finished_workspace, str(tmp_path), expect=3)
     assert [(Path(str(row["path"])).name, row["label"]) for row in rows] == [
         ("a-empty.jpg", None),
         ("good.jpg", "vertical"),
+        ("lost.jpg", None),
     ]
     assert rows[0]["error"] == "empty: the file has no bytes"
+    assert rows[2]["error"] == "unreadable: No such file or directory"
+
+
+def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspace: Path) -> None:
+    rows = predict(finished_workspace, "pictures/*/00[01].jpg")
+    assert [row["path"] for row in rows] == [
+        f"pictures/{name}/{number}.jpg" for name in ("horizontal", "vertical") for number in ("000", "001")
+    ]
+    with (finished_workspace / "pictures/vertical/000.jpg").open("rb") as picture:
+        [row] = json.loads(run(finished_workspace, "pawline", "predict", "-", "--json", stdin=picture).stdout)
+    assert row == rows[2] | {"path": "-"}
 
 
 def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) -> None:
@@ -51,6 +64,7 @@ def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["nowhere*.jpg"], "pawline: nowhere*.jpg: no such file or folder; give the pictures to predict\n"),
         (["nowhere.jpg"], "pawline: nowhere.jpg: no such file or folder; give the pictures to predict\n"),
         (["pictures", "--model", "none.keras"], "run `dvc repro`"),
     ],
@@ -85,3 +99,11 @@ def test_the_model_in_mlflow_takes_raw_bytes(finished_workspace: Path, monkeypat
     answers = model.predict(pd.DataFrame({"image": [*pictures, b"no picture"]}))
     assert list(answers["label"])[:-1] == list(evaluated["predicted"])
     assert answers["error"].iloc[-1].startswith("not_an_image")
+
+
+def test_a_model_in_mlflow_can_be_named(finished_workspace: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{finished_workspace / 'mlflow.db'}")
+    trained = mlflow.search_runs(experiment_names=["pawline"], output_format="list")[0]
+    uri = f"models:/{trained.outputs.model_outputs[0].model_id}"
+    picture = "pictures/vertical/000.jpg"
+    assert predict(finished_workspace, picture, "--model", uri) == predict(finished_workspace, picture)

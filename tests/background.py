@@ -1,0 +1,66 @@
+"""Servers and other commands that go on while a test runs, and end with it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+from tests.conftest import clean_environment
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@contextmanager
+def background(folder: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on meanwhile, writing to background.log, and ends with the block."""
+    binaries = Path(sys.executable).parent
+    with (folder / "background.log").open("w") as log:
+        started = subprocess.Popen(
+            [binaries / command[0], *command[1:]],
+            cwd=folder,
+            env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+            start_new_session=True,
+            # A suite started by `make test &` ignores SIGINT, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        yield started
+    finally:
+        end_group(started)
+
+
+def end_group(leader: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(leader.pid, signal.SIGTERM)
+        leader.wait(20)
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)

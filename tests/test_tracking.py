@@ -1,0 +1,126 @@
+"""MLflow mirrors a training as it goes, and no server of it can cost one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from pawline.errors import BusyError, ModelError
+from pawline.params import load_params
+from tasks import tracking
+from tests.background import answers, background, free_port, wait_for
+from tests.source import ROOT
+
+PARAMS = load_params(ROOT / "params.yaml")
+SPLIT = pd.DataFrame({"path": ["cat/1.jpg"], "digest": ["0" * 64], "label": [0], "split": ["train"]})
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("MLFLOW_TRACKING")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "PAUSE_SECONDS", 0)
+    return tmp_path
+
+
+@pytest.fixture
+def port() -> str:
+    return free_port()
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: str) -> Iterator[None]:
+    store = ("--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--workers", "1")
+    lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with background(folder, "mlflow", "server", "--port", port, *store, **lean):
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
+        yield
+
+
+def epoch(number: int) -> dict[str, float]:
+    return {"epoch": number, "loss": 1 / number}
+
+
+def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
+    """The only run of a store, and the steps of its loss."""
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("pawline")
+    assert experiment is not None
+    [found] = client.search_runs([experiment.experiment_id])
+    return found, [(point.step, point.value) for point in client.get_metric_history(found.info.run_id, "loss")]
+
+
+def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:
+    store = f"sqlite:///{checkout / 'mlflow.db'}"
+    with tracking.training_run(PARAMS, SPLIT, "d" * 64) as run:
+        for number in (1, 2):
+            run.log_epoch(epoch(number))
+            assert the_run(store)[1][-1] == (number, 1 / number)
+        assert the_run(store)[0].info.status == "RUNNING"
+    found, _ = the_run(store)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["train.epochs"] == str(PARAMS.train.epochs)
+    assert found.inputs.dataset_inputs[0].dataset.digest == "d" * 32
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED")]
+)
+def test_a_training_that_ends_early_says_how(checkout: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)), tracking.training_run(PARAMS, SPLIT, "d" * 64):
+        raise error
+    assert the_run(f"sqlite:///{checkout / 'mlflow.db'}")[0].info.status == status
+
+
+def test_what_a_server_missed_is_sent_when_it_is_back(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with mlflow_server(checkout, port):
+        run_of_training = tracking.training_run(PARAMS, SPLIT, "d" * 64)
+        run = run_of_training.__enter__()
+        run.log_epoch(epoch(1))
+    run.log_epoch(epoch(2))
+    assert "pawline: warning: not logged to MLflow: Connection refused" in capsys.readouterr().err
+    with mlflow_server(checkout, port):
+        run.log_epoch(epoch(3))
+        run_of_training.__exit__(None, None, None)
+    found, loss = the_run(f"sqlite:///{checkout / 'server.db'}")
+    assert (found.info.status, loss) == ("FINISHED", [(number, 1 / number) for number in (1, 2, 3)])
+
+
+def test_a_server_that_never_comes_back_costs_warnings_only(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(tracking, "PAUSE_SECONDS", 3600)
+    with mlflow_server(checkout, port):
+        run_of_training = tracking.training_run(PARAMS, SPLIT, "d" * 64)
+        run = run_of_training.__enter__()
+    for number in range(1, 100):  # asked once: a hundred times would take minutes
+        run.log_epoch(epoch(number))
+    run_of_training.__exit__(None, None, None)
+    assert capsys.readouterr().err.count("pawline: warning: not logged to MLflow") == 2  # an epoch, and the end
+    assert mlflow.active_run() is None
+
+
+def test_no_server_at_all_stops_the_training_before_it_starts(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    refused = f"MLflow at http://127.0.0.1:{port} does not answer: Connection refused; start it, or unset"
+    with pytest.raises(BusyError, match=refused), tracking.training_run(PARAMS, SPLIT, "d" * 64):
+        pytest.fail("it started")
+
+
+def test_a_model_that_mlflow_does_not_have_is_named(checkout: Path) -> None:
+    missing = "models:/nobody@champion: cannot be had from MLflow at sqlite"
+    with pytest.raises(ModelError, match=missing), tracking.downloaded_model("models:/nobody@champion"):
+        pytest.fail("it is there")
