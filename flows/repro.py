@@ -19,6 +19,11 @@ from pawline.errors import BusyError, DatasetError, PawlineError
 WORKSPACE = Path(__file__).resolve().parents[1]
 # How long an interrupted stage may take to clean up, well below what Prefect's worker grants the flow.
 GRACE_SECONDS = 8
+# What DVC says after each stage to people at a terminal.
+HINTS = (
+    *("To track the changes with git", "git add ", "To enable auto staging", "dvc config core.autostage"),
+    "Use `dvc push`",
+)
 
 
 class StageError(PawlineError):
@@ -48,9 +53,10 @@ class Pipeline:
         with TemporaryDirectory() as folder:
             started = Path(folder, "started")  # tasks/stage.py makes this file
             with _dvc("repro", "--single-item", stage, PAWLINE_STARTED=str(started)) as child:
-                for line in filter(str.strip, child.stdout or ()):
-                    last_lines.append(line.rstrip())
-                    log(line.rstrip())
+                for line in map(str.rstrip, child.stdout or ()):
+                    if line and not line.lstrip().startswith(HINTS):
+                        last_lines.append(line)
+                        log(line)
             if child.returncode:
                 raise _failure(list(last_lines))
             return started.exists()

@@ -105,7 +105,7 @@ def _opened(source: Path, name: str) -> Iterator["_Forward"]:
             *(tarfile.TarError, zlib.error, lzma.LZMAError, zstandard.ZstdError),
             *(EOFError, OSError, RuntimeError, ValueError),
         ) as error:
-            raise DatasetError(f"{name}: the archive is damaged: {error}") from None
+            raise DatasetError(f"{name}: the archive is damaged: {error}; get it again") from None
 
 
 def _opener(start: bytes) -> Callable[[BinaryIO], Any] | None:
@@ -167,6 +167,6 @@ class _Forward:
     def check_end(self) -> None:
         """tarfile takes a damaged header for the end, and never gets to the checksum that a gzip ends with."""
         if self._last != bytes(BLOCK):
-            raise tarfile.ReadError("no end mark after its last file; get it again")
+            raise tarfile.ReadError("no end mark after its last file")
         while self.read_data(2**20):
             pass

@@ -149,7 +149,7 @@ class _Directory:
         try:
             _data_start(self._file, offset, name_crc)
         except ValueError as error:
-            raise DatasetError(f"{self._archive}: entry {name!r} cannot be read: {error}") from None
+            raise DatasetError(f"{self._archive}: entry {name!r} cannot be read: {error}; get it again") from None
 
     def _read(self, position: int) -> bytes:
         if not self._is_file[position]:
@@ -169,7 +169,8 @@ class _Directory:
         return data
 
     def _damaged(self, position: int, problem: str) -> NoReturn:
-        raise DatasetError(f"{self._archive}: entry {self.paths[position]!r} cannot be read: {problem}") from None
+        entry = self.paths[position]
+        raise DatasetError(f"{self._archive}: entry {entry!r} cannot be read: {problem}; get it again") from None
 
 
 def _data_start(file: BinaryIO, offset: int, name_crc: int) -> int:

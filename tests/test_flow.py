@@ -191,7 +191,7 @@ def test_without_a_server_ctrl_c_ends_everything(finished: Path, tmp_path: Path)
         assert commands_in(finished) == []
     said = (finished / "background.log").read_text()
     assert "Traceback" not in said
-    assert said.splitlines()[-1] == "pawline: interrupted; the same command continues"
+    assert "pawline: interrupted; the same command continues" in said.splitlines()
 
 
 def test_the_flow_needs_no_server_and_no_working_directory(finished: Path, tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ def test_bad_data_is_exit_code_3_one_line_and_nothing_written(tmp_path: Path) ->
     done = run(workspace_with(tmp_path, "a.tar.gz"), "python", "-m", "tasks.ingest", expect=3)
     assert done.stderr == (
         "pawline: a.tar.gz: the archive is damaged: "
-        "Compressed file ended before the end-of-stream marker was reached\n"
+        "Compressed file ended before the end-of-stream marker was reached; get it again\n"
     )
     assert done.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "params.yaml"]
