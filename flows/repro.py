@@ -77,13 +77,10 @@ def _dvc(*arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -
     In a process group of its own: a signal must reach DVC and its stage together, for a signal to DVC alone
     leaves the stage behind, and one to the stage alone looks like a failure.
     """
-    binaries = Path(sys.executable).parent  # stages call `python`
     child = subprocess.Popen(
         [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
         cwd=WORKSPACE,
-        env=os.environ
-        | {"PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
-        | environment,
+        env=os.environ | {"PATH": _search_path(), "PYTHONUNBUFFERED": "1"} | environment,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -97,6 +94,11 @@ def _dvc(*arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -
     except BaseException:
         _interrupt(child)
         raise
+
+
+def _search_path() -> str:
+    """Stages call `python`: the one that runs this."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def _interrupt(child: subprocess.Popen[str]) -> None:
