@@ -95,13 +95,13 @@ def measure_quality(files: dict[str, bytes]) -> None:
 
     def plant(title: str, copies: list[np.ndarray]) -> float:
         pixels = np.concatenate([originals, *copies])
-        group = group_duplicates(hash_table(pixels.__getitem__, len(pixels)), pixels.__getitem__)
+        group = grouped(pixels)
         truth = pd.concat([origin, *[origin[chosen]] * len(copies)], ignore_index=True)
         recall = float((group[len(files) :].to_numpy() == np.tile(group[chosen], len(copies))).mean())
         print(f"  {title}: recall {recall:.3f}, {precision(group, truth, listed)}", flush=True)
         return recall
 
-    group = group_duplicates(hash_table(originals.__getitem__, len(files)), originals.__getitem__)
+    group = grouped(originals)
     found = f"{num_pairs(group, origin)} of {num_pairs(origin)} known pairs found"
     print(f"{len(files):,} pictures, nothing planted: {found}, {precision(group, origin, listed)}")
     promised, recalls = [], []
@@ -113,6 +113,10 @@ def measure_quality(files: dict[str, bytes]) -> None:
             recalls.append(recall)
     print(f"  mean of the {len(recalls)} kinds but those beyond: recall {np.mean(recalls):.4f}")
     plant("all of these at once", promised)
+
+
+def grouped(pixels: np.ndarray) -> pd.Series:
+    return pd.Series(group_duplicates(hash_table(pixels.__getitem__, len(pixels)), pixels.__getitem__))
 
 
 def altered(data: bytes, change: Change, seed: list[int]) -> Picture:
@@ -165,8 +169,8 @@ def measure_cost(path: Path, count: int) -> tuple[pd.Series, list[float], float,
     start, shared = time.perf_counter(), float("nan")
     if count <= ALL_PAIRS_UP_TO:
         one, other = all_pairs(table, read).T
-        shared = float((group[one].to_numpy() == group[other].to_numpy()).mean())
-    return group, rounds, time.perf_counter() - start, shared, int(peak.split()[1]) / 1024
+        shared = float((np.asarray(group)[one] == np.asarray(group)[other]).mean())
+    return pd.Series(group), rounds, time.perf_counter() - start, shared, int(peak.split()[1]) / 1024
 
 
 def all_pairs(table: pd.DataFrame, read: Read) -> np.ndarray:
