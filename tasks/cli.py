@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pawline.predict import Prediction, Predictor, find_pictures
 from tasks.layout import Layout
 from tasks.stage import end_with
+
+if TYPE_CHECKING:
+    from pawline.predict import Prediction
 
 
 def main() -> None:
@@ -44,11 +47,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("picture", type=Path, metavar="IMAGE")
     command.add_argument("--json", action="store_true", help="one object: digest, sightings")
     command.set_defaults(run=trace)
+    command = commands.add_parser("why", help="why each stage would run, or which run made what is used now")
+    command.add_argument(
+        "stage", nargs="?", metavar="STAGE", help="only this stage, with every reason (default: all)"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="one list of {stage, state, reasons, made_at, made_by, saved_seconds}"
+    )
+    command.set_defaults(run=why)
     return parser
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
+    from pawline.predict import Predictor, find_pictures
+
     pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
     show = _show_json if arguments.json else _show_lines
     with _model_file(arguments.model) as file:
@@ -88,7 +101,21 @@ def trace(arguments: argparse.Namespace) -> int:
     return 0 if sightings else 1
 
 
-def _show_json(predictions: Iterable[tuple[Path, Prediction]]) -> int:
+def why(arguments: argparse.Namespace) -> int:
+    """Exit code 0, whatever the answer is."""
+    from tasks.why import why as explained_stages
+
+    explained = explained_stages(arguments.stage)
+    if arguments.json:
+        print(json.dumps([one.as_json() for one in explained], indent=2, default=str))
+    else:
+        width = max(len(one.stage) for one in explained)
+        for one in explained:
+            print(f"{one.stage:<{width}}  {one.state:<16}  {one.text(100 if arguments.stage else 3)}")
+    return 0
+
+
+def _show_json(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
     """Print one JSON list; return how many pictures could not be read."""
     rows = [
         {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
@@ -99,7 +126,7 @@ def _show_json(predictions: Iterable[tuple[Path, Prediction]]) -> int:
     return sum("error" in row for row in rows)
 
 
-def _show_lines(predictions: Iterable[tuple[Path, Prediction]]) -> int:
+def _show_lines(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
     num_unreadable = 0
     for path, prediction in predictions:
         if prediction.label is None or prediction.probabilities is None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from pawline.errors import PawlineError
 from pawline.params import Params, load_params
+from tasks.history import record_run
 from tasks.layout import Layout
 
 
@@ -16,7 +17,12 @@ def run_stage(main: Callable[[Params, Layout], None]) -> NoReturn:
     at = Layout()
     if started := os.environ.get("PAWLINE_STARTED"):
         Path(started).touch()  # tells the flow that DVC did not merely restore the outputs
-    end_with(lambda: main(load_params(at.params), at))
+    end_with(lambda: _run(main, at))
+
+
+def _run(main: Callable[[Params, Layout], None], at: Layout) -> None:
+    main(load_params(at.params), at)
+    record_run()
 
 
 def end_with(work: Callable[[], int | None]) -> NoReturn:

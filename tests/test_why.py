@@ -1,0 +1,279 @@
+"""`pawline why`: what changed, or who made what is used and what that saved."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tasks.dvc_status import ANSWER
+from tasks.history import HISTORY, MAX_BYTES, StageRun, append, read_history
+from tasks.why import duration, explain
+from tests.background import background, wait_for
+from tests.conftest import encode, run, set_params, stripes, write_pictures
+from tests.source import ROOT
+
+STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
+WHEN = datetime(2026, 11, 23, 4, 12, tzinfo=UTC)
+
+
+def why(workspace: Path, *arguments: str) -> dict[str, dict[str, Any]]:
+    told = json.loads(run(workspace, "pawline", "why", "--json", *arguments).stdout)
+    return {one["stage"]: one for one in told}
+
+
+def states(told: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {stage: one["state"] for stage, one in told.items()}
+
+
+def texts(told: dict[str, Any]) -> list[str]:
+    return [reason["text"] for reason in told["reasons"]]
+
+
+def test_an_unchanged_stage_names_the_run_that_made_it_and_what_it_saves(finished_workspace: Path) -> None:
+    told = why(finished_workspace)
+    assert states(told) == dict.fromkeys(STAGES, "unchanged")
+    for one in told.values():
+        assert list(one) == ["stage", "state", "reasons", "made_at", "made_by", "saved_seconds"]
+        assert (one["reasons"], one["made_by"]) == ([], "dvc repro")
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(one["made_at"])).total_seconds()) < 86400
+        assert 0 < one["saved_seconds"] < 600
+    lines = run(finished_workspace, "pawline", "why").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == STAGES
+    assert all(" by dvc repro; saved " in line for line in lines)
+
+
+def test_changed_params_are_shown_with_their_old_and_new_value(finished: Path) -> None:
+    set_params(finished, {"prepare.image_size": 24, "train.epochs": 9, "network.classic.kernel": [5, 3]})
+    told = why(finished)
+    assert texts(told["prepare"]) == ["prepare.image_size 16 -> 24"]
+    assert told["prepare"]["reasons"][0]["detail"] == {"old": 16, "new": 24}
+    assert texts(told["train"]) == ["network.classic.kernel [3, 3] -> [5, 3]", "train.epochs 4 -> 9", "prepare"]
+    assert states(told) == {
+        **{"ingest": "unchanged", "prepare": "will run", "split": "may run"},
+        **{"train": "will run", "evaluate": "may run", "report": "may run"},
+    }
+    line = run(finished, "pawline", "why").stdout.splitlines()[STAGES.index("split")]
+    assert line.split(maxsplit=3) == ["split", "may", "run", "after prepare"]
+
+
+def test_new_changed_and_removed_pictures_are_counted(finished: Path) -> None:
+    """Of the changed ones, one has kept its size."""
+    folder = finished / "pictures/vertical"
+    write_pictures(finished / "pictures", count=2, first=900)
+    (folder / "001.jpg").unlink()
+    (folder / "002.jpg").write_bytes(encode(stripes(True, 2), quality=50))
+    content = bytearray((folder / "003.jpg").read_bytes())
+    content[-3] ^= 1
+    (folder / "003.jpg").write_bytes(content)
+    (reason,) = why(finished, "ingest")["ingest"]["reasons"]
+    assert reason["detail"] == {"new": 4, "changed": 2, "removed": 1}
+    assert reason["text"] == "4 new, 2 changed, 1 removed images in pictures"
+
+
+def test_a_picture_that_was_only_touched_is_no_change(finished: Path) -> None:
+    (finished / "pictures/vertical/001.jpg").touch()
+    assert why(finished, "ingest")["ingest"]["state"] == "unchanged"
+
+
+def test_a_missing_source_is_named(finished: Path) -> None:
+    shutil.rmtree(finished / "pictures")
+    assert texts(why(finished)["ingest"]) == ["the source pictures is missing"]
+
+
+def test_an_archive_that_changed_is_named_with_its_size(finished: Path) -> None:
+    with zipfile.ZipFile(finished / "pictures.zip", "w") as archive:
+        for file in sorted((finished / "pictures").rglob("*.jpg")):
+            archive.write(file, file.relative_to(finished))
+    set_params(finished, {"ingest.source": "pictures.zip"})
+    run(finished, "dvc", "repro", "ingest")
+    before = (finished / "pictures.zip").stat().st_size
+    with zipfile.ZipFile(finished / "pictures.zip", "a") as archive:
+        archive.write(finished / "pictures/vertical/001.jpg", "pictures/vertical/again.jpg")
+    told = why(finished)
+    after = (finished / "pictures.zip").stat().st_size
+    assert texts(told["ingest"]) == [f"the source pictures.zip changed ({before:,} -> {after:,} bytes)"]
+
+
+def test_an_edited_module_is_named(finished: Path) -> None:
+    with (finished / "pawline/split.py").open("a") as file:
+        file.write("# a thought\n")
+    told = why(finished)
+    assert told["prepare"]["state"] == "unchanged"
+    assert texts(told["split"]) == ["pawline/split.py"]
+    assert "edited pawline/split.py" in run(finished, "pawline", "why", "split").stdout
+
+
+def test_deleted_and_tampered_outputs_are_named_and_stop_nobody_downstream(finished: Path) -> None:
+    (finished / "models/model.keras").unlink()
+    (finished / "data/quarantine.csv").write_text("path\n")
+    (finished / "data/raw/vertical/007.jpg").unlink()
+    told = why(finished)
+    assert texts(told["ingest"]) == ["data/raw is not what was made"]
+    assert texts(told["prepare"]) == ["data/quarantine.csv is not what was made"]
+    assert texts(told["train"]) == ["models/model.keras is missing"]
+    restored = {"ingest", "prepare", "train"}
+    assert states(told) == {name: "will be restored" if name in restored else "unchanged" for name in STAGES}
+    assert told["train"]["saved_seconds"] > 0
+    # and that is what DVC does
+    said = run(finished, "dvc", "repro").stdout
+    assert [line for line in said.splitlines() if "Running" in line] == []
+
+
+def test_content_that_dvc_has_lost_is_to_be_made_again(finished: Path) -> None:
+    assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
+    recorded = YAML(typ="safe").load((finished / "dvc.lock").read_text())["stages"]["split"]["outs"]
+    md5 = next(out["md5"] for out in recorded if out["path"] == "data/split.parquet")
+    (finished / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}").unlink()
+    told = why(finished)["split"]
+    assert (told["state"], texts(told)) == ("will run", ["data/split.parquet is not in DVC's cache"])
+
+
+def test_a_stage_that_read_something_older_says_so(finished: Path) -> None:
+    set_params(finished, {"split.seed": 5})
+    run(finished, "dvc", "repro", "--single-item", "split", PAWLINE_RUN="flow run brave-fox")
+    told = why(finished)
+    assert (told["split"]["state"], told["split"]["made_by"]) == ("unchanged", "flow run brave-fox")
+    assert "split has made data/split.parquet anew" in texts(told["train"])
+    # back to the first seed, DVC brings the first outputs back, and with them who made those
+    set_params(finished, {"split.seed": 1})
+    run(finished, "dvc", "repro", "--single-item", "split")
+    assert why(finished, "split")["split"]["made_by"] == "dvc repro"
+
+
+def test_an_experiment_is_named_where_its_outputs_are_used(finished: Path) -> None:
+    arguments = ("--temp", "--name", "other-seed", "-S", "split.seed=7", "split")
+    run(finished, "dvc", "exp", "run", *arguments)
+    assert why(finished)["split"]["made_by"] == "dvc repro"
+    run(finished, "dvc", "exp", "apply", "other-seed")
+    assert why(finished)["split"]["made_by"] == "experiment other-seed"
+
+
+def test_a_workspace_where_nothing_ran_says_so(workspace: Path) -> None:
+    told = why(workspace)
+    assert list(told) == STAGES
+    assert {(one["state"], *texts(one)) for one in told.values()} == {("will run", "never run")}
+
+
+def test_an_unknown_stage_is_refused_with_the_nearest_name(finished_workspace: Path) -> None:
+    said = run(finished_workspace, "pawline", "why", "splt", expect=2).stderr
+    assert said == "pawline: dvc.yaml: no stage 'splt'; did you mean 'split'?\n"
+
+
+def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
+    said = run(tmp_path, "pawline", "why", expect=1).stderr
+    assert said.startswith("pawline: params.yaml: not here; run from the project's root")
+
+
+def test_while_dvc_is_at_work_the_answer_is_busy(finished: Path) -> None:
+    stage = finished / "tasks/report.py"
+    waiting = (
+        "import time\nfrom pathlib import Path\n\nwhile Path('slow').touch() or True:\n    time.sleep(0.05)\n"
+    )
+    stage.write_text(waiting + stage.read_text())
+    with background(finished, "dvc", "repro", "report"):
+        wait_for((finished / "slow").exists)
+        assert "busy, try again" in run(finished, "pawline", "why", expect=75).stderr
+
+
+def test_nothing_heavy_is_loaded(finished_workspace: Path) -> None:
+    code = "import sys, tasks.cli; from tasks.why import why; why(); print(*sorted(sys.modules))"
+    loaded = set(run(finished_workspace, "python", "-c", code).stdout.split())
+    assert "tasks.history" in loaded
+    heavy = {"tensorflow", "keras", "prefect", "mlflow", "dvc", "pandas", "pyarrow", "numpy", "cv2"}
+    assert loaded & heavy == set()
+
+
+def test_dvc_is_asked_again_only_after_a_file_was_touched(finished: Path) -> None:
+    why(finished)
+    kept = json.loads((finished / ANSWER).read_text())
+    (finished / ANSWER).write_text(json.dumps(kept | {"answer": {"split": ["changed command"]}}))
+    assert texts(why(finished)["split"]) == ["changed command"]  # it took the kept answer
+    (finished / "pictures/vertical/001.jpg").touch()
+    assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
+    (finished / ANSWER).write_text("{")
+    assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
+
+
+def test_without_a_history_the_answer_says_so(finished: Path) -> None:
+    (finished / HISTORY).unlink()
+    told = explain({}, finished)
+    assert {one.text() for one in told.values()} == {"made by a run that is not on record here"}
+    assert {one.saved_seconds for one in told.values()} == {None}
+
+
+def test_many_modules_are_counted_in_a_line_and_named_when_asked_for(finished_workspace: Path) -> None:
+    modules = [f"pawline/{name}.py" for name in ("errors", "files", "images", "params", "shards")]
+    told = explain({"prepare": [{"changed deps": dict.fromkeys(modules, "modified")}]}, finished_workspace)
+    assert told["prepare"].text() == "edited pawline/errors.py, pawline/files.py, pawline/images.py and 2 more"
+    assert told["prepare"].text(most=100) == f"edited {', '.join(modules)}"
+
+
+def test_passwords_in_addresses_are_not_shown(finished: Path) -> None:
+    set_params(finished, {"ingest.source": "https://me:secret@example.org/cats.zip?signature=secret"})
+    status = {"ingest": [{"changed deps": {"params.yaml": {"ingest": "modified"}}}]}
+    told = explain(status, finished)["ingest"]
+    assert told.text() == "params ingest.source pictures -> https://example.org/cats.zip"
+    assert "secret" not in json.dumps(told.as_json())
+
+
+def test_the_history_survives_damaged_lines(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    append(history, StageRun("split", "abc", WHEN, 4.0, "dvc repro"))
+    with history.open("ab") as file:
+        file.write(b'\n{"stage": "sp\n\xff\xfe\n[]\n{"stage": "split", "content": "abc", "seconds": "x"}\n{"cut')
+    append(history, StageRun("train", "def", WHEN, 9.0, "flow run brave-fox"))
+    runs = read_history(history)
+    assert {run.by for run in runs.values()} == {"dvc repro", "flow run brave-fox"}
+    assert runs["split", "abc"] == StageRun("split", "abc", WHEN, 4.0, "dvc repro")
+    assert read_history(tmp_path / "none.jsonl") == {}
+
+
+def test_the_newest_run_of_the_same_content_counts(tmp_path: Path) -> None:
+    for seconds in (4.0, 5.0):
+        append(tmp_path / "history.jsonl", StageRun("split", "abc", WHEN, seconds, "dvc repro"))
+    assert read_history(tmp_path / "history.jsonl")["split", "abc"].seconds == 5.0
+
+
+APPEND = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tasks.history import StageRun, append
+
+for number in range(200):
+    append(Path(sys.argv[1]), StageRun("split", f"{sys.argv[2]} {number}", datetime.now(UTC), 1.0, "dvc repro"))
+"""
+
+
+def test_runs_that_end_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    children = [
+        subprocess.Popen([sys.executable, "-c", APPEND, str(history), str(child)], cwd=ROOT) for child in range(3)
+    ]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    assert len(read_history(history)) == 600
+
+
+def test_the_history_stays_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    long = "x" * 100_000
+    for number in range(MAX_BYTES // len(long) + 20):
+        append(history, StageRun("split", f"{number} {long}", WHEN, 1.0, "dvc repro"))
+    numbers = [int(content.split()[0]) for _, content in read_history(history)]
+    assert history.stat().st_size < MAX_BYTES
+    assert numbers == list(range(numbers[0], MAX_BYTES // len(long) + 20))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.41, "0.4 s"), (9.96, "10 s"), (14.2, "14 s"), (100, "2 min"), (1020, "17 min"), (9000, "2.5 h")],
+)
+def test_durations_have_two_digits_that_count(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
