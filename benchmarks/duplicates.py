@@ -66,11 +66,11 @@ def origins(files: dict[str, bytes]) -> pd.Series:
     return first.replace({later: first for first, later in NEAR_PAIRS if first in files})
 
 
-def hash_table(read: Read, count: int) -> pd.DataFrame:
+def digests_and_hashes(read: Read, count: int) -> tuple[pd.Series, np.ndarray]:
     """What `prepare` keeps; here all pictures count as different in bytes."""
     parts = np.array_split(np.arange(count), count // 256 + 1)
-    hashes = pd.DataFrame(np.concatenate([perceptual_hashes(read(rows)) for rows in parts])).add_prefix("hash_")
-    return hashes.assign(digest=[f"{number:08}" for number in range(count)])
+    hashes = np.concatenate([perceptual_hashes(read(rows)) for rows in parts])
+    return pd.Series([f"{number:08}" for number in range(count)]), hashes
 
 
 def num_pairs(*labels: pd.Series) -> int:
@@ -116,7 +116,8 @@ def measure_quality(files: dict[str, bytes]) -> None:
 
 
 def grouped(pixels: np.ndarray) -> pd.Series:
-    return pd.Series(group_duplicates(hash_table(pixels.__getitem__, len(pixels)), pixels.__getitem__))
+    read = pixels.__getitem__
+    return pd.Series(group_duplicates(*digests_and_hashes(read, len(pixels)), read))
 
 
 def altered(data: bytes, change: Change, seed: list[int]) -> Picture:
@@ -160,24 +161,23 @@ def measure_cost(path: Path, count: int) -> tuple[pd.Series, list[float], float,
     def read(rows: np.ndarray) -> np.ndarray:
         return np.load(path, mmap_mode="r")[rows]  # mapped anew: what was read before does not count as memory
 
-    table, rounds = hash_table(read, count), []
+    (digests, hashes), rounds = digests_and_hashes(read, count), []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        group = group_duplicates(table, read)
+        group = group_duplicates(digests, hashes, read)
         rounds.append(time.perf_counter() - start)
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     start, shared = time.perf_counter(), float("nan")
     if count <= ALL_PAIRS_UP_TO:
-        one, other = all_pairs(table, read).T
+        one, other = all_pairs(hashes, read).T
         shared = float((np.asarray(group)[one] == np.asarray(group)[other]).mean())
     return pd.Series(group), rounds, time.perf_counter() - start, shared, int(peak.split()[1]) / 1024
 
 
-def all_pairs(table: pd.DataFrame, read: Read) -> np.ndarray:
+def all_pairs(hashes: np.ndarray, read: Read) -> np.ndarray:
     """int64 (n, 2): what comparing each hash with every other one finds, by the same rules."""
-    num = len(table)
-    hashes = np.ascontiguousarray(table.filter(like="hash_").to_numpy(), "<u8")
-    vectors = hashes.view(np.int8).astype(np.float32)
+    num = len(hashes)
+    vectors = np.ascontiguousarray(hashes, "<u8").view(np.int8).astype(np.float32)
     points, found = np.concatenate([vectors, vectors * MIRROR]), []
     square = (points**2).sum(axis=1)
     for rows in np.array_split(np.arange(num), num // 500 + 1):

@@ -37,7 +37,7 @@ def measure_prepare(files: list[Path], folder: Path, params: PrepareParams) -> t
     source = IngestParams(source=str(files[0].parents[1]), sha256=None)
 
     def run() -> float:
-        index = ingest(source, folder / "raw")
+        index = ingest(source, folder / "raw").rows.table()
         return seconds(lambda: prepare(index, folder / "raw", folder / "prepared", params, folder / "cache"))
 
     first = run()

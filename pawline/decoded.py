@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.duplicates import HASH, NUM_HASHES
@@ -33,11 +32,6 @@ def entry_type(form: ImageForm) -> np.dtype[Any]:
     """One image: the digest of its file, its perceptual hashes and its pixels."""
     pixels = (form.image_size, form.image_size, form.num_channels)
     return np.dtype([("digest", "S32"), ("hashes", "<u8", (NUM_HASHES,)), ("pixels", "u1", pixels)])
-
-
-def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
-    """Hex digests as S32, as they are looked up; "" (a file that could not be read) as zeros."""
-    return np.frombuffer(bytes.fromhex("".join(digest or "0" * 64 for digest in digests.tolist())), "S32")
 
 
 class DecodedCache:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+ROWS_AT_A_TIME = 10_000  # of a table in memory a second time while it is written
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -63,7 +65,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Parquet or CSV, by the name's ending; the row index is not kept."""
     with whole_file(path) as partial:
         if path.suffix == ".parquet":
-            table.to_parquet(partial, index=False)
+            table.to_parquet(partial, index=False, row_group_size=ROWS_AT_A_TIME)
         else:
             table.to_csv(partial, index=False, lineterminator="\n")
 

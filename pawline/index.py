@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pawline.files import whole_file
+from pawline.files import ROWS_AT_A_TIME, whole_file
 
 # `given_part` is train, val or test where the source came ready-split, else empty;
 # `problem` says why the bytes could not be had, and is empty for every file that could be read.
@@ -28,8 +29,6 @@ COLUMNS = {
 }
 
 SCHEMA = pa.schema([(name, pa.string() if kind == "str" else kind) for name, kind in COLUMNS.items()])
-
-ROWS_AT_A_TIME = 10_000
 
 # Written by file managers, not by people: neither images nor errors.
 LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
@@ -110,6 +109,11 @@ class IndexRows:
 
     def _digest(self, row: int) -> str:
         return "" if self._words["problem"][row] else self._digests[32 * row : 32 * row + 32].hex()
+
+
+def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
+    """Hex digests as S32, a quarter of what they take as text; "" (a file that could not be read) as zeros."""
+    return np.fromiter(map(bytes.fromhex, digests), "S32", len(digests))
 
 
 def is_litter(path: PurePath) -> bool:

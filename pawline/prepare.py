@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.decoded import DecodedCache, Entries, digest_bytes, entry_type
-from pawline.duplicates import NUM_HASHES, perceptual_hashes
+from pawline.decoded import DecodedCache, Entries, entry_type
+from pawline.duplicates import perceptual_hashes, pictures_of
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file, whole_folder
 from pawline.images import BadImage, Pixels, decode_image
-from pawline.index import class_names
+from pawline.index import class_names, digest_bytes
 from pawline.params import ImageForm, PrepareParams
 from pawline.shards import shard_size, write_description, write_shard
 
@@ -49,8 +49,8 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
             bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
         quarantine = pd.DataFrame(bad, columns=QUARANTINE_COLUMNS)
         _check_enough(index, quarantine, params)
-        table = _table(index, np.concatenate(accepted), np.concatenate(hashes))
-        write_description(folder, table, class_names(index), params.form)
+        table = _table(index, np.concatenate(accepted))
+        write_description(folder, table, np.concatenate(hashes), class_names(index), params.form)
     DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
 
@@ -98,7 +98,7 @@ class _Decoder:
 
     def _keep_new(self, entries: Entries, new: NDArray[np.int64]) -> None:
         if len(new):
-            entries["hashes"][new] = perceptual_hashes(entries["pixels"][new])
+            entries["hashes"][new] = perceptual_hashes(pictures_of(entries["pixels"][new], self._form))
             if self._keep:
                 self._cache.add(entries[new])
 
@@ -159,9 +159,7 @@ def _commonest(quarantine: pd.DataFrame) -> str:
     )
 
 
-def _table(index: pd.DataFrame, accepted: NDArray[np.int64], hashes: NDArray[np.uint64]) -> pd.DataFrame:
+def _table(index: pd.DataFrame, accepted: NDArray[np.int64]) -> pd.DataFrame:
     table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
     labels = table["class_name"].map({name: label for label, name in enumerate(class_names(index))})
-    return table.assign(
-        label=labels.astype("int64"), **{f"hash_{number}": hashes[:, number] for number in range(NUM_HASHES)}
-    )
+    return table.assign(label=labels.astype("int64"))

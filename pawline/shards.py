@@ -2,7 +2,8 @@
 
     data/prepared/
     ├── prepared.json      class_names, and how the pictures were brought to one form
-    ├── table.parquet      path, digest, class_name, label, given_part, hash_0 …
+    ├── table.parquet      path, digest, class_name, label, given_part
+    ├── hashes.npy         uint64 (num_images, NUM_HASHES): what duplicates are found by
     └── images-00000.npy … uint8 (n, image_size, image_size, channels), n as large as SHARD_BYTES allows;
                            the row of the table is the position in the concatenation of all shards
 
@@ -54,6 +55,7 @@ class PreparedImages:
         self.class_names: list[str] = description.pop("class_names")
         self.form = ImageForm(**description)
         self.table = pd.read_parquet(folder / "table.parquet")
+        self.hashes: NDArray[np.uint64] = np.load(folder / "hashes.npy", mmap_mode="r")
         self._shards = Concatenation(
             [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
         )
@@ -79,8 +81,11 @@ def write_shard(folder: Path, number: int, pixels: NDArray[np.uint8]) -> None:
     np.save(folder / f"images-{number:05}.npy", pixels, allow_pickle=False)
 
 
-def write_description(folder: Path, table: pd.DataFrame, class_names: list[str], form: ImageForm) -> None:
+def write_description(
+    folder: Path, table: pd.DataFrame, hashes: NDArray[np.uint64], class_names: list[str], form: ImageForm
+) -> None:
     write_table(folder / "table.parquet", table)
+    np.save(folder / "hashes.npy", hashes, allow_pickle=False)
     write_json(folder / "prepared.json", {"class_names": class_names, **form.model_dump()})
 
 

@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.duplicates import group_duplicates
+from pawline.duplicates import group_duplicates, pictures_of
 from pawline.errors import DatasetError
+from pawline.index import digest_bytes
 from pawline.params import SplitParams
 from pawline.shards import PreparedImages
 
 PARTS = ["test", "val", "train"]  # a tie within a group goes to the first: test images are the scarcest
-COLUMNS = ["path", "digest", "label", "group", "split"]
+
+Numbers = NDArray[np.int64]
+Parts = NDArray[np.int8]  # positions in PARTS
 
 
 def split_images(images: PreparedImages, params: SplitParams) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -29,13 +32,24 @@ def split_images(images: PreparedImages, params: SplitParams) -> tuple[pd.DataFr
     Raises DatasetError when a class has no image in one of the parts.
     """
     table = images.table
-    own = table.assign(
-        group=group_duplicates(table, images.pixels),
-        split=_own_part(table["digest"], table["given_part"], params),
+    group = group_duplicates(
+        table["digest"], images.hashes, lambda rows: pictures_of(images.pixels(rows), images.form)
     )
-    keeps = own["split"] == _part_that_keeps(own)
-    _check_every_class_everywhere(own[keeps], images.class_names, params)
-    return own.loc[keeps, COLUMNS].reset_index(drop=True), own.loc[~keeps, COLUMNS].reset_index(drop=True)
+    part = _own_part(table["digest"], table["given_part"], params)
+    keeps = part == _part_that_keeps(group, part)
+    _check_every_class_everywhere(table["label"].to_numpy()[keeps], part[keeps], images.class_names, params)
+    used, left_out = (_assignment(table, group, part, np.flatnonzero(chosen)) for chosen in (keeps, ~keeps))
+    return used, left_out
+
+
+def _assignment(table: pd.DataFrame, group: Numbers, part: Parts, chosen: Numbers) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            **{name: table[name].take(chosen).array for name in ("path", "digest", "label")},
+            "group": table["digest"].take(group[chosen]).array,
+            "split": np.array(PARTS)[part[chosen]],
+        }
+    )
 
 
 def share(digest: str, seed: int) -> float:
@@ -51,9 +65,9 @@ def data_digest(used: pd.DataFrame) -> str:
 
 def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]) -> dict[str, Any]:
     """What `metrics/split.json` holds."""
-    size = pd.concat([used, left_out]).groupby("group").size()
+    size = np.unique(digest_bytes(pd.concat([used["group"], left_out["group"]])), return_counts=True)[1]
     fractions = used["split"].value_counts(normalize=True).to_numpy()
-    copies = size[size > 1].to_numpy()
+    copies = size[size > 1]
     counts = used.groupby(["split", "label"]).size()
     return {
         "num_images": {part: int((used["split"] == part).sum()) for part in PARTS},
@@ -69,32 +83,36 @@ def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]
     }
 
 
-def _own_part(digests: pd.Series, given: pd.Series, params: SplitParams) -> pd.Series:
+def _own_part(digests: pd.Series, given: pd.Series, params: SplitParams) -> Parts:
     """The part by hash; where the source came ready-split, only the parts it lacks are cut from its train."""
-    shares = digests.map(lambda digest: share(digest, params.seed)).to_numpy(float)
-    lacking = [part for part in ("test", "val") if not (given == part).any()]
-    part: NDArray[np.str_] = np.full(len(shares), "train", dtype="<U5")
+    shares = np.fromiter((share(digest, params.seed) for digest in digests), float, len(digests))
+    part = np.full(len(shares), PARTS.index("train"), np.int8)
     start = 0.0
-    for name in lacking:
-        width = params.test_fraction if name == "test" else params.val_fraction
-        part[(start <= shares) & (shares < start + width)] = name
-        start += width
-    fixed = given.isin(["val", "test"]).to_numpy()
-    return pd.Series(np.where(fixed, given.astype(str), part), index=digests.index)
+    fixed = {name: (given == name).to_numpy(bool) for name in ("test", "val")}
+    for name, width in (("test", params.test_fraction), ("val", params.val_fraction)):
+        if not fixed[name].any():
+            part[(start <= shares) & (shares < start + width)] = PARTS.index(name)
+            start += width
+    for name, rows in fixed.items():  # last: what is given is not cut
+        part[rows] = PARTS.index(name)
+    return part
 
 
-def _part_that_keeps(own: pd.DataFrame) -> pd.Series:
+def _part_that_keeps(group: Numbers, part: Parts) -> Parts:
     """For each image the part that holds most of its group."""
-    counts = pd.crosstab(own["group"], own["split"]).reindex(columns=PARTS, fill_value=0)
-    return own["group"].map(counts.idxmax(axis=1))  # idxmax takes the first of equals
+    counts = np.zeros((len(group), len(PARTS)), np.int32)
+    np.add.at(counts, (group, part), 1)
+    return counts.argmax(axis=1).astype(np.int8)[group]  # argmax takes the first of equals
 
 
-def _check_every_class_everywhere(used: pd.DataFrame, class_names: list[str], params: SplitParams) -> None:
-    for label, name in enumerate(class_names):
-        of_class = used[used["label"] == label]
-        for part in PARTS:
-            if not (of_class["split"] == part).any():
+def _check_every_class_everywhere(
+    labels: Numbers, part: Parts, class_names: list[str], params: SplitParams
+) -> None:
+    for label, class_name in enumerate(class_names):
+        counts = np.bincount(part[labels == label], minlength=len(PARTS))
+        for name, count in zip(PARTS, counts, strict=True):
+            if not count:
                 raise DatasetError(
-                    f"class '{name}' has {len(of_class)} usable images and none of them falls into {part} "
-                    f"with split.seed {params.seed}; add images, raise the {part} fraction or try another seed"
+                    f"class '{class_name}' has {counts.sum()} usable images and none of them falls into {name} "
+                    f"with split.seed {params.seed}; add images, raise the {name} fraction or try another seed"
                 )

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.decoded import DecodedCache, digest_bytes, entry_type
+from pawline.decoded import DecodedCache, entry_type
 from pawline.images import decode_image
+from pawline.index import digest_bytes
 from pawline.ingest import ingest
 from pawline.params import ImageForm, IngestParams, PrepareParams
 from pawline.prepare import prepare

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import COARSE, LEAF_SIZE, NUM_HASHES, group_duplicates, perceptual_hashes
+from pawline.duplicates import COARSE, LEAF_SIZE, NUM_HASHES, group_duplicates, perceptual_hashes, pictures_of
 from pawline.generated import GeneratedSet, draw_data_set
 from pawline.images import BadImage, decode_image
+from pawline.params import ImageForm
 from tests.conftest import encode, stripes
 from tests.source import ROOT
 
@@ -23,14 +24,16 @@ SIDE = 64
 Picture = NDArray[np.uint8]
 
 
-def table_of(pixels: Picture, digests: list[str] | None = None) -> pd.DataFrame:
-    hashes = perceptual_hashes(pixels)
-    columns = {f"hash_{number}": hashes[:, number] for number in range(NUM_HASHES)}
-    return pd.DataFrame({"digest": digests or [f"{n:06}" for n in range(len(pixels))], **columns})
+STRETCH, PAD = (
+    ImageForm(image_size=SIDE, color="grayscale", aspect=aspect, background=255) for aspect in ("stretch", "pad")
+)
 
 
-def groups_of(pixels: Picture, digests: list[str] | None = None) -> list[str]:
-    return list(group_duplicates(table_of(pixels, digests), lambda rows: pixels[rows]))
+def groups_of(pixels: Picture, digests: list[str] | None = None, form: ImageForm = STRETCH) -> list[str]:
+    """The smallest digest in the group of each."""
+    column = pd.Series(digests or [f"{number:06}" for number in range(len(pixels))])
+    hashes = perceptual_hashes(pictures_of(pixels, form))
+    return list(column.take(group_duplicates(column, hashes, lambda rows: pictures_of(pixels[rows], form))))
 
 
 def drawn(number: int, side: int = SIDE) -> Picture:
@@ -84,7 +87,7 @@ def test_copies_join_their_original_and_nothing_else(
         for data in [encode(image, ".png"), *(copy(image) for copy in copies)]:
             decoded.append(decode_image(data, size, color, aspect))
             number_of.append(number)
-    groups = pd.Series(groups_of(np.stack(decoded)))
+    groups = pd.Series(groups_of(np.stack(decoded), form=PAD if aspect == "pad" else STRETCH))
     right = groups.groupby(number_of).first().to_numpy()[number_of]
     assert groups.groupby(number_of).first().is_unique, "two originals in one group"
     assert (groups == right).mean() > 0.98
@@ -152,10 +155,18 @@ def test_the_bars_of_a_padded_picture_are_not_part_of_its_hash() -> None:
     wide = np.random.default_rng(3).integers(0, 256, (48, SIDE, 1), np.uint8)
     padded = np.full((SIDE, SIDE, 1), 255, np.uint8)
     padded[8:56] = wide
-    assert np.array_equal(perceptual_hashes(padded[None]), perceptual_hashes(wide[None]))
-    assert np.array_equal(
-        perceptual_hashes(padded.swapaxes(0, 1)[None]), perceptual_hashes(wide.swapaxes(0, 1)[None])
-    )
+    for turned in (False, True):
+        one, other = (picture.swapaxes(0, 1) if turned else picture for picture in (padded, wide))
+        assert np.array_equal(perceptual_hashes(pictures_of(one[None], PAD)), perceptual_hashes(other[None]))
+
+
+def test_a_margin_of_the_photograph_itself_stays() -> None:
+    """It is grey to a JPEG's accuracy only: what is cut from a picture would not be cut from its copy."""
+    framed = np.full((1, SIDE, SIDE, 1), 255, np.uint8)
+    framed[0, 8:56] = drawn(3)[8:56]
+    assert pictures_of(framed, STRETCH) is framed
+    copy = decode_image(encode(framed[0], quality=30), SIDE, "grayscale")
+    assert len(set(groups_of(np.concatenate([framed, copy[None]])))) == 1
 
 
 # Groups
@@ -163,22 +174,22 @@ def test_the_bars_of_a_padded_picture_are_not_part_of_its_hash() -> None:
 
 def test_a_group_is_named_by_its_smallest_digest_whatever_the_order() -> None:
     pixels = np.stack([drawn(1), drawn(2), drawn(1) // 2 + 60, drawn(1)[:, ::-1], drawn(2)])
-    digests = ["d", "b", "c", "e", "a"]
-    assert groups_of(pixels, digests) == ["c", "a", "c", "c", "a"]
+    digests = ["dd", "bb", "cc", "ee", "aa"]
+    assert groups_of(pixels, digests) == ["cc", "aa", "cc", "cc", "aa"]
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(5)
-        expected = [["c", "a", "c", "c", "a"][place] for place in order]
+        expected = [["cc", "aa", "cc", "cc", "aa"][place] for place in order]
         assert groups_of(pixels[order], [digests[place] for place in order]) == expected
 
 
 def test_equal_digests_are_one_group_without_a_look_at_the_pixels() -> None:
     pixels = np.stack([drawn(1), drawn(2), drawn(1)])
-    table = table_of(pixels, ["b", "a", "b"])
 
     def refuse(rows: NDArray[np.int64]) -> Picture:
         raise AssertionError(f"rows {rows} were read")
 
-    assert list(group_duplicates(table, refuse)) == ["b", "a", "b"]
+    digests = pd.Series(["bb", "aa", "bb"])
+    assert list(group_duplicates(digests, perceptual_hashes(pixels), refuse)) == [0, 1, 0]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, LEAF_SIZE // 2, LEAF_SIZE + 1])
@@ -191,7 +202,9 @@ def test_a_chain_of_near_copies_is_one_group() -> None:
     first = drawn(1).astype(int)
     drift = (drawn(2).astype(int) - 128) // 20
     chain = [(first + step * drift).clip(0, 255).astype(np.uint8) for step in range(6)]
-    assert groups_of(np.stack([*chain, drawn(3)]), ["f", "e", "d", "c", "b", "x", "a"]) == ["b"] * 6 + ["a"]
+    assert groups_of(np.stack([*chain, drawn(3)]), ["ff", "ee", "dd", "cc", "bb", "fa", "aa"]) == ["bb"] * 6 + [
+        "aa"
+    ]
 
 
 def test_all_of_a_burst_are_found_however_many_there_are() -> None:
@@ -243,6 +256,19 @@ def test_drawn_cats_and_dogs_are_kept_apart(originals: list[Picture]) -> None:
     assert len(set(groups_of(pixels))) == len(originals)
 
 
+def test_pairs_are_found_among_more_images_than_32_bits_count_pairs_of() -> None:
+    """Hashes only: a random one each, and at the end a second one of the first three."""
+    hashes = np.random.default_rng(0).integers(0, 2**64, (50_000, NUM_HASHES), np.uint64)
+    hashes[-3:] = hashes[:3]
+    scenes = drawn_set(5)
+
+    def pictures(rows: NDArray[np.int64]) -> Picture:
+        return scenes[np.where(rows >= 49_997, rows - 49_997, np.minimum(rows, 3))]
+
+    digests = pd.Series(range(50_000)).map("{:06}".format)
+    assert list(group_duplicates(digests, hashes, pictures)[-3:]) == [0, 1, 2]
+
+
 def test_each_pair_is_looked_at_once() -> None:
     """A thousand striped pictures: the rows read stay few, since what was refused is not looked at again."""
     pixels = np.stack([cv2.resize(stripes(n % 2 == 0, n), (SIDE, SIDE))[..., :1] for n in range(1000)])
@@ -253,7 +279,7 @@ def test_each_pair_is_looked_at_once() -> None:
         num_read += len(rows)
         return pixels[rows]
 
-    group_duplicates(table_of(pixels), read)
+    group_duplicates(pd.Series(range(1000)).map("{:06}".format), perceptual_hashes(pixels), read)
     assert num_read < 20 * 1000
 
 

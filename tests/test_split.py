@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import NUM_HASHES, perceptual_hashes
+from pawline.duplicates import perceptual_hashes
 from pawline.errors import DatasetError
 from pawline.params import ImageForm, SplitParams
 from pawline.shards import PreparedImages, write_description, write_shard
@@ -63,11 +63,10 @@ def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
     pixels = np.stack([picture.pixels for picture in pictures])
     hashes = perceptual_hashes(pixels)
     table = pd.DataFrame(rows, columns=["path", "digest", "class_name", "given_part", "label"])
-    table = table.assign(**{f"hash_{number}": hashes[:, number] for number in range(NUM_HASHES)})
     folder.mkdir(parents=True)
     write_shard(folder, 0, pixels)
     form = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
-    write_description(folder, table, names, form)
+    write_description(folder, table, hashes, names, form)
     return PreparedImages(folder)
 
 
@@ -295,14 +294,14 @@ def test_a_class_without_an_image_in_some_part_is_refused(split: Splitter, missi
 
 def test_metrics_are_those_counted_by_hand() -> None:
     rows = [
-        *[("a", 0, "train"), ("a", 0, "train")],
-        *[("b", 1, "test"), ("b", 1, "test"), ("b", 0, "test")],
-        *[("c", 0, "train"), ("d", 1, "train"), ("e", 1, "train"), ("f", 0, "train")],
-        *[("g", 1, "val")],
+        *[("aa", 0, "train"), ("aa", 0, "train")],
+        *[("bb", 1, "test"), ("bb", 1, "test"), ("bb", 0, "test")],
+        *[("cc", 0, "train"), ("dd", 1, "train"), ("ee", 1, "train"), ("ff", 0, "train")],
+        *[("99", 1, "val")],
     ]
     used = pd.DataFrame(rows, columns=["group", "label", "split"])
-    left_out = pd.DataFrame([("a", 0, "val")], columns=["group", "label", "split"])
-    # Groups a and b have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
+    left_out = pd.DataFrame([("aa", 0, "val")], columns=["group", "label", "split"])
+    # Groups aa and bb have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
     # one of them stays whole in a random split with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
     assert summarize(used, left_out, ["cat", "dog"]) == {
         "num_images": {"test": 3, "val": 1, "train": 6},
