@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MAX_PIXELS = 64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels and take 2.4 GB to refuse
+MAX_SIDE = 1_000_000  # libpng's limit; a little above it OpenCV raises instead of returning None
 MIN_SIDE = 4
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -31,7 +32,7 @@ REASONS = {
     "not_an_image": "the content is of no known image format, whatever its name says",
     "unsupported": "a known image format that the decoder cannot read",
     "too_small": f"a side is shorter than {MIN_SIDE} pixels",
-    "too_large": f"more than {MAX_PIXELS:,} pixels",
+    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side",
     "truncated": "the header is fine but the pixels are cut off or damaged",
     "unreadable": "the operating system would not give the bytes, or not those seen at ingest",
     "conflicting_label": "the same bytes stand under two class names, so one of them is wrong",
@@ -96,6 +97,8 @@ def read_header(data: bytes) -> Header:
         raise BadImage("too_small", f"{header.width} x {header.height} pixels")
     if header.width * header.height > MAX_PIXELS:
         raise BadImage("too_large", f"{header.width} x {header.height} pixels, at most {MAX_PIXELS:,} fit")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise BadImage("too_large", f"{header.width} x {header.height} pixels, a side has at most {MAX_SIDE:,}")
     return header
 
 

@@ -188,6 +188,19 @@ def test_a_huge_claimed_size_is_refused_without_decoding(
     assert list(recwarn) == []
 
 
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM"])
+@pytest.mark.parametrize("across", [True, False])
+def test_a_side_that_opencv_would_raise_at_is_refused_and_the_longest_allowed_is_not(
+    form: str, across: bool
+) -> None:
+    for side, allowed in ((1_000_000, True), (1_000_001, False), (1_100_000, False)):
+        data = save(np.zeros((4, side) if across else (side, 4), np.uint8), form)
+        if allowed:
+            assert decode_image(data, 16, "grayscale").shape == (16, 16, 1)
+        else:
+            assert reason(data) == "too_large"
+
+
 def test_the_size_is_that_of_the_picture_and_not_of_its_thumbnail() -> None:
     data = encode(stripes(True, 1, 200, 100))
     thumbnail = encode(stripes(True, 1, 20, 10))
