@@ -6,24 +6,34 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
+from typing import Any, TypeVar
 
 import psutil
 
 from pawline.errors import BusyError, DatasetError, PawlineError
+from tasks.orphan import FLOW_PID
 
 WORKSPACE = Path(__file__).resolve().parents[1]
 # How long an interrupted stage may take to clean up, well below what Prefect's worker grants the flow.
 GRACE_SECONDS = 8
+# How long another command's turn is waited for: what a killed run left needs a moment to end.
+BUSY_SECONDS = 10
+
 # What DVC says after each stage to people at a terminal.
 HINTS = (
     *("To track the changes with git", "git add ", "To enable auto staging", "dvc config core.autostage"),
     "Use `dvc push`",
 )
+
+
+Result = TypeVar("Result")
 
 
 class StageError(PawlineError):
@@ -34,53 +44,86 @@ class StageError(PawlineError):
         self.exit_code = exit_code
 
 
+class StageTimeoutError(PawlineError):
+    """A stage took longer than it may."""
+
+
 class Pipeline:
-    """What DVC says about the stages: asked once, and again after a stage that touched files."""
+    """What DVC says about the stages of a workspace: asked once, and again after a stage that touched files."""
 
-    def __init__(self) -> None:
-        self._changed: set[str] | None = None
+    def __init__(self, workspace: Path = WORKSPACE, **environment: str) -> None:
+        self.workspace = workspace
+        self._environment = environment
+        self._status: dict[str, list[Any]] | None = None
 
-    def changed(self) -> set[str]:
-        if self._changed is None:
-            self._changed = _changed_stages()
-        return self._changed
+    def status(self) -> dict[str, list[Any]]:
+        """Of each stage that changed, how."""
+        if self._status is None:
+            self._status = json.loads(_patiently(lambda: run_dvc(self.workspace, "status", "--json")))
+        return self._status
 
-    def repro(self, stage: str, log: Callable[[str], None]) -> bool:
+    def repro(self, stage: str, log: Callable[[str], None], minutes: float | None = None) -> bool:
         """Bring a changed stage up to date, each line of it going to `log`. Returns whether its command
-        ran; where DVC has seen the same inputs before, it restores the outputs instead."""
-        self._changed = None
+        ran; where DVC has seen the same inputs before, it restores the outputs instead.
+
+        minutes: after which it is ended, with StageTimeoutError; None: never.
+        """
+        self._status = None
+        return _patiently(lambda: self._repro(stage, log, minutes))
+
+    def _repro(self, stage: str, log: Callable[[str], None], minutes: float | None) -> bool:
         last_lines: deque[str] = deque(maxlen=50)
         with TemporaryDirectory() as folder:
             started = Path(folder, "started")  # tasks/stage.py makes this file
-            with _dvc("repro", "--single-item", stage, PAWLINE_STARTED=str(started)) as child:
+            environment = self._environment | {"PAWLINE_STARTED": str(started)}
+            with (
+                _dvc(self.workspace, "repro", "--single-item", stage, **environment) as child,
+                _ended_after(minutes, child) as ended,
+            ):
                 for line in map(str.rstrip, child.stdout or ()):
                     if line and not line.lstrip().startswith(HINTS):
                         last_lines.append(line)
                         log(line)
+            if ended:
+                raise StageTimeoutError(f"stage '{stage}' took longer than {minutes:g} minutes and was ended")
             if child.returncode:
                 raise _failure(list(last_lines))
             return started.exists()
 
 
-def _changed_stages() -> set[str]:
-    with _dvc("status", "--json", stderr=subprocess.PIPE) as child:
+def run_dvc(workspace: Path, *arguments: str) -> str:
+    """What a DVC command prints. Raises BusyError or PawlineError with what it complains of."""
+    with _dvc(workspace, *arguments, stderr=subprocess.PIPE) as child:
         answer, complaint = child.communicate()
     if child.returncode:
         raise _failure(complaint.splitlines())
-    return set(json.loads(answer))
+    return str(answer)
+
+
+def _patiently(work: Callable[[], Result]) -> Result:
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return work()
+        except BusyError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(1)
 
 
 @contextmanager
-def _dvc(*arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A DVC command in the workspace, with the Python that runs this. Ended with the block, whatever ends that.
+def _dvc(
+    workspace: Path, *arguments: str, stderr: int = subprocess.STDOUT, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A DVC command in a workspace, with the Python that runs this. Ended with the block, whatever ends that.
 
     In a process group of its own: a signal must reach DVC and its stage together, for a signal to DVC alone
     leaves the stage behind, and one to the stage alone looks like a failure.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
-        cwd=WORKSPACE,
-        env=os.environ | {"PATH": _search_path(), "PYTHONUNBUFFERED": "1"} | environment,
+        cwd=workspace,
+        env=os.environ | _stage_environment() | environment,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -96,9 +139,28 @@ def _dvc(*arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -
         raise
 
 
-def _search_path() -> str:
-    """Stages call `python`: the one that runs this."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+def _stage_environment() -> dict[str, str]:
+    """Stages call `python`, which is the one that runs this, and end when the flow does."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"PATH": path, "PYTHONUNBUFFERED": "1", FLOW_PID: str(os.getpid())}
+
+
+@contextmanager
+def _ended_after(minutes: float | None, child: subprocess.Popen[str]) -> Iterator[list[bool]]:
+    """Interrupt a child that takes too long; the list is not empty when that was done."""
+    ended: list[bool] = []
+
+    def end() -> None:
+        ended.append(True)
+        _interrupt(child)
+
+    timer = Timer((minutes or 0) * 60, end)
+    if minutes is not None:
+        timer.start()
+    try:
+        yield ended
+    finally:
+        timer.cancel()
 
 
 def _interrupt(child: subprocess.Popen[str]) -> None:

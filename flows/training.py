@@ -1,49 +1,106 @@
 """The pipeline as a Prefect flow: what `dvc repro` does, with the stages as tasks.
 
-DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*.
+DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*. With other params the
+flow runs in a workspace of its own and leaves a DVC experiment (flows/isolated.py).
 """
 
+import argparse
 import signal
+import time
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed, State
 
+from flows import overrides
+from flows.dead_runs import recorded
+from flows.isolated import isolated
+from flows.overrides import IngestOverrides, NetworkOverrides, PrepareOverrides, SplitOverrides, TrainOverrides
 from flows.repro import Pipeline
+from flows.summary import Outcome, publish
 from pawline.errors import BusyError, PawlineError
+from pawline.params import load_params
+from tasks.layout import Layout
 from tasks.stage import end_with
 
 STAGES = ["ingest", "prepare", "split", "train", "evaluate", "report"]
 
+# Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
+RETRIES, RETRY_SECONDS = 2, 30
+
 
 @flow(name="training", persist_result=False)
-def training() -> State[list[State]]:
-    """Bring every stage up to date, one after the other; a failed one blocks the rest."""
-    pipeline = Pipeline()
+def training(
+    ingest: IngestOverrides | None = None,
+    prepare: PrepareOverrides | None = None,
+    split: SplitOverrides | None = None,
+    network: NetworkOverrides | None = None,
+    train: TrainOverrides | None = None,
+    stage_minutes: float | None = None,
+) -> State[list[State]]:
+    """Bring every stage up to date.
+
+    Each section takes some of its keys in params.yaml, such as train = {"epochs": 5}: the flow then runs in a
+    workspace of its own and leaves a DVC experiment, and the checkout stays as it is. A stage that takes longer
+    than stage_minutes is ended.
+    """
+    changes = overrides.given(ingest=ingest, prepare=prepare, split=split, network=network, train=train)
+    run_name = str(runtime.flow_run.name)
+    told = {"PAWLINE_RUN": f"flow run {run_name}", "PAWLINE_FLOW_RUN": f"{run_name} {runtime.flow_run.id}"}
+    try:
+        with recorded(str(runtime.flow_run.id)):
+            if not changes:
+                return run_stages(Pipeline(**told), stage_minutes)
+            with isolated(changes, run_name) as workspace:
+                ended = run_stages(Pipeline(workspace.path, **told), stage_minutes)
+                if ended.is_completed():
+                    workspace.save()
+                    get_run_logger().info("saved as a DVC experiment: dvc exp apply %s", workspace.name)
+                return ended
+    except PawlineError as error:  # returned, so that Prefect logs no traceback
+        return Failed(message=str(error), data=error)
+
+
+def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
+    """One after the other; a failed one blocks the rest."""
+    outcomes: list[Outcome] = []
     states: list[State] = []
     for name in STAGES:
         named = stage.with_options(name=name, task_run_name=name)
-        states.append(named(pipeline, name, wait_for=states[-1:], return_state=True))
-    failed = [state for state in states if state.is_failed()]
-    if failed:
+        if name == "ingest" and "://" in load_params(pipeline.workspace / Layout().params).ingest.source:
+            named = named.with_options(retries=RETRIES, retry_delay_seconds=RETRY_SECONDS)
+        start = time.monotonic()
+        states.append(named(pipeline, name, minutes, wait_for=states[-1:], return_state=True))
+        outcomes.append(Outcome(name, states[-1], time.monotonic() - start))
+    publish(pipeline.workspace, outcomes)
+    if failed := [state for state in states if state.is_failed()]:
         return Failed(message=failed[0].message, data=states)
     num_cached = sum(state.name == "Cached" for state in states)
     return Completed(message=f"{num_cached} of {len(states)} stages were cached", data=states)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def stage(pipeline: Pipeline, name: str) -> State[None]:
+def stage(pipeline: Pipeline, name: str, minutes: float | None) -> State[None]:
     log = get_run_logger()
     try:
-        if name not in pipeline.changed():
+        if name not in pipeline.status():
             return Completed(name="Cached", message="unchanged since the last run")
-        if pipeline.repro(name, log.info):
+        if pipeline.repro(name, log.info, minutes):
             return Completed(message="ran")
         return Completed(name="Cached", message="restored from DVC's cache")
-    except PawlineError as error:  # returned, so that Prefect logs no traceback
+    except PawlineError as error:
+        if error.exit_code == BusyError.exit_code and runtime.task_run.run_count <= _retries():
+            raise  # Prefect tries again
         return Failed(message=str(error), data=error)
+
+
+def _retries() -> int:
+    from prefect.context import TaskRunContext
+
+    context = TaskRunContext.get()
+    return int(context.task.retries or 0) if context else 0
 
 
 def start_temporary_server() -> None:
@@ -59,17 +116,30 @@ def start_temporary_server() -> None:
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    sections = overrides.checked(overrides.parse(arguments.set))
     try:
         if not PREFECT_API_URL.value():
             start_temporary_server()
-        ended = training(return_state=True)
+        ended = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
     states: Any = ended.result(raise_on_failure=False)
+    if isinstance(states, Exception):  # the flow ended before its first stage
+        raise states
     for name, state in zip(STAGES, states, strict=True):
         message = state.message if state.is_final() else "not run: a stage before it failed"
         print(f"{name:<10}{state.name:<11}{message}")
     ended.result()  # raises what the failed stage did
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows.training", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another value, such as train.epochs=5"
+    )
+    parser.add_argument("--stage-minutes", type=float, metavar="N", help="end a stage that takes longer")
+    return parser
 
 
 if __name__ == "__main__":

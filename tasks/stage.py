@@ -11,12 +11,14 @@ from pawline.errors import PawlineError
 from pawline.params import Params, load_params
 from tasks.history import record_run
 from tasks.layout import Layout
+from tasks.orphan import end_with_runner
 
 
 def run_stage(main: Callable[[Params, Layout], None]) -> NoReturn:
     at = Layout()
     if started := os.environ.get("PAWLINE_STARTED"):
         Path(started).touch()  # tells the flow that DVC did not merely restore the outputs
+    end_with_runner()
     end_with(lambda: _run(main, at))
 
 

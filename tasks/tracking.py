@@ -139,6 +139,16 @@ def downloaded_model(uri: str) -> Iterator[Path]:
         yield Path(logged, "artifacts", "model.keras")
 
 
+def run_link(digest: str) -> str | None:
+    """Where to look at the MLflow run of the model with this digest: an address, or the store and the run's id."""
+    if not (found := find_run(digest)):
+        return None
+    store = mlflow.get_tracking_uri()
+    if store.startswith("http"):
+        return f"{store}/#/experiments/{found.info.experiment_id}/runs/{found.info.run_id}"
+    return f"{found.info.run_name} ({found.info.run_id}) in {store}"
+
+
 def _run_of(digest: str) -> Run | None:
     found = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
@@ -203,6 +213,7 @@ def _origin() -> dict[str, str]:
         # As it is while this stage runs: the stages before it are in, its own outputs are not.
         "pawline.dvc_lock_digest": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "",
         "pawline.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "prefect.flow_run": os.environ.get("PAWLINE_FLOW_RUN", ""),  # its name and id
     }
     return {key: value for key, value in tags.items() if value}
 

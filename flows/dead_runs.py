@@ -1,0 +1,54 @@
+"""Flow runs whose process was killed: Prefect goes on calling them Running until somebody says otherwise
+(PrefectHQ/prefect 16746). The next flow run of this checkout does."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from flows.repro import WORKSPACE
+from pawline.files import write_json
+from tasks.workspace import main_checkout
+
+RECORDS = Path(".pawline/flow_runs")
+
+
+@contextmanager
+def recorded(flow_run_id: str) -> Iterator[None]:
+    """Keep on record, for the length of the block, which process it is; and mark those whose process is gone."""
+    folder = main_checkout(WORKSPACE) / RECORDS
+    mark_dead_runs(folder)
+    record = folder / f"{flow_run_id}.json"
+    write_json(record, {"pid": os.getpid(), "started": psutil.Process().create_time()})
+    try:
+        yield
+    finally:
+        record.unlink(missing_ok=True)
+
+
+def mark_dead_runs(folder: Path) -> None:
+    for record in folder.glob("*.json"):
+        if not _lives(record):
+            with suppress(ObjectNotFound, ValueError), get_client(sync_client=True) as client:  # of another server
+                run = client.read_flow_run(UUID(record.stem))
+                if run.state and not run.state.is_final():
+                    crashed = Crashed(message="its process ended without a word: killed, or the machine went down")
+                    client.set_flow_run_state(run.id, crashed, force=True)
+            record.unlink(missing_ok=True)
+
+
+def _lives(record: Path) -> bool:
+    try:
+        known = json.loads(record.read_text())
+        return psutil.Process(known["pid"]).create_time() == known["started"]
+    except FileNotFoundError:  # it has ended meanwhile, and says so itself
+        return True
+    except (psutil.NoSuchProcess, ValueError, KeyError, TypeError):
+        return False

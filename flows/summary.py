@@ -1,0 +1,64 @@
+"""What a flow run leaves to read in Prefect: one page on its stages, its figures and where the rest is."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import State
+
+from tasks.layout import Layout
+from tasks.why import duration, explain
+
+KEY = "training"  # of the artifact: Prefect keeps one version per flow run
+
+FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "loss", "num_images")
+
+
+class Outcome(NamedTuple):
+    stage: str
+    state: State
+    seconds: float
+
+
+def publish(workspace: Path, outcomes: list[Outcome]) -> None:
+    create_markdown_artifact(page(workspace, outcomes), key=KEY, description="The stages of this flow run")
+
+
+def page(workspace: Path, outcomes: list[Outcome]) -> str:
+    return "\n".join([*_stages(workspace, outcomes), "", *_figures(workspace), "", *_places(workspace, outcomes)])
+
+
+def _stages(workspace: Path, outcomes: list[Outcome]) -> list[str]:
+    explained = explain({}, workspace)  # as after a successful run: which one made the outputs
+    rows = ["| stage | state | reason | seconds | saved |", "|---|---|---|---|---|"]
+    for stage, state, seconds in outcomes:
+        saved = explained[stage].saved_seconds if state.name == "Cached" else None
+        reason = (state.message or "").replace("|", "/") if state.is_final() else "a stage before it failed"
+        rows.append(f"| {stage} | {state.name} | {reason} | {seconds:.1f} | {duration(saved) if saved else ''} |")
+    return rows
+
+
+def _figures(workspace: Path) -> list[str]:
+    file = workspace / Layout().metrics_of("evaluate")
+    if not file.exists():
+        return []
+    figures = json.loads(file.read_text())
+    rows = [f"| {name} | {figures[name]:.4g} |" for name in FIGURES if figures.get(name) is not None]
+    return ["| test part | |", "|---|---|", *rows]
+
+
+def _places(workspace: Path, outcomes: list[Outcome]) -> list[str]:
+    report = workspace / Layout().report
+    lines = [f"Report: `{report}`"] if report.exists() else []
+    if any(stage in ("train", "evaluate") and state.name == "Completed" for stage, state, _ in outcomes):
+        lines += _mlflow(workspace)
+    return lines
+
+
+def _mlflow(workspace: Path) -> list[str]:
+    """Only after a training or evaluation: importing MLflow takes longer than finding that nothing changed."""
+    from tasks.tracking import run_link
+
+    link = run_link(json.loads((workspace / "models/card.json").read_text())["digest"])
+    return [f"MLflow run: {link}"] if link else []

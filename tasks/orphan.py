@@ -1,0 +1,48 @@
+"""A stage whose runner was killed must not go on: nobody waits for it, and its outputs would meet the next run's.
+
+SIGKILL to DVC, or to the flow that started it, reaches neither the other nor the stage.
+"""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+FLOW_PID = "PAWLINE_FLOW_PID"
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 5
+
+
+def end_with_runner() -> None:
+    """Watch DVC, if it runs this process, and the flow, if one runs DVC; end, as by SIGTERM, when one is gone."""
+    flow = os.environ.get(FLOW_PID)
+    runners = [_dvc(), psutil.Process(int(flow)) if flow and psutil.pid_exists(int(flow)) else None]
+    if watched := [runner for runner in runners if runner]:
+        threading.Thread(target=_watch, args=(watched,), daemon=True).start()
+
+
+def _dvc() -> psutil.Process | None:
+    """The nearest ancestor that is DVC; there may be a shell in between."""
+    if "DVC_STAGE" not in os.environ:  # which DVC sets: by hand, a stage may outlive its terminal
+        return None
+    ancestors = psutil.Process().parents()
+    return next((one for one in ancestors if any(Path(word).name == "dvc" for word in one.cmdline())), None)
+
+
+def _watch(runners: list[psutil.Process]) -> None:
+    while all(_lives(runner) for runner in runners):
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)  # partial files are removed
+    time.sleep(GRACE_SECONDS)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """is_running knows a reused number; a zombie is dead, only not yet waited for."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
