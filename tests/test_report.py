@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.duplicates import NUM_HASHES
 from pawline.index import COLUMNS
 from pawline.params import ImageForm
 from pawline.prepare import QUARANTINE_COLUMNS
@@ -50,7 +51,7 @@ def make_inputs(
     pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
     write_shard(folder, 0, np.stack(pictures))
     form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
-    write_description(folder, table, names, form)
+    write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, form)
     split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, each))
     split.loc[: copies - 1, "group"] = split.loc[0, "group"]
     predictions = invented_predictions(split[split["split"] == "test"], names)
@@ -109,9 +110,9 @@ def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
-    good = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30, problem="")
-    bad = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", problem="")
-    return pd.concat([good, bad])[list(COLUMNS)].reset_index(drop=True)
+    good = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
+    bad = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="")
+    return pd.concat([good, bad]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
 
 
 def measured(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
