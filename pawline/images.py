@@ -62,7 +62,7 @@ class Header:
     height: int
     orientation: int = 1  # EXIF's, 1 to 8; left at 1 where OpenCV reads the tag by itself
     has_alpha: bool = False
-    num_frames: int = 1
+    animated: bool = False  # more frames, or pages, follow; the first one is taken
 
 
 def decode_image(
@@ -206,7 +206,8 @@ def _any_header(data: bytes) -> Header:
                 image.height,
                 orientation=_orientation(image) if has_alpha or image.format == "AVIF" else 1,
                 has_alpha=has_alpha,
-                num_frames=getattr(image, "n_frames", 1),
+                # Not n_frames, which walks through all of a GIF or TIFF to count them.
+                animated=getattr(image, "is_animated", False),
             )
     except Image.UnidentifiedImageError:
         if data.startswith(b"\xff\xd8") or data[4:12] == b"ftypavif":

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pawline.files import ROWS_AT_A_TIME, whole_file
 
+# `animated` tells that more frames or pages follow the first, which is the one that is taken;
 # `given_part` is train, val or test where the source came ready-split, else empty;
 # `problem` says why the bytes could not be had, and is empty for every file that could be read.
 COLUMNS = {
@@ -24,6 +25,7 @@ COLUMNS = {
     "format": "str",
     "width": "int32",
     "height": "int32",
+    "animated": "bool",
     "given_part": "str",
     "problem": "str",
 }
@@ -44,6 +46,7 @@ class Row(NamedTuple):
     format: str
     width: int
     height: int
+    animated: bool
     given_part: str
     problem: str
 
@@ -56,6 +59,7 @@ class IndexRows:
         self._digests = bytearray()  # 32 bytes each
         self._num_bytes = array("q")
         self._sides = {"width": array("i"), "height": array("i")}
+        self._animated = bytearray()
         # Few different texts, so that a row costs a reference to each.
         self._words: dict[str, list[str]] = {
             name: [] for name in ("class_name", "format", "given_part", "problem")
@@ -70,6 +74,7 @@ class IndexRows:
         self._num_bytes.append(row.bytes)
         for name, sides in self._sides.items():
             sides.append(getattr(row, name))
+        self._animated.append(row.animated)
         for name, words in self._words.items():
             words.append(intern(getattr(row, name)))
 
@@ -104,6 +109,7 @@ class IndexRows:
             **self._words,
         }
         picked: dict[str, list[Any]] = {name: [column[row] for row in chosen] for name, column in columns.items()}
+        picked["animated"] = [bool(self._animated[row]) for row in chosen]
         picked["digest"] = [self._digest(row) for row in chosen]
         return pa.table(picked, schema=SCHEMA)
 

@@ -106,9 +106,9 @@ def _copy(folders: ClassFolders, path: str, read: Read, folder: Path) -> Row:
 def _row(place: Place, data: bytes, problem: str) -> Row:
     try:
         header = read_header(data)
-        shape = (header.format, header.width, header.height)
+        shape = (header.format, header.width, header.height, header.animated)
     except BadImage:
-        shape = ("", 0, 0)
+        shape = ("", 0, 0, False)
     digest = b"" if problem else hashlib.sha256(data).digest()
     path, class_name = readable(place.path), readable(place.class_name)
     return Row(path, class_name, digest, len(data), *shape, place.given_part, problem)

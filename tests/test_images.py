@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import GifImagePlugin, Image, TiffImagePlugin
 
 from pawline.images import MAX_PIXELS, REASONS, BadImage, decode_image, read_header
 from tests.conftest import encode, stripes
@@ -230,6 +230,33 @@ def test_every_kind_of_pixel_becomes_eight_bits(mode: str) -> None:
         assert (np.diff(means) > 10).all(), "dark to bright from top to bottom"
         assert means[0] < 40
         assert means[-1] > 210
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_several_frames_or_pages_the_first_is_taken_and_the_header_tells(form: str) -> None:
+    data = frames(form, 3)
+    assert read_header(data).animated
+    assert decode_image(data, 8, "grayscale").max() < 10, "the first frame is black, the others are not"
+    assert not read_header(frames(form, 1)).animated
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_frames_are_not_counted_one_by_one(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile file can hold millions of them."""
+    seeks = []
+    for opener in (GifImagePlugin.GifImageFile, TiffImagePlugin.TiffImageFile):
+        seek = opener._seek
+        monkeypatch.setattr(opener, "_seek", lambda *args, seek=seek: seeks.append(args) or seek(*args))
+    assert read_header(frames(form, 200)).animated
+    assert len(seeks) <= 4
+
+
+def frames(form: str, count: int) -> bytes:
+    """A black frame, then brighter ones, each unlike the one before."""
+    first, *more = [Image.new("RGB", (16, 16), (level, level, level)) for level in np.arange(count) * 97 % 200]
+    buffer = io.BytesIO()
+    first.save(buffer, form, **({"save_all": True, "append_images": more} if more else {}))
+    return buffer.getvalue()
 
 
 def test_shrinking_averages_a_checkerboard_to_mid_gray() -> None:

@@ -1,6 +1,7 @@
 """Sources are taken in byte for byte, or refused in one line with nothing written."""
 
 import hashlib
+import io
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pawline.errors import ParamsError
 from pawline.ingest import summarize
@@ -43,6 +45,7 @@ def test_bytes_arrive_unchanged_with_one_row_each(tmp_path: Path) -> None:
             "format": form,
             "width": width,
             "height": height,
+            "animated": False,
             "given_part": "",
             "problem": "",
         }
@@ -52,6 +55,15 @@ def test_bytes_arrive_unchanged_with_one_row_each(tmp_path: Path) -> None:
             ("dog/a b\nç.png", "PNG", 31, 17),
         ]
     ]
+
+
+def test_the_index_notes_which_files_hold_more_than_the_frame_that_is_taken(tmp_path: Path) -> None:
+    frames = io.BytesIO()
+    still, *more = [Image.new("L", (8, 8), level) for level in (0, 100, 200)]
+    still.save(frames, "GIF", save_all=True, append_images=more)
+    files = {"cat/1.jpg": PICTURE, "cat/2.gif": frames.getvalue(), "dog/3.jpg": PICTURE, "dog/4.gif": b"GIF89a"}
+    index = take_in(folder_of(tmp_path / "source", files), tmp_path)
+    assert list(index["path"][index["animated"]]) == ["cat/2.gif"]
 
 
 def test_the_source_is_left_as_it_was(tmp_path: Path) -> None:
