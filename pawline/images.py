@@ -18,6 +18,8 @@ MAX_PIXELS = 64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels and tak
 MAX_SIDE = 1_000_000  # libpng's limit; a little above it OpenCV raises instead of returning None
 MIN_SIDE = 4
 ORIENTATION = 0x0112  # the EXIF tag
+JPEG_END = b"\xff\xd9"
+THUMBNAIL_QUALITY = 78
 
 Pixels = NDArray[np.uint8]
 
@@ -75,31 +77,57 @@ def decode_image(
     background: grey level, 0 to 255, behind transparent pixels and around a padded picture.
     Of an animation the first frame is taken; 16 bits per channel become 8; CMYK becomes RGB.
     """
-    header = read_header(data)
-    if header.has_alpha:
-        pixels = _decode_over(data, header, color, background)
-    else:
-        pixels = _imdecode(data, header, _decode_flag(header, image_size, color))
-        if header.format == "AVIF":  # the one format whose tag OpenCV does not honour
-            pixels = _turn_upright(pixels, header.orientation)
+    pixels = _decode_upright(data, read_header(data), image_size, color, background)
     pixels = _fit(pixels, image_size, aspect, background)
     return pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
 
 
-def read_header(data: bytes) -> Header:
+def glimpse(data: bytes, side: int) -> Pixels | None:
+    """What can safely be shown of a picture that was left out, for people: uint8 (height, width, 3), red first,
+    the longer side `side` pixels; None where that is nothing.
+
+    One that is too small is enlarged, of a JPEG that was cut off the part that there is comes over grey, and
+    one that is too large is not decoded.
+    """
+    try:
+        header = read_header(data, min_side=1)
+        whole = data + JPEG_END if header.format == "JPEG" else data
+        pixels = _decode_upright(whole, header, side, "rgb", background=255)
+    except BadImage:
+        return None
+    return _fit_inside(pixels, side)[:, :, ::-1].copy()
+
+
+def to_jpeg(pixels: Pixels) -> bytes:
+    """For people to look at. pixels: uint8 (height, width, channels), one channel or red, green, blue."""
+    blue_first = np.ascontiguousarray(pixels[:, :, ::-1])  # one channel stays as it is
+    _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])
+    return data.tobytes()
+
+
+def read_header(data: bytes, min_side: int = MIN_SIDE) -> Header:
     """Format and size from the header alone. Raises BadImage for what must not reach the decoder."""
     if not data:
         raise BadImage("empty")
     header = _jpeg_header(data) or _any_header(data)
     if header.format not in DECODABLE:
         raise BadImage("unsupported", f"{header.format} files cannot be decoded")
-    if min(header.width, header.height) < MIN_SIDE:
+    if min(header.width, header.height) < min_side:
         raise BadImage("too_small", f"{header.width} x {header.height} pixels")
     if header.width * header.height > MAX_PIXELS:
         raise BadImage("too_large", f"{header.width} x {header.height} pixels, at most {MAX_PIXELS:,} fit")
     if max(header.width, header.height) > MAX_SIDE:
         raise BadImage("too_large", f"{header.width} x {header.height} pixels, a side has at most {MAX_SIDE:,}")
     return header
+
+
+def _decode_upright(data: bytes, header: Header, side: int, color: str, background: int) -> Pixels:
+    """Blue first; at least about twice `side` pixels where the file has them."""
+    if header.has_alpha:
+        return _decode_over(data, header, color, background)
+    pixels = _imdecode(data, header, _decode_flag(header, side, color))
+    # AVIF is the one format whose tag OpenCV does not honour.
+    return _turn_upright(pixels, header.orientation) if header.format == "AVIF" else pixels
 
 
 def _imdecode(data: bytes, header: Header, flag: int) -> Pixels:
@@ -152,12 +180,18 @@ def _fit(pixels: Pixels, side: int, aspect: str, background: int) -> Pixels:
         square = min(height, width)
         top, left = (height - square) // 2, (width - square) // 2
         return _resize(pixels[top : top + square, left : left + square], side, side)
-    scale = side / max(height, width)
-    inner = _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+    inner = _fit_inside(pixels, side)
     padded = np.full((side, side, *pixels.shape[2:]), background, np.uint8)
     top, left = (side - inner.shape[0]) // 2, (side - inner.shape[1]) // 2
     padded[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return padded
+
+
+def _fit_inside(pixels: Pixels, side: int) -> Pixels:
+    """The longer side becomes `side` pixels."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    return _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _resize(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -11,6 +11,7 @@ class Layout:
     index: Path = Path("data/index.parquet")
     prepared: Path = Path("data/prepared")
     quarantine: Path = Path("data/quarantine.csv")
+    contact_sheet: Path = Path("data/contact_sheet.parquet")
     split: Path = Path("data/split.parquet")
     left_out: Path = Path("data/left_out.parquet")
     model: Path = Path("models/model.keras")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from pawline.contact_sheet import contact_sheet
 from pawline.files import write_json, write_table
 from pawline.params import Params
 from pawline.prepare import prepare, summarize
@@ -14,6 +15,7 @@ def main(params: Params, at: Layout) -> None:
     index = pd.read_parquet(at.index)
     quarantine = prepare(index, at.raw, at.prepared, params.prepare, cache=main_checkout() / DECODED)
     write_table(at.quarantine, quarantine)
+    write_table(at.contact_sheet, contact_sheet(index, quarantine, at.raw))
     write_json(at.metrics_of("prepare"), summarize(index, quarantine))
 
 
