@@ -49,7 +49,14 @@ def test_repro_trains_a_model_that_tells_stripes_apart(finished_workspace: Path)
     metrics = json.loads((finished_workspace / "metrics/evaluate.json").read_text())
     assert metrics["accuracy"] >= 0.95
     assert metrics["accuracy_low"] < metrics["accuracy"] <= metrics["accuracy_high"]
-    assert "Accuracy" in (finished_workspace / "reports/report.html").read_text().title()
+
+
+def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) -> None:
+    told = json.loads((finished_workspace / "metrics/evaluate.json").read_text())
+    html = (finished_workspace / "reports/report.html").read_text()
+    title = f"accuracy {told['accuracy']:.1%} on {told['num_images']} test images"
+    assert f"<title>Pawline report: {title}</title>" in html
+    assert f"<dt>Loss</dt><dd>{told['loss']:.4f}</dd>" in html
 
 
 def test_a_second_repro_runs_nothing(finished_workspace: Path) -> None:
