@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.images import REASONS
+from pawline.images import REASONS, to_jpeg
 from pawline.shards import PreparedImages
 
 PARTS = ["train", "val", "test"]
@@ -26,12 +26,12 @@ MAX_CLASSES = 20  # in the matrix and in rows of pictures: a larger one is searc
 MAX_LISTED = 200  # classes, or epochs, in a plain table
 MAX_QUARANTINED = 20  # files listed per reason
 NUM_MISTAKES, NUM_RIGHT, NUM_EXTREMES = 24, 8, 6
-NUM_GROUPS, GROUP_SIZE = 8, 4
+NUM_NEAR_GROUPS, NUM_EXACT_GROUPS, GROUP_SIZE = 12, 4, 4
 
 NUM_MEASURED = 5000  # images are plenty for a spread, and 100,000 take as long as these
 BATCH = 256  # images in memory at once
 
-THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 96, 78
+THUMBNAIL_SIDE = 96
 NUM_BINS = 24
 PERCENTILES = [5, 25, 50, 75, 95]  # report.html draws a strip from these five
 
@@ -48,6 +48,7 @@ class ReportInputs:
 
     index: pd.DataFrame
     quarantine: pd.DataFrame
+    contact_sheet: pd.DataFrame
     split: pd.DataFrame
     left_out: pd.DataFrame
     images: PreparedImages
@@ -69,10 +70,11 @@ def render_report(inputs: ReportInputs) -> str:
         confusion=_confusion(inputs.predictions, inputs.images.class_names, shown),
         classes=_classes(inputs),
         examples=_examples(inputs),
+        given=_given_parts(inputs.index),
         sizes=_sizes(inputs.index),
         light=_light(inputs.images, shown),
         duplicates=_duplicates(inputs),
-        quarantine=_quarantine(inputs.quarantine),
+        quarantine=_quarantine(inputs.quarantine, inputs.contact_sheet),
         samples=_samples(inputs.images, shown),
     )
 
@@ -254,6 +256,13 @@ def _probability_of_predicted(inputs: ReportInputs) -> Values:
 # --- the data -------------------------------------------------------------------------------------
 
 
+def _given_parts(index: pd.DataFrame) -> dict[str, Any]:
+    """How many files the source itself gave to each part, and which parts it lacked; empty if it gave none."""
+    counts = index["given_part"].value_counts()
+    given = [(part, int(counts[part])) for part in PARTS if part in counts]
+    return {"counts": given, "cut": [part for part in PARTS[1:] if part not in counts]} if given else {}
+
+
 def _sizes(index: pd.DataFrame) -> dict[str, Any]:
     """Pixels and bytes of the files as they came; a file without a readable header has no pixels."""
     known = index[(index["width"] > 0) & (index["height"] > 0)]
@@ -270,6 +279,7 @@ def _sizes(index: pd.DataFrame) -> dict[str, Any]:
         "bytes": _histogram(index["bytes"].to_numpy(float)),
         "common": _ranked(known["width"], known["height"]),
         "formats": _ranked(index["format"].replace("", "unknown")),
+        "num_animated": int(index["animated"].sum()),
     }
 
 
@@ -369,30 +379,53 @@ def _extremes(images: PreparedImages, table: pd.DataFrame, name: str, ascending:
 
 
 def _duplicates(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """A few groups: first those that lost images to the split, then the largest."""
+    """Near-duplicates and copies of the same bytes, a few groups of each, largest first; those that lost images
+    to the split come before the others."""
     everyone = pd.concat([inputs.split, inputs.left_out], ignore_index=True)
     everyone["left_out"] = np.arange(len(everyone)) >= len(inputs.split)
-    groups = everyone.groupby("group").agg(num_copies=("path", "size"), num_left_out=("left_out", "sum"))
+    groups = everyone.groupby("group").agg(
+        num_copies=("path", "size"), num_different=("digest", "nunique"), num_left_out=("left_out", "sum")
+    )
     groups = groups[groups["num_copies"] > 1].sort_values(
         ["num_left_out", "num_copies"], ascending=False, kind="stable"
     )
+    near = groups["num_different"] > 1
+    kinds = [("near", groups[near], NUM_NEAR_GROUPS), ("exact", groups[~near], NUM_EXACT_GROUPS)]
+    return [
+        {"kind": kind, "count": len(found), "groups": _group_pictures(inputs.images, everyone, found.head(limit))}
+        for kind, found, limit in kinds
+        if len(found)
+    ]
+
+
+def _group_pictures(images: PreparedImages, everyone: pd.DataFrame, groups: pd.DataFrame) -> list[dict[str, Any]]:
     chosen = []
-    for group in groups.head(NUM_GROUPS).itertuples():
+    for group in groups.itertuples():
         copies = everyone[everyone["group"] == group.Index].sort_values(["left_out", "path"])
-        pictures = _with_pictures(inputs.images, copies.head(GROUP_SIZE))
+        pictures = _with_pictures(images, copies.head(GROUP_SIZE))
         chosen.append({"num_copies": group.num_copies, "copies": pictures})
     return chosen
 
 
-def _quarantine(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
-    """Per reason, in the order of REASONS: its meaning, how many files it has, and the first of them."""
+def _quarantine(quarantine: pd.DataFrame, sheet: pd.DataFrame) -> list[dict[str, Any]]:
+    """Per reason, in the order of REASONS: its meaning, how many files it has, the tiles of the contact sheet
+    and the first files as a list."""
     reasons = []
     for reason, meaning in REASONS.items():
         of_reason = quarantine[quarantine["reason"] == reason].sort_values("path")
         if len(of_reason):
             listed = list(of_reason.head(MAX_QUARANTINED).itertuples())
-            reasons.append({"reason": reason, "meaning": meaning, "count": len(of_reason), "files": listed})
+            tiles = [_tile(row) for row in sheet[sheet["reason"] == reason].itertuples()]
+            reasons.append(
+                {"reason": reason, "meaning": meaning, "count": len(of_reason), "files": listed, "tiles": tiles}
+            )
     return reasons
+
+
+def _tile(row: Any) -> dict[str, Any]:
+    """`picture` is empty where nothing can be shown."""
+    told = {name: getattr(row, name) for name in ("path", "class_name", "detail")}
+    return told | {"picture": _jpeg_uri(row.picture) if row.picture else ""}
 
 
 def _samples(images: PreparedImages, shown: list[str]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -429,10 +462,12 @@ def _with_pictures(images: PreparedImages, table: pd.DataFrame) -> list[dict[str
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
     """A JPEG thumbnail of uint8 (height, width, channels)."""
     side = min(THUMBNAIL_SIDE, len(pixels))
-    blue_first = np.ascontiguousarray(pixels[:, :, ::-1])  # one channel stays as it is
-    small = cv2.resize(blue_first, (side, side), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
+    small = np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return _jpeg_uri(to_jpeg(small.reshape(side, side, -1)))  # OpenCV drops a lone channel
+
+
+def _jpeg_uri(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def main(params: Params, at: Layout) -> None:
     inputs = ReportInputs(
         index=pd.read_parquet(at.index),
         quarantine=pd.read_csv(at.quarantine, dtype=str, keep_default_na=False),
+        contact_sheet=pd.read_parquet(at.contact_sheet),
         split=pd.read_parquet(at.split),
         left_out=pd.read_parquet(at.left_out),
         images=PreparedImages(at.prepared),

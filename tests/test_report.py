@@ -1,5 +1,6 @@
 """The report says what the tables say, escapes what they hold, and depends on nothing else."""
 
+import base64
 import re
 import tempfile
 from dataclasses import replace
@@ -11,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.contact_sheet import MAX_TILES
 from pawline.duplicates import NUM_HASHES
+from pawline.images import REASONS, to_jpeg
 from pawline.index import COLUMNS
 from pawline.params import ImageForm
 from pawline.prepare import QUARANTINE_COLUMNS
@@ -60,6 +63,7 @@ def make_inputs(
     return ReportInputs(
         index=index,
         quarantine=quarantine,
+        contact_sheet=quarantine.head(MAX_TILES).assign(picture=b""),
         split=split,
         left_out=split.head(0),
         images=PreparedImages(folder),
@@ -75,7 +79,12 @@ def make_inputs(
         ),
         predictions=predictions,
         metrics={
-            "ingest": {"num_files": len(index), "num_bytes": int(index["bytes"].sum())},
+            "ingest": {
+                "num_files": len(index),
+                "num_bytes": int(index["bytes"].sum()),
+                "num_unlabelled": 0,
+                "num_beside_classes": 0,
+            },
             "prepare": summarize_prepare(index, quarantine),
             "split": summarize_split(split, split.head(0), names),
             "train": {"num_epochs": 3, "best_epoch": 2, "num_weights": 1234},
@@ -169,8 +178,13 @@ class Page(HTMLParser):
             self.rows[-1][-1:] = ["".join(self.rows[-1][-1:]) + data.strip()]
 
 
+def words(html: str) -> str:
+    """The text of the page, without tags."""
+    return " ".join(re.sub("<[^>]+>", " ", html).split())
+
+
 def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -> None:
-    text = " ".join(re.sub("<[^>]+>", " ", html).split())
+    text = words(html)
     assert "75.1% accuracy on 4 test images; 95% interval 30.1% to 95.4%" in text
     assert "learned from 12 images (train), its best epoch was chosen on 4 others (val)" in text
     assert "AUC 0.8750" in text
@@ -231,8 +245,39 @@ def test_quarantine_lists_reasons_with_their_meaning_and_stops_at_twenty_files(t
     bad = [(f"cat/{i:03}.txt", "cat", "not_an_image", "of no known format") for i in range(30)]
     html = render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))
     assert "the content is of no known image format, whatever its name says" in html
-    assert "cat/019.txt" in html and "cat/020.txt" not in html
+    listed = [row[0] for row in Page(html).rows if row[0].endswith(".txt")]
+    assert listed == [f"cat/{i:03}.txt" for i in range(20)]
     assert "Listed: 20 of 30" in html
+
+
+def test_what_was_left_out_is_shown_as_a_picture_or_as_a_tile_with_its_reason(tmp_path: Path) -> None:
+    bad = [("cat/1.png", "cat", "too_small", "3 x 2 pixels"), ("dog/2.jpg", "dog", "empty", REASONS["empty"])]
+    inputs = make_inputs(tmp_path, ["cat", "dog"], quarantined=bad)
+    picture = to_jpeg(stripes(True, 1))
+    html = render_report(replace(inputs, contact_sheet=inputs.contact_sheet.assign(picture=[picture, b""])))
+    assert f'src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}" alt="Left out as too_small' in html
+    assert re.search('width="96" height="96">cat<br>3 x 2 pixels<span class="path" title="cat/1.png">', html)
+    assert '<span class="blank">empty</span>dog<span class="path" title="dog/2.jpg">' in html
+
+
+def test_what_does_not_fit_on_the_sheet_is_said(tmp_path: Path) -> None:
+    bad = [(f"cat/{i:03}.txt", "cat", "not_an_image", "of no known format") for i in range(MAX_TILES + 10)]
+    assert "Shown: 60 of 70." in render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))
+
+
+def test_ready_made_parts_and_what_has_no_class_are_stated(inputs: ReportInputs) -> None:
+    assert "parts of its own" not in words(render_report(inputs))
+    inputs.index["given_part"] = ["train"] * 19 + ["test"]
+    inputs.metrics["ingest"] |= {"num_unlabelled": 7, "num_beside_classes": 1}
+    text = words(render_report(inputs))
+    assert "parts of its own, which stay as given: 19 files of train and 1 file of test. It has no val" in text
+    assert "7 files of a test folder that names no classes and 1 file outside the class folders" in text
+
+
+def test_pictures_of_several_frames_are_counted(inputs: ReportInputs) -> None:
+    assert "more than one frame" not in render_report(inputs)
+    inputs.index.loc[3:4, "animated"] = True
+    assert "2 files of more than one frame or page; the first was taken." in render_report(inputs)
 
 
 def test_no_quarantine_no_duplicates_and_no_mistakes_are_said_in_words(inputs: ReportInputs) -> None:
@@ -245,8 +290,15 @@ def test_no_quarantine_no_duplicates_and_no_mistakes_are_said_in_words(inputs: R
 
 def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
     html = render_report(make_inputs(tmp_path, ["cat", "dog"], copies=6))
-    assert "1 group with 6 images" in html
+    assert "1 group with 6 images" in html and "Judged the same by how they look: 1 group" in html
     assert 'alt="Copy 4 of 6"' in html and "and 2 more" in html and 'alt="Copy 5 of 6"' not in html
+
+
+def test_copies_of_the_same_bytes_are_told_from_near_ones(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path, ["cat", "dog"], copies=3)
+    inputs.split.loc[:2, "digest"] = inputs.split.loc[0, "digest"]
+    html = render_report(inputs)
+    assert "The same bytes under several names: 1 group" in html and "Judged the same" not in html
 
 
 def test_two_hundred_classes_with_long_names_stay_bounded(tmp_path: Path) -> None:
