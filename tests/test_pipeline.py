@@ -59,6 +59,14 @@ def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) 
     assert f"<dt>Loss</dt><dd>{told['loss']:.4f}</dd>" in html
 
 
+def test_the_roc_plot_tells_classes_and_versions_apart(finished_workspace: Path) -> None:
+    plot = json.loads(run(finished_workspace, "dvc", "plots", "show", "--show-vega", "ROC").stdout)
+    encoding, points = plot["encoding"], plot["data"]["values"]
+    assert {point[encoding["color"]["field"]] for point in points} == {"horizontal", "vertical"}
+    assert {point[encoding["strokeDash"]["field"]] for point in points} == {"workspace"}
+    assert {encoding["x"]["field"], encoding["y"]["field"]} <= set(points[0])
+
+
 def test_a_second_repro_runs_nothing(finished_workspace: Path) -> None:
     lock = (finished_workspace / "dvc.lock").read_bytes()
     said = run(finished_workspace, "dvc", "repro").stdout
