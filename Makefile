@@ -28,14 +28,15 @@ check: setup
 
 setup: $(VENV)/.ready
 
-# Made anew when the lock changes; the marker is written last, so a broken set-up is tried again.
+# Made anew when the lock changes; the marker is written last, so a broken set-up is tried again. Bytecode is compiled
+# once, as pip does by itself: without it every command would spend seconds on it where nothing may be written.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pawline: $(PYTHON) is older than Python 3.11; try: make PYTHON=python3.12" >&2; exit 2; }
 	@echo "Setting up $(VENV) from requirements.lock (about 3 GB, once) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \

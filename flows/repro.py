@@ -87,7 +87,7 @@ class Pipeline:
             if ended:
                 raise StageTimeoutError(f"stage '{stage}' took longer than {minutes:g} minutes and was ended")
             if child.returncode:
-                raise _failure(list(last_lines))
+                raise _failure(list(last_lines), child.returncode)
             return started.exists()
 
 
@@ -96,7 +96,7 @@ def run_dvc(workspace: Path, *arguments: str) -> str:
     with _dvc(workspace, *arguments, stderr=subprocess.PIPE) as child:
         answer, complaint = child.communicate()
     if child.returncode:
-        raise _failure(complaint.splitlines())
+        raise _failure(complaint.splitlines(), child.returncode)
     return str(answer)
 
 
@@ -184,7 +184,7 @@ def _interrupt(child: subprocess.Popen[str]) -> None:
         child.wait()
 
 
-def _failure(lines: list[str]) -> PawlineError:
+def _failure(lines: list[str], code: int) -> PawlineError:
     """The stage's exit code and last line; or, where no stage failed, all that DVC says itself."""
     start = next((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines))
     stage_said, dvc_said = lines[:start], " ".join(" ".join(lines[start:]).split()).removeprefix("ERROR: ")
@@ -193,9 +193,9 @@ def _failure(lines: list[str]) -> PawlineError:
     if missing := re.search(r"failed to reproduce 'ingest': \[Errno 2\] .*: '(.*)'$", dvc_said):
         return DatasetError(f"{missing[1]}: no such folder or archive; set ingest.source in params.yaml")
     if failed := re.search(r"failed to reproduce ('.*?'): .* exited with (-?\d+)", dvc_said):
-        stage, code = failed[1], int(failed[2])
-        last_line = stage_said[-1].removeprefix("pawline: ")
-        return StageError(
-            f"stage {stage} failed (exit code {code}): {last_line}", code if code > 0 else 128 - code
-        )
+        stage_code, last_line = int(failed[2]), stage_said[-1].removeprefix("pawline: ")
+        message = f"stage {failed[1]} failed (exit code {stage_code}): {last_line}"
+        return StageError(message, stage_code if stage_code > 0 else 128 - stage_code)
+    if code < 0 and not dvc_said:
+        return PawlineError(f"DVC was ended by {signal.Signals(-code).name}; the same command continues")
     return PawlineError(f"DVC: {dvc_said or 'failed and said nothing'}")

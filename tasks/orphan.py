@@ -5,6 +5,7 @@ SIGKILL to DVC, or to the flow that started it, reaches neither the other nor th
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,18 +19,26 @@ GRACE_SECONDS = 5
 
 def end_with_runner() -> None:
     """Watch DVC, if it runs this process, and the flow, if one runs DVC; end, as by SIGTERM, when one is gone."""
-    flow = os.environ.get(FLOW_PID)
-    runners = [_dvc(), psutil.Process(int(flow)) if flow and psutil.pid_exists(int(flow)) else None]
-    if watched := [runner for runner in runners if runner]:
-        threading.Thread(target=_watch, args=(watched,), daemon=True).start()
+    try:
+        runners = [psutil.Process(pid) for pid in (_dvc(), int(os.environ.get(FLOW_PID, 0))) if pid]
+    except psutil.NoSuchProcess:  # it was killed while this process started
+        sys.exit(128 + signal.SIGTERM)
+    if runners:
+        threading.Thread(target=_watch, args=(runners,), daemon=True).start()
 
 
-def _dvc() -> psutil.Process | None:
-    """The nearest ancestor that is DVC; there may be a shell in between."""
-    if "DVC_STAGE" not in os.environ:  # which DVC sets: by hand, a stage may outlive its terminal
-        return None
+def _dvc() -> int:
+    """The process to watch: the nearest ancestor that is DVC (there may be a shell in between), else the parent;
+    0 where DVC does not run this: by hand, a stage may outlive its terminal."""
+    if "DVC_STAGE" not in os.environ:
+        return 0
     ancestors = psutil.Process().parents()
-    return next((one for one in ancestors if any(Path(word).name == "dvc" for word in one.cmdline())), None)
+    for one in ancestors:
+        if any(Path(word).name == "dvc" for word in one.cmdline()):
+            return one.pid
+    if os.getppid() == 1:
+        raise psutil.NoSuchProcess(1)  # not DVC, but the foster parent of orphans
+    return os.getppid()
 
 
 def _watch(runners: list[psutil.Process]) -> None:

@@ -10,25 +10,32 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import State
 from ruamel.yaml import YAML
 
 from tests.background import answers, background, free_port, wait_for
-from tests.conftest import run, set_params
+from tests.conftest import run, set_params, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
 UNCHANGED = dict.fromkeys(STAGES, "Cached")
-# Put before the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
-SLOW = """from pathlib import Path
-from time import sleep
+# Put into the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
+MAIN = "def main(params: Params, at: Layout) -> None:\n"
+SLOW = f"""{MAIN}
+    from pathlib import Path
+    from time import sleep
 
-while Path("slow").exists():
-    sleep(0.05)
-
+    while Path("slow").exists():
+        sleep(0.05)
 """
 
 
@@ -44,9 +51,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield at | {"PREFECT_API_URL": url}
 
 
-def training(workspace: Path, expect: int = 0, **environment: str) -> dict[str, str]:
+def training(workspace: Path, *options: str, expect: int = 0, **environment: str) -> dict[str, str]:
     """Run the flow. Returns what it prints for each stage, such as "Cached unchanged since the last run"."""
-    said = run(workspace, "python", "-m", "flows.training", expect=expect, **environment)
+    said = run(workspace, "python", "-m", "flows.training", *options, expect=expect, **environment)
     assert "Traceback" not in said.stderr
     rows = [line.split(maxsplit=1) for line in said.stdout.splitlines()]
     return {stage: " ".join(rest.split()) for stage, rest in rows}
@@ -160,9 +167,117 @@ def test_another_run_on_the_same_files_is_not_disturbed(finished: Path, server: 
         assert "busy, try again" in training(finished, expect=75, **server)["ingest"]
 
 
+@pytest.mark.parametrize("victim", ["flow", "dvc"])
+def test_a_killed_runner_takes_its_stage_along(finished: Path, server: dict[str, str], victim: str) -> None:
+    slow_report(finished)
+    with background(finished, "python", "-m", "flows.training", **server) as flow:
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        [dvc] = [one for one in psutil.Process(flow.pid).children() if "dvc" in one.cmdline()]
+        (flow if victim == "flow" else dvc).kill()
+        assert flow.wait(60) in (-9, 1)
+        wait_for(lambda: commands_in(finished) == [], seconds=15)
+    (finished / "slow").unlink()
+    assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+
+
+def test_a_stage_that_takes_too_long_is_ended(finished: Path, server: dict[str, str]) -> None:
+    slow_report(finished)
+    printed = training(finished, "--stage-minutes", "0.05", expect=1, **server)
+    assert printed["report"] == "Failed stage 'report' took longer than 0.05 minutes and was ended"
+    assert commands_in(finished) == []
+
+
+def test_a_flow_run_whose_process_was_killed_is_marked_as_crashed(finished: Path, server: dict[str, str]) -> None:
+    slow_report(finished)
+    with background(finished, "python", "-m", "flows.training", **server) as flow:
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        flow.kill()
+        flow.wait()
+        with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+            [killed] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+            assert killed.state_name == "Running"
+            (finished / "slow").unlink()
+            training(finished, **server)
+            assert client.read_flow_run(killed.id).state_name == "Crashed"
+
+
+def test_other_params_leave_the_checkout_alone_and_an_experiment_behind(
+    finished: Path, server: dict[str, str]
+) -> None:
+    write_pictures(finished.parent / "more", count=70)
+    (finished / "README.md").write_text("not committed yet")
+    lock = (finished / "dvc.lock").read_bytes()
+    printed = training(finished, "--set", "train.epochs=1", "--set", "ingest.source=../more", **server)
+    assert names(printed) == dict.fromkeys(STAGES, "Completed")
+    assert run(finished, "git", "status", "--porcelain").stdout == " M README.md\n"
+    assert json.loads(run(finished, "dvc", "status", "--json").stdout) == {}
+    assert (finished / "dvc.lock").read_bytes() == lock
+    assert len(run(finished, "git", "worktree", "list").stdout.splitlines()) == 1
+
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert run(finished, "dvc", "exp", "list", "--name-only").stdout.split() == [latest.name]
+    run(finished, "git", "checkout", "README.md")
+    run(finished, "dvc", "exp", "apply", latest.name)
+    assert json.loads((finished / "metrics/ingest.json").read_text())["num_files"] == 140
+    assert names(training(finished, **server)) == UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "train.epoks=1",
+            "pawline: the values given for this run: unknown key 'train.epoks'; did you mean 'epochs'?",
+        ),
+        ("train.epochs=0", "pawline: the values given for this run: train.epochs is 0: input should be greater"),
+        ("train.epochs", "pawline: --set train.epochs: expected KEY=VALUE, such as train.epochs=5"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_before_anything_starts(
+    workspace: Path, option: str, message: str
+) -> None:
+    said = run(workspace, "python", "-m", "flows.training", "--set", option, expect=2)
+    assert said.stderr.startswith(message)
+    assert said.stderr.count("\n") == 1
+    assert not (workspace / ".pawline/runs").exists()
+
+
+def test_a_workspace_that_a_killed_run_left_is_removed_and_one_in_use_is_not(workspace: Path) -> None:
+    runs = workspace / ".pawline/runs"
+    for name in ("left", "used"):
+        run(workspace, "git", "worktree", "add", "--detach", str(runs / name / "1/checkout"))
+    (runs / "left.lock").touch()
+    with FileLock(runs / "used.lock"):
+        code = "import pathlib, flows.isolated as i; i.remove_left_behind(pathlib.Path('.pawline/runs'))"
+        run(workspace, "python", "-c", code)
+        assert sorted(path.name for path in runs.iterdir()) == ["used", "used.lock"]
+    assert len(run(workspace, "git", "worktree", "list").stdout.splitlines()) == 2
+
+
+def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[str, str]) -> None:
+    (finished / "models/card.json").unlink()
+    training(finished, **server)
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        [artifact] = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[latest.id]))
+        )
+    page = str(artifact.data)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    told = {row[0]: row for row in rows}
+    assert [told[stage][1] for stage in STAGES] == ["Cached"] * 6
+    assert told["train"][2] == "restored from DVC's cache"
+    assert told["split"][4].endswith(" s")  # what the run by `dvc repro` had taken
+    assert float(told["accuracy"][1]) == pytest.approx(
+        json.loads((finished / "metrics/evaluate.json").read_text())["accuracy"], rel=1e-3
+    )
+    assert f"Report: `{finished / 'reports/report.html'}`" in page
+
+
 def slow_report(workspace: Path) -> None:
     stage = workspace / "tasks/report.py"
-    stage.write_text(SLOW + stage.read_text())
+    stage.write_text(stage.read_text().replace(MAIN, SLOW))
     (workspace / "slow").touch()
 
 
