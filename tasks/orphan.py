@@ -27,6 +27,11 @@ def end_with_runner() -> None:
         threading.Thread(target=_watch, args=(runners,), daemon=True).start()
 
 
+def end_with_parent() -> None:
+    """The same for a flow run that a worker or `serve` has started: killed, they leave it behind."""
+    threading.Thread(target=_watch, args=([psutil.Process(os.getppid())],), daemon=True).start()
+
+
 def _dvc() -> int:
     """The process to watch: the nearest ancestor that is DVC (there may be a shell in between), else the parent;
     0 where DVC does not run this: by hand, a stage may outlive its terminal."""

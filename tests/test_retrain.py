@@ -1,0 +1,54 @@
+"""What is new in a source, by content, and that one change triggers one training."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.retrain import News, look
+from pawline.ingest import ingest
+from pawline.params import IngestParams
+from tests.conftest import encode, stripes, write_pictures
+
+
+@pytest.fixture
+def taken_in(tmp_path: Path) -> tuple[IngestParams, Path]:
+    """A source of twenty pictures, and the index of it."""
+    params = IngestParams(source=str(write_pictures(tmp_path / "pictures", count=10)), sha256=None)
+    ingest(params, tmp_path / "raw").rows.write(tmp_path / "index.parquet")
+    return params, tmp_path / "index.parquet"
+
+
+def test_nothing_is_new_in_a_source_that_was_taken_in(taken_in: tuple[IngestParams, Path]) -> None:
+    news = look(*taken_in)
+    assert (news.num_new, news.changed) == (0, False)
+
+
+def test_new_content_is_counted_and_copies_and_damage_are_not(taken_in: tuple[IngestParams, Path]) -> None:
+    folder = Path(taken_in[0].source)
+    write_pictures(folder, count=3, first=500)
+    (folder / "vertical/renamed.jpg").write_bytes((folder / "vertical/000.jpg").read_bytes())
+    (folder / "vertical/words.jpg").write_text("no picture")
+    news = look(*taken_in)
+    assert (news.num_new, news.changed) == (6, True)
+
+
+def test_a_file_that_is_gone_is_a_change_but_nothing_new(taken_in: tuple[IngestParams, Path]) -> None:
+    (Path(taken_in[0].source) / "vertical/000.jpg").unlink()
+    news = look(*taken_in)
+    assert (news.num_new, news.changed) == (0, True)
+
+
+def test_everything_is_new_where_nothing_was_taken_in(taken_in: tuple[IngestParams, Path]) -> None:
+    assert look(taken_in[0], Path("nowhere.parquet")).num_new == 20
+
+
+def test_the_digest_follows_content_and_not_names(taken_in: tuple[IngestParams, Path]) -> None:
+    def digest() -> str:
+        news: News = look(*taken_in)
+        return news.digest
+
+    folder, before = Path(taken_in[0].source), digest()
+    (folder / "vertical/000.jpg").rename(folder / "vertical/other.jpg")
+    assert digest() == before
+    (folder / "vertical/other.jpg").write_bytes(encode(stripes(True, 900)))
+    assert digest() != before
