@@ -21,7 +21,7 @@ from benchmarks.photographs import machine, unpack
 from pawline.files import read_regular_file
 from pawline.images import BadImage, decode_image
 
-ROUNDS = 7
+ROUNDS = 15
 Images = list[np.ndarray]
 
 

@@ -6,6 +6,7 @@ what is and the history for who made it.
 
 import difflib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -160,10 +161,11 @@ def _own_reasons(
     stage: Stage, changes: list[Any], known: _Known, before: Mapping[str, Explanation]
 ) -> Iterator[Reason]:
     yield from (Reason("command", stage.name, change) for change in changes if isinstance(change, str))
-    changed = _paths(changes, "changed deps")
+    source = plain(str(value(known.params, "ingest.source")))
+    outside = os.path.abspath(known.root / source)  # noqa: PTH100 - links kept, as DVC writes what is not in the checkout
+    changed = {source if path == outside else path: how for path, how in _paths(changes, "changed deps").items()}
     if str(Layout().params) in changed:
         yield from _param_reasons(stage, known)
-    source = plain(str(value(known.params, "ingest.source")))
     maker_of = {path: name for name in makers(stage, known.stages) for path in known.stages[name].outs}
     for path, how in sorted(changed.items()):
         if path == str(Layout().params):

@@ -77,6 +77,16 @@ def test_new_changed_and_removed_pictures_are_counted(finished: Path) -> None:
     assert reason["text"] == "4 new, 2 changed, 1 removed images in pictures"
 
 
+def test_pictures_outside_of_the_checkout_are_counted_too(finished: Path) -> None:
+    """DVC names them by another path than params.yaml and dvc.lock do."""
+    shutil.copytree(finished / "pictures", finished.parent / "outside")
+    set_params(finished, {"ingest.source": "../outside"})
+    run(finished, "dvc", "repro", "ingest")
+    (finished.parent / "outside/vertical/001.jpg").unlink()
+    (reason,) = why(finished, "ingest")["ingest"]["reasons"]
+    assert reason["text"] == "1 removed images in ../outside"
+
+
 def test_a_picture_that_was_only_touched_is_no_change(finished: Path) -> None:
     (finished / "pictures/vertical/001.jpg").touch()
     assert why(finished, "ingest")["ingest"]["state"] == "unchanged"
