@@ -339,6 +339,7 @@ def test_a_deployment_runs_on_a_worker_that_was_started_elsewhere(
     assert (finished / "data/prepared").is_dir()
 
 
-def test_a_fresh_deployment_waits_to_be_scheduled() -> None:
-    [deployment] = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
+def test_fresh_deployments_wait_to_be_scheduled() -> None:
+    deployments = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
+    flows = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in deployments}
+    assert flows == {"flows/training.py:training": [False], "flows/retrain.py:retrain_on_new_data": [False]}
