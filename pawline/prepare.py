@@ -19,7 +19,7 @@ from pawline.files import read_regular_file, whole_folder
 from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import class_names, digest_bytes
 from pawline.params import ImageForm, PrepareParams
-from pawline.shards import shard_size, write_description, write_shard
+from pawline.shards import ShardWriter, shard_size, write_description
 
 QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
@@ -36,14 +36,15 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
     with (
         whole_folder(prepared) as folder,
         tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar,
+        ShardWriter(folder) as shards,
     ):
         size = shard_size(params.form)
-        for number, start in enumerate(range(0, len(index), size)):
+        for start in range(0, len(index), size):
             batch = index.iloc[start : start + size]
             entries, problems = decoder.decode(batch, bar)
             problems |= _label_conflicts(batch, conflicting, problems)
             good = np.setdiff1d(np.arange(len(batch)), list(problems))
-            write_shard(folder, number, entries["pixels"][good])
+            shards.write(entries["pixels"][good])
             hashes.append(entries["hashes"][good])
             accepted.append(batch.index[good])
             bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]

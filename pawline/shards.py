@@ -12,9 +12,10 @@ A few files cost DVC much less than one per image, and a memory map of them cost
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,32 @@ class PreparedImages:
 def shard_size(form: ImageForm) -> int:
     """How many images a full shard holds."""
     return max(64, SHARD_BYTES // (form.image_size**2 * form.num_channels))
+
+
+class ShardWriter:
+    """Writes a shard while the next one is decoded. No more than one waits: `write` ends with the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._num_shards = folder, 0
+        self._pool = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown()
+        if kind is None:
+            self._finish()
+
+    def write(self, pixels: NDArray[np.uint8]) -> None:
+        self._finish()
+        self._under_way = self._pool.submit(write_shard, self._folder, self._num_shards, pixels)
+        self._num_shards += 1
+
+    def _finish(self) -> None:
+        if self._under_way:
+            self._under_way.result()  # raises what writing raised: a full disk
 
 
 def write_shard(folder: Path, number: int, pixels: NDArray[np.uint8]) -> None:

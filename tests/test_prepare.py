@@ -213,8 +213,8 @@ def test_a_failure_keeps_what_was_prepared_before(pictures: Path) -> None:
     assert content(pictures.parent / "prepared") == before
 
 
-def test_pixels_stay_within_one_shard_of_memory(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At no time is more than one shard decoded ahead of what is written."""
+def test_pixels_stay_within_two_shards_of_memory(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is decoded while the one before is written."""
     decoded, saved, ahead = [], [], []
 
     def counted(data: bytes, **form: object) -> np.ndarray:
@@ -229,7 +229,7 @@ def test_pixels_stay_within_one_shard_of_memory(pictures: Path, monkeypatch: pyt
         index_of(pictures), pictures.parent / "raw", pictures.parent / "prepared", PARAMS, pictures.parent / "c"
     )
     assert (len(decoded), saved) == (40, [4] * 10 + [40])  # the last are the hashes
-    assert max(ahead) <= 4
+    assert max(ahead) <= 8
 
 
 def test_metrics_count_images_and_reasons(pictures: Path) -> None:
