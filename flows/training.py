@@ -5,7 +5,6 @@ flow runs in a workspace of its own and leaves a DVC experiment (flows/isolated.
 """
 
 import argparse
-import os
 import signal
 import time
 from typing import Any
@@ -24,7 +23,7 @@ from flows.summary import Outcome, publish
 from pawline.errors import BusyError, PawlineError
 from pawline.params import load_params
 from tasks.layout import Layout
-from tasks.orphan import end_with_parent
+from tasks.orphan import end_with_worker
 from tasks.stage import end_with
 
 STAGES = ["ingest", "prepare", "split", "train", "evaluate", "report"]
@@ -51,8 +50,7 @@ def training(
     changes = overrides.given(ingest=ingest, prepare=prepare, split=split, network=network, train=train)
     run_name = str(runtime.flow_run.name)
     told = {"PAWLINE_RUN": f"flow run {run_name}", "PAWLINE_FLOW_RUN": f"{run_name} {runtime.flow_run.id}"}
-    if "PREFECT__FLOW_RUN_ID" in os.environ:
-        end_with_parent()
+    end_with_worker()
     try:
         with recorded(str(runtime.flow_run.id)):
             if not changes:

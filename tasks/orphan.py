@@ -8,42 +8,55 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 FLOW_PID = "PAWLINE_FLOW_PID"
+RUNNERS = ("dvc", "prefect", "flows.serve")
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5
 
 
 def end_with_runner() -> None:
-    """Watch DVC, if it runs this process, and the flow, if one runs DVC; end, as by SIGTERM, when one is gone."""
+    """In a stage: watch DVC, if it runs this process, and the flow, if one runs DVC."""
+    flow = os.environ.get(FLOW_PID)
+    _end_with(lambda: [*_runner("DVC_STAGE"), *([psutil.Process(int(flow))] if flow else [])])
+
+
+def end_with_worker() -> None:
+    """In a flow run: watch the worker or `serve` that started it, if one did: killed, it leaves it behind."""
+    _end_with(lambda: _runner("PREFECT__FLOW_RUN_ID"))
+
+
+def _end_with(find: Callable[[], list[psutil.Process]]) -> None:
+    """End, as by SIGTERM, when one of them is gone. Without any, a process may outlive its terminal."""
     try:
-        runners = [psutil.Process(pid) for pid in (_dvc(), int(os.environ.get(FLOW_PID, 0))) if pid]
+        runners = find()
     except psutil.NoSuchProcess:  # it was killed while this process started
         sys.exit(128 + signal.SIGTERM)
     if runners:
         threading.Thread(target=_watch, args=(runners,), daemon=True).start()
 
 
-def end_with_parent() -> None:
-    """The same for a flow run that a worker or `serve` has started: killed, they leave it behind."""
-    threading.Thread(target=_watch, args=([psutil.Process(os.getppid())],), daemon=True).start()
+def _runner(told: str) -> list[psutil.Process]:
+    """The nearest ancestor that was not told, by this environment variable, what to run; a shell in between was.
+    Empty where this process was not told either."""
+    if told not in os.environ:
+        return []
+    ancestors = psutil.Process().parents()  # a `dvc repro` inside a stage was told of that stage
+    runner = next(one for one in ancestors if _program(one) == "dvc" or told not in one.environ())
+    if _program(runner) not in RUNNERS and os.getsid(runner.pid) != os.getsid(0):
+        raise psutil.NoSuchProcess(runner.pid)  # the foster parent of orphans: the first process or another
+    return [runner]
 
 
-def _dvc() -> int:
-    """The process to watch: the nearest ancestor that is DVC (there may be a shell in between), else the parent;
-    0 where DVC does not run this: by hand, a stage may outlive its terminal."""
-    if "DVC_STAGE" not in os.environ:
-        return 0
-    ancestors = psutil.Process().parents()
-    for one in ancestors:
-        if any(Path(word).name == "dvc" for word in one.cmdline()):
-            return one.pid
-    if os.getppid() == 1:
-        raise psutil.NoSuchProcess(1)  # not DVC, but the foster parent of orphans
-    return os.getppid()
+def _program(process: psutil.Process) -> str:
+    """What a process runs: `dvc repro`, `python /somewhere/dvc repro` and `python -m dvc repro` are all "dvc"."""
+    interpreter, *rest = [*process.cmdline(), "", ""]
+    words = rest if "python" in Path(interpreter).name else [interpreter]
+    return Path(words[1] if words[0] == "-m" else words[0]).name
 
 
 def _watch(runners: list[psutil.Process]) -> None:
