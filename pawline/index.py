@@ -119,7 +119,7 @@ class IndexRows:
 
 def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
     """Hex digests as S32, a quarter of what they take as text; "" (a file that could not be read) as zeros."""
-    return np.fromiter(map(bytes.fromhex, digests), "S32", len(digests))
+    return np.fromiter(map(bytes.fromhex, digests.tolist()), "S32", len(digests))
 
 
 def is_litter(path: PurePath) -> bool:

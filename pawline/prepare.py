@@ -44,7 +44,7 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
             entries, problems = decoder.decode(batch, bar)
             problems |= _label_conflicts(batch, conflicting, problems)
             good = np.setdiff1d(np.arange(len(batch)), list(problems))
-            shards.write(entries["pixels"][good])
+            shards.write(entries["pixels"], good)
             hashes.append(entries["hashes"][good])
             accepted.append(batch.index[good])
             bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
@@ -80,6 +80,8 @@ class _Decoder:
         digests = digest_bytes(batch["digest"])
         rows = self._cache.find(digests)
         missing = np.flatnonzero(rows < 0)
+        # Begun before those in the cache are copied, so that both go on at once.
+        outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
         bar.update(len(batch) - len(missing))
         if len(missing) < len(batch):
             entries = self._cache.read(np.maximum(rows, 0))  # for a missing one any row: it is overwritten
@@ -87,7 +89,6 @@ class _Decoder:
             entries = np.zeros(len(batch), entry_type(self._form))
         entries["digest"] = digests
         problems = {}
-        outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
         for row, outcome in zip(missing, outcomes, strict=True):
             bar.update()
             if isinstance(outcome, BadImage):
@@ -147,7 +148,7 @@ def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: Prepare
             f"{len(quarantine)} of {len(index)} images are bad ({fraction:.1%}), but prepare.max_bad_fraction "
             f"allows {params.max_bad_fraction:.1%}: {_commonest(quarantine)}; mend the data or raise the param"
         )
-    without = set(class_names(index)) - set(index["class_name"][~index["path"].isin(quarantine["path"])])
+    without = set(class_names(index)) - set(index["class_name"][~index["path"].isin(quarantine["path"])].unique())
     if without:
         raise DatasetError(f"class '{min(without)}' has no usable image left: {_commonest(quarantine)}")
 
@@ -162,5 +163,5 @@ def _commonest(quarantine: pd.DataFrame) -> str:
 
 def _table(index: pd.DataFrame, accepted: NDArray[np.int64]) -> pd.DataFrame:
     table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
-    labels = table["class_name"].map({name: label for label, name in enumerate(class_names(index))})
+    labels = pd.Categorical(table["class_name"], class_names(index)).codes
     return table.assign(label=labels.astype("int64"))

@@ -11,9 +11,11 @@ A few files cost DVC much less than one per image, and a memory map of them cost
 """
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,13 +40,14 @@ class Concatenation:
         return int(self._starts[-1])
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """The rows in the order given."""
-        first = self._arrays[0]
-        out = np.empty((len(rows), *first.shape[1:]), first.dtype)
-        array_of = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(array_of):
-            chosen = array_of == number
-            out[chosen] = self._arrays[number][rows[chosen] - self._starts[number]]
+        """The rows in the order given. Neighbours are copied together, each byte once."""
+        out = np.empty((len(rows), *self._arrays[0].shape[1:]), self._arrays[0].dtype)
+        breaks = 1 + np.flatnonzero((np.diff(rows) != 1) | np.isin(rows[1:], self._starts))
+        for begin, end in pairwise([0, *breaks.tolist(), len(rows)]):
+            if begin < end:
+                number = int(np.searchsorted(self._starts, rows[begin], side="right")) - 1
+                place = int(rows[begin] - self._starts[number])
+                out[begin:end] = self._arrays[number][place : place + end - begin]
         return out
 
 
@@ -79,12 +82,12 @@ def shard_size(form: ImageForm) -> int:
 
 
 class ShardWriter:
-    """Writes a shard while the next one is decoded. No more than one waits: `write` ends with the one before."""
+    """Writes shards while the next ones are decoded. Two are under way at most: a third waits in `write`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._num_shards = folder, 0
-        self._pool = ThreadPoolExecutor(1)
-        self._under_way: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(2)
+        self._under_way: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -92,16 +95,20 @@ class ShardWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown()
         if kind is None:
-            self._finish()
+            self._finish(0)
 
-    def write(self, pixels: NDArray[np.uint8]) -> None:
-        self._finish()
-        self._under_way = self._pool.submit(write_shard, self._folder, self._num_shards, pixels)
+    def write(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        """These rows of `pixels`, which must not change any more."""
+        self._finish(1)
+        self._under_way.append(self._pool.submit(self._write, self._num_shards, pixels, rows))
         self._num_shards += 1
 
-    def _finish(self) -> None:
-        if self._under_way:
-            self._under_way.result()  # raises what writing raised: a full disk
+    def _write(self, number: int, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        write_shard(self._folder, number, pixels[rows])
+
+    def _finish(self, all_but: int) -> None:
+        while len(self._under_way) > all_but:
+            self._under_way.popleft().result()  # raises what writing raised: a full disk
 
 
 def write_shard(folder: Path, number: int, pixels: NDArray[np.uint8]) -> None:
