@@ -3,7 +3,7 @@
 DVC's grain is the stage: one more picture, and it runs `prepare` on all of them. This cache lies below
 that, outside of DVC's outputs, and decides nothing: an entry is what decoding the same bytes would give.
 
-    <folder>/<form and decoder>/<SHA-256 of the pack>.npy      a structured array, see `entry_type`
+    <folder>/<form and decoder>/<SHA-256 of the pack>.npy      one record, see `new_pack`
 
 A pack is written whole, under its own digest, and never changed, so any number of processes may read and add.
 One that does not match its name is deleted and its images are decoded again. Deleting the folder costs
@@ -23,15 +23,16 @@ from pawline.duplicates import HASH, NUM_HASHES
 from pawline.files import file_digest
 from pawline.images import DECODER
 from pawline.params import ImageForm
-from pawline.shards import Concatenation
+from pawline.shards import Concatenation, let_go
 
-Entries = NDArray[Any]  # structured, of `entry_type`
+Pack = NDArray[Any]  # of shape (), see `new_pack`
 
 
-def entry_type(form: ImageForm) -> np.dtype[Any]:
-    """One image: the digest of its file, its perceptual hashes and its pixels."""
+def new_pack(form: ImageForm, num: int) -> Pack:
+    """Room for the digests of `num` files (S32), the perceptual hashes and the pixels of their images."""
     pixels = (form.image_size, form.image_size, form.num_channels)
-    return np.dtype([("digest", "S32"), ("hashes", "<u8", (NUM_HASHES,)), ("pixels", "u1", pixels)])
+    fields = [("digest", "S32", (num,)), ("hashes", "<u8", (num, NUM_HASHES)), ("pixels", "u1", (num, *pixels))]
+    return np.zeros((), np.dtype(fields))
 
 
 class DecodedCache:
@@ -40,11 +41,13 @@ class DecodedCache:
     def __init__(self, folder: Path, form: ImageForm) -> None:
         key = hashlib.sha256(f"{form.model_dump_json()} {HASH} {DECODER}".encode()).hexdigest()
         self._folder = folder / key[:16]
-        packs = _open_packs(self._folder)
-        self._packs = Concatenation(packs)
-        digests = np.concatenate([np.empty(0, "S32"), *(pack["digest"] for pack in packs)])
+        self._packs = _open_packs(self._folder)
+        digests = np.concatenate([np.empty(0, "S32"), *(pack["digest"] for pack in self._packs)])
         self._order = np.argsort(digests, kind="stable")
         self._digests = digests[self._order]
+
+    def __len__(self) -> int:
+        return len(self._digests)
 
     def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """int64 (n,): the row of each image in the cache, -1 for one that is not there."""
@@ -53,16 +56,21 @@ class DecodedCache:
         place = np.minimum(np.searchsorted(self._digests, digests), len(self._digests) - 1)
         return np.where(self._digests[place] == digests, self._order[place], -1)
 
-    def read(self, rows: NDArray[np.int64]) -> Entries:
-        return self._packs.read(rows)
+    def field(self, name: str, further: Pack) -> Concatenation:
+        """The `hashes` or `pixels` of all packs, and then of one more."""
+        return Concatenation([pack[name] for pack in (*self._packs, further)])
 
-    def add(self, entries: Entries) -> None:
-        """Keep new entries, as one more pack, for later runs; this object goes on seeing the old ones."""
+    def let_go(self) -> None:
+        """Of what was read so far, see `shards.let_go`."""
+        let_go(self._packs)
+
+    def add(self, pack: Pack) -> None:
+        """Keep one more pack for later runs; this object goes on seeing the old ones."""
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = self._folder / f"{os.getpid()}.partial"
         try:
             with partial.open("wb") as file:
-                np.save(file, entries, allow_pickle=False)
+                np.save(file, pack, allow_pickle=False)
             partial.replace(self._folder / f"{file_digest(partial)}.npy")
         finally:
             partial.unlink(missing_ok=True)
@@ -79,14 +87,14 @@ class DecodedCache:
             total -= stat.st_size
 
 
-def _open_packs(folder: Path) -> list[Entries]:
+def _open_packs(folder: Path) -> list[Pack]:
     """The sound packs, each marked as used now; what does not match its name is deleted."""
     with ThreadPoolExecutor(2) as pool:
         packs = pool.map(_open_pack, sorted(folder.glob("*.npy")))
         return [pack for pack in packs if pack is not None]
 
 
-def _open_pack(path: Path) -> Entries | None:
+def _open_pack(path: Path) -> Pack | None:
     try:
         if file_digest(path) == path.stem:
             os.utime(path)

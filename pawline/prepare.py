@@ -12,14 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.decoded import DecodedCache, Entries, entry_type
+from pawline.decoded import DecodedCache, Pack, new_pack
 from pawline.duplicates import perceptual_hashes, pictures_of
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file, whole_folder
 from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import class_names, digest_bytes
 from pawline.params import ImageForm, PrepareParams
-from pawline.shards import ShardWriter, shard_size, write_description
+from pawline.shards import Concatenation, ShardWriter, shard_size, write_description
+
+Numbers = NDArray[np.int64]
 
 QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
@@ -41,11 +43,11 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
         size = shard_size(params.form)
         for start in range(0, len(index), size):
             batch = index.iloc[start : start + size]
-            entries, problems = decoder.decode(batch, bar)
+            decoded, rows, problems = decoder.decode(batch, bar)
             problems |= _label_conflicts(batch, conflicting, problems)
             good = np.setdiff1d(np.arange(len(batch)), list(problems))
-            shards.write(entries["pixels"], good)
-            hashes.append(entries["hashes"][good])
+            shards.write(decoded["pixels"], rows[good])
+            hashes.append(decoded["hashes"].read(rows[good]))
             accepted.append(batch.index[good])
             bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
         quarantine = pd.DataFrame(bad, columns=QUARANTINE_COLUMNS)
@@ -75,34 +77,37 @@ class _Decoder:
         self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
         cv2.setNumThreads(1)  # one image per core beats all cores on one small image
 
-    def decode(self, batch: pd.DataFrame, bar: Any) -> tuple[Entries, dict[int, BadImage]]:
-        """(one entry per row of the batch, the problem of each row whose entry is void)."""
+    def decode(
+        self, batch: pd.DataFrame, bar: Any
+    ) -> tuple[dict[str, Concatenation], Numbers, dict[int, BadImage]]:
+        """(`pixels` and `hashes`; each image's row in them; the problem of each image without one)."""
+        self._cache.let_go()
         digests = digest_bytes(batch["digest"])
         rows = self._cache.find(digests)
         missing = np.flatnonzero(rows < 0)
-        # Begun before those in the cache are copied, so that both go on at once.
-        outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
         bar.update(len(batch) - len(missing))
-        if len(missing) < len(batch):
-            entries = self._cache.read(np.maximum(rows, 0))  # for a missing one any row: it is overwritten
-        else:
-            entries = np.zeros(len(batch), entry_type(self._form))
-        entries["digest"] = digests
-        problems = {}
-        for row, outcome in zip(missing, outcomes, strict=True):
+        images: dict[int, Pixels] = {}
+        problems: dict[int, BadImage] = {}
+        outcomes = self._pool.map(self._decode_one, batch.iloc[missing].itertuples())
+        for row, outcome in zip(missing.tolist(), outcomes, strict=True):
             bar.update()
             if isinstance(outcome, BadImage):
-                problems[int(row)] = outcome
+                problems[row] = outcome
             else:
-                entries["pixels"][row] = outcome
-        self._keep_new(entries, np.setdiff1d(missing, list(problems)))
-        return entries, problems
+                images[row] = outcome
+        pack = self._pack(digests[list(images)], list(images.values()))
+        rows[list(images)] = len(self._cache) + np.arange(len(images))
+        return {name: self._cache.field(name, pack) for name in ("pixels", "hashes")}, rows, problems
 
-    def _keep_new(self, entries: Entries, new: NDArray[np.int64]) -> None:
-        if len(new):
-            entries["hashes"][new] = perceptual_hashes(pictures_of(entries["pixels"][new], self._form))
+    def _pack(self, digests: NDArray[np.bytes_], images: list[Pixels]) -> Pack:
+        pack = new_pack(self._form, len(images))
+        if images:
+            pack["digest"] = digests
+            np.stack(images, out=pack["pixels"])
+            pack["hashes"] = perceptual_hashes(pictures_of(pack["pixels"], self._form))
             if self._keep:
-                self._cache.add(entries[new])
+                self._cache.add(pack)
+        return pack
 
     def _decode_one(self, row: Any) -> Pixels | BadImage:
         try:

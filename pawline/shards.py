@@ -12,10 +12,11 @@ A few files cost DVC much less than one per image, and a memory map of them cost
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from mmap import MADV_DONTNEED
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ SHARD_BYTES = 16 * 2**20  # what a batch of `prepare` keeps in memory, a few tim
 
 
 class Concatenation:
-    """Memory-mapped arrays of one type, read as if they were one; nothing is in memory until asked for."""
+    """Arrays of one type, read as if they were one; what is memory-mapped is not in memory until asked for."""
 
     def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
         self._arrays = arrays
@@ -39,16 +40,24 @@ class Concatenation:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """The rows in the order given. Neighbours are copied together, each byte once."""
-        out = np.empty((len(rows), *self._arrays[0].shape[1:]), self._arrays[0].dtype)
+    def runs(self, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """Views of the rows in the order given, neighbours together."""
         breaks = 1 + np.flatnonzero((np.diff(rows) != 1) | np.isin(rows[1:], self._starts))
         for begin, end in pairwise([0, *breaks.tolist(), len(rows)]):
             if begin < end:
                 number = int(np.searchsorted(self._starts, rows[begin], side="right")) - 1
                 place = int(rows[begin] - self._starts[number])
-                out[begin:end] = self._arrays[number][place : place + end - begin]
-        return out
+                yield self._arrays[number][place : place + end - begin]
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """A copy of the rows in the order given."""
+        return np.concatenate([self._arrays[0][:0], *self.runs(rows)])
+
+
+def let_go(mapped: Sequence[NDArray[Any]]) -> None:
+    """Of the pages read so far: the system has them in its cache anyway, and they count as this process's."""
+    for array in mapped:
+        array.base.madvise(MADV_DONTNEED)  # type: ignore[union-attr]  # a memory map's base is the mmap
 
 
 class PreparedImages:
@@ -60,16 +69,19 @@ class PreparedImages:
         self.form = ImageForm(**description)
         self.table = pd.read_parquet(folder / "table.parquet")
         self.hashes: NDArray[np.uint64] = np.load(folder / "hashes.npy", mmap_mode="r")
-        self._shards = Concatenation(
-            [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
-        )
+        self._shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
+        self._pixels = Concatenation(self._shards)
 
     def __len__(self) -> int:
         return len(self.table)
 
     def pixels(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (len(rows), image_size, image_size, channels), in the order of `rows`."""
-        return self._shards.read(rows)
+        return self._pixels.read(rows)
+
+    def let_go(self) -> None:
+        """Of the pixels that were read so far, see `let_go`."""
+        let_go(self._shards)
 
     def rows_of(self, paths: pd.Series) -> NDArray[np.int64]:
         """The rows of images by path, in the order given."""
@@ -97,22 +109,24 @@ class ShardWriter:
         if kind is None:
             self._finish(0)
 
-    def write(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-        """These rows of `pixels`, which must not change any more."""
+    def write(self, images: Concatenation, rows: NDArray[np.int64]) -> None:
+        """These rows of the images, which must not change any more."""
         self._finish(1)
-        self._under_way.append(self._pool.submit(self._write, self._num_shards, pixels, rows))
+        self._under_way.append(self._pool.submit(write_shard, self._folder, self._num_shards, images, rows=rows))
         self._num_shards += 1
-
-    def _write(self, number: int, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-        write_shard(self._folder, number, pixels[rows])
 
     def _finish(self, all_but: int) -> None:
         while len(self._under_way) > all_but:
             self._under_way.popleft().result()  # raises what writing raised: a full disk
 
 
-def write_shard(folder: Path, number: int, pixels: NDArray[np.uint8]) -> None:
-    np.save(folder / f"images-{number:05}.npy", pixels, allow_pickle=False)
+def write_shard(folder: Path, number: int, images: Concatenation, rows: NDArray[np.int64]) -> None:
+    """What np.save would write, straight from where the pixels are: a copy of all would cost as much again."""
+    with (folder / f"images-{number:05}.npy").open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(images.read(rows[:0]))
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": (len(rows), *header["shape"][1:])})
+        for run in images.runs(rows):
+            file.write(run.data)
 
 
 def write_description(

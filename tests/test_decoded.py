@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.decoded import DecodedCache, entry_type
+from pawline.decoded import DecodedCache, new_pack
 from pawline.images import decode_image
 from pawline.index import digest_bytes
 from pawline.ingest import ingest
@@ -105,12 +105,12 @@ def test_bad_pictures_are_looked_at_again_and_stay_bad(tmp_path: Path) -> None:
     assert prepare_all(tmp_path) == first
 
 
-def entries(seeds: range) -> np.ndarray:
-    form = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=0)
-    made = np.zeros(len(seeds), entry_type(form))
-    made["digest"] = digest_bytes(pd.Series([f"{seed:064x}" for seed in seeds]))
-    made["pixels"] = np.array([seed % 251 for seed in seeds], np.uint8)[:, None, None, None]
-    return made
+def pack_of(seeds: range) -> np.ndarray:
+    pack = new_pack(FORM, len(seeds))
+    pack["digest"] = digest_bytes(pd.Series([f"{seed:064x}" for seed in seeds]))
+    pack["hashes"] = np.array(seeds)[:, None]
+    pack["pixels"] = np.array([seed % 251 for seed in seeds], np.uint8)[:, None, None, None]
+    return pack
 
 
 FORM = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=0)
@@ -118,18 +118,21 @@ FORM = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=0
 
 def test_entries_come_back_by_digest_from_any_pack(tmp_path: Path) -> None:
     for first in (1, 101, 201):
-        DecodedCache(tmp_path, FORM).add(entries(range(first, first + 50)))
+        DecodedCache(tmp_path, FORM).add(pack_of(range(first, first + 50)))
     cache = DecodedCache(tmp_path, FORM)
-    wanted = entries(range(220, 90, -10))
+    wanted, further = pack_of(range(220, 90, -10)), pack_of(range(1000, 1002))
     rows = cache.find(wanted["digest"])
     assert (rows >= 0).tolist() == [seed % 100 in range(1, 51) for seed in range(220, 90, -10)]
-    np.testing.assert_array_equal(cache.read(rows[rows >= 0]), wanted[rows >= 0])
+    for name in ("hashes", "pixels"):
+        images = cache.field(name, further)
+        np.testing.assert_array_equal(images.read(rows[rows >= 0]), wanted[name][rows >= 0])
+        np.testing.assert_array_equal(images.read(len(cache) + np.arange(2)), further[name])
 
 
 def test_the_longest_unused_packs_go_first(tmp_path: Path) -> None:
     cache = DecodedCache(tmp_path, FORM)
     for number in range(4):
-        cache.add(entries(range(number * 100 + 1, number * 100 + 51)))
+        cache.add(pack_of(range(number * 100 + 1, number * 100 + 51)))
     packs = {len(path.read_bytes()): path for path in tmp_path.rglob("*.npy")}
     (size,) = packs
     for path in tmp_path.rglob("*.npy"):
@@ -137,13 +140,13 @@ def test_the_longest_unused_packs_go_first(tmp_path: Path) -> None:
         os.utime(path, (age, age))
     DecodedCache.evict(tmp_path, limit_bytes=2.5 * size)
     left = DecodedCache(tmp_path, FORM)
-    firsts = entries(range(1, 302))["digest"][[0, 100, 200, 300]]
+    firsts = pack_of(range(1, 302))["digest"][[0, 100, 200, 300]]
     assert (left.find(firsts) >= 0).tolist() == [False, False, True, True]
 
 
 def add_many(folder: Path, first: int) -> None:
     for number in range(20):
-        DecodedCache(folder, FORM).add(entries(range(first + number, first + number + 1)))
+        DecodedCache(folder, FORM).add(pack_of(range(first + number, first + number + 1)))
 
 
 def test_many_processes_may_add_and_evict_at_once(tmp_path: Path) -> None:
@@ -154,6 +157,6 @@ def test_many_processes_may_add_and_evict_at_once(tmp_path: Path) -> None:
     while any(writer.is_alive() for writer in writers):
         DecodedCache(tmp_path, FORM)
     assert [writer.exitcode for writer in writers] == [0, 0]
-    wanted = entries(range(1, 21))["digest"]
+    wanted = pack_of(range(1, 21))["digest"]
     assert (DecodedCache(tmp_path, FORM).find(wanted) >= 0).all()
     assert not list(tmp_path.rglob("*.partial"))

@@ -20,7 +20,7 @@ from pawline.params import ImageForm
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.report import ReportInputs, render_report
-from pawline.shards import PreparedImages, write_description, write_shard
+from pawline.shards import Concatenation, PreparedImages, write_description, write_shard
 from pawline.split import summarize as summarize_split
 from tests.conftest import stripes
 
@@ -52,7 +52,7 @@ def make_inputs(
     the last class; all others are right. The first `copies` images of the first class are duplicates."""
     table = prepared_table(names, each)
     pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
-    write_shard(folder, 0, np.stack(pictures))
+    write_shard(folder, 0, Concatenation([np.stack(pictures)]), np.arange(len(pictures)))
     form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
     write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, form)
     split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, each))
