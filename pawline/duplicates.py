@@ -115,17 +115,22 @@ def _leaves(upright: Vectors, rng: np.random.Generator) -> NDArray[np.int32]:
     leaves = np.resize(rank, (1, -(-num // 2**num_levels) << num_levels))  # a few points stand twice
     for _ in range(num_levels):
         direction = np.asarray(rng.integers(-127, 128, upright.shape[1]))
-        key = (_along(direction, upright) * num + rank)[leaves]
         half = leaves.shape[1] // 2
-        leaves = np.take_along_axis(leaves, np.argpartition(key, half, axis=1), axis=1).reshape(-1, half)
+        order = np.argpartition(_along(direction, upright, rank)[leaves], half, axis=1)
+        leaves = np.take_along_axis(leaves, order, axis=1).reshape(-1, half)
     return np.sort(leaves, axis=1)
 
 
-def _along(direction: Numbers, upright: Vectors) -> Numbers:
-    """int64 (2 n,): how far each point lies along a direction. Integers in float32 are exact here too."""
+def _along(direction: Numbers, upright: Vectors, rank: NDArray[np.int32]) -> Numbers:
+    """int64 (2 n,): how far each point lies along a direction, and then its rank. Integers in float32 are exact
+    here too."""
+    num = len(upright)
     both = np.stack([direction, direction * MIRROR], axis=1).astype(np.float32)
-    some = np.array_split(upright, len(upright) // 8192 + 1)  # float32 takes four times as much
-    return np.concatenate([few.astype(np.float32) @ both for few in some]).T.ravel().astype(np.int64)
+    far = np.empty((2, num), np.int64)
+    for start in range(0, num, 8192):  # float32 takes four times as much
+        far[:, start : start + 8192] = (upright[start : start + 8192].astype(np.float32) @ both).T
+    far *= 2 * num
+    return far.reshape(-1) + rank
 
 
 def _close_pairs(upright: Vectors, leaves: NDArray[np.int32], component: Numbers, refused: Numbers) -> Numbers:

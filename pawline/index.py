@@ -119,7 +119,9 @@ class IndexRows:
 
 def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
     """Hex digests as S32, a quarter of what they take as text; "" (a file that could not be read) as zeros."""
-    return np.fromiter(map(bytes.fromhex, digests.tolist()), "S32", len(digests))
+    starts = range(0, len(digests), 1000)  # fast as lists, which take four times as much
+    lists = (digests.iloc[start : start + 1000].tolist() for start in starts)
+    return np.fromiter((bytes.fromhex(digest) for few in lists for digest in few), "S32", len(digests))
 
 
 def is_litter(path: PurePath) -> bool:

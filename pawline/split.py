@@ -8,13 +8,14 @@ also keep class shares exact; docs/decisions/0003-split.md has the argument.)
 """
 
 import hashlib
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.duplicates import group_duplicates, pictures_of
+from pawline.duplicates import Pictures, group_duplicates, pictures_of
 from pawline.errors import DatasetError
 from pawline.index import digest_bytes
 from pawline.params import SplitParams
@@ -32,14 +33,18 @@ def split_images(images: PreparedImages, params: SplitParams) -> tuple[pd.DataFr
     Raises DatasetError when a class has no image in one of the parts.
     """
     table = images.table
-    group = group_duplicates(
-        table["digest"], images.hashes, lambda rows: pictures_of(images.pixels(rows), images.form)
-    )
+    group = group_duplicates(table["digest"], images.hashes, partial(_pictures, images))
     part = _own_part(table["digest"], table["given_part"], params)
     keeps = part == _part_that_keeps(group, part)
     _check_every_class_everywhere(table["label"].to_numpy()[keeps], part[keeps], images.class_names, params)
     used, left_out = (_assignment(table, group, part, np.flatnonzero(chosen)) for chosen in (keeps, ~keeps))
     return used, left_out
+
+
+def _pictures(images: PreparedImages, rows: Numbers) -> Pictures:
+    pictures = pictures_of(images.pixels(rows), images.form)
+    images.let_go()
+    return pictures
 
 
 def _assignment(table: pd.DataFrame, group: Numbers, part: Parts, chosen: Numbers) -> pd.DataFrame:
@@ -65,15 +70,16 @@ def data_digest(used: pd.DataFrame) -> str:
 
 def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]) -> dict[str, Any]:
     """What `metrics/split.json` holds."""
-    size = np.unique(digest_bytes(pd.concat([used["group"], left_out["group"]])), return_counts=True)[1]
-    fractions = used["split"].value_counts(normalize=True).to_numpy()
+    groups = np.concatenate([digest_bytes(table["group"]) for table in (used, left_out)])
+    size = np.unique(groups, return_counts=True)[1]
     copies = size[size > 1]
-    counts = used.groupby(["split", "label"]).size()
+    counts = used.groupby(["split", "label"]).size().unstack(fill_value=0).reindex(PARTS, fill_value=0)
+    fractions = counts.sum(axis=1).to_numpy() / len(used)
     return {
-        "num_images": {part: int((used["split"] == part).sum()) for part in PARTS},
+        "num_images": {part: int(row.sum()) for part, row in counts.iterrows()},
         "num_per_class": {
-            part: {name: int(counts.get((part, label), 0)) for label, name in enumerate(class_names)}
-            for part in PARTS
+            part: {name: int(row.get(label, 0)) for label, name in enumerate(class_names)}
+            for part, row in counts.iterrows()
         },
         "num_duplicate_groups": len(copies),
         "num_images_in_duplicate_groups": int(copies.sum()),

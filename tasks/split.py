@@ -5,7 +5,7 @@ from pawline.params import Params
 from pawline.shards import PreparedImages
 from pawline.split import split_images, summarize
 from tasks.layout import Layout
-from tasks.stage import run_stage
+from tasks.stage import free_at_once, run_stage
 
 
 def main(params: Params, at: Layout) -> None:
@@ -17,4 +17,5 @@ def main(params: Params, at: Layout) -> None:
 
 
 if __name__ == "__main__":
+    free_at_once()
     run_stage(main)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pawline.duplicates import perceptual_hashes
 from pawline.errors import DatasetError
 from pawline.params import ImageForm, SplitParams
-from pawline.shards import PreparedImages, write_description, write_shard
+from pawline.shards import Concatenation, PreparedImages, write_description, write_shard
 from pawline.split import PARTS, data_digest, share, split_images, summarize
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
@@ -64,7 +64,7 @@ def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
     hashes = perceptual_hashes(pixels)
     table = pd.DataFrame(rows, columns=["path", "digest", "class_name", "given_part", "label"])
     folder.mkdir(parents=True)
-    write_shard(folder, 0, pixels)
+    write_shard(folder, 0, Concatenation([pixels]), np.arange(len(pixels)))
     form = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
     write_description(folder, table, hashes, names, form)
     return PreparedImages(folder)
