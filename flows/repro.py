@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from flows.stale_locks import release_stale_locks
 from pawline.errors import BusyError, DatasetError, PawlineError
 from tasks.orphan import FLOW_PID
 
@@ -32,6 +33,7 @@ HINTS = (
     "Use `dvc push`",
 )
 
+BUSY = ("is busy", "Unable to acquire lock", "RWLock-file")
 
 Result = TypeVar("Result")
 
@@ -59,7 +61,7 @@ class Pipeline:
     def status(self) -> dict[str, list[Any]]:
         """Of each stage that changed, how."""
         if self._status is None:
-            self._status = json.loads(_patiently(lambda: run_dvc(self.workspace, "status", "--json")))
+            self._status = json.loads(self._patiently(lambda: run_dvc(self.workspace, "status", "--json")))
         return self._status
 
     def repro(self, stage: str, log: Callable[[str], None], minutes: float | None = None) -> bool:
@@ -69,7 +71,7 @@ class Pipeline:
         minutes: after which it is ended, with StageTimeoutError; None: never.
         """
         self._status = None
-        return _patiently(lambda: self._repro(stage, log, minutes))
+        return self._patiently(lambda: self._repro(stage, log, minutes))
 
     def _repro(self, stage: str, log: Callable[[str], None], minutes: float | None) -> bool:
         last_lines: deque[str] = deque(maxlen=50)
@@ -90,6 +92,17 @@ class Pipeline:
                 raise _failure(list(last_lines), child.returncode)
             return started.exists()
 
+    def _patiently(self, work: Callable[[], Result]) -> Result:
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return work()
+            except BusyError:
+                if time.monotonic() > give_up:
+                    raise
+            release_stale_locks(self.workspace)
+            time.sleep(1)
+
 
 def run_dvc(workspace: Path, *arguments: str) -> str:
     """What a DVC command prints. Raises BusyError or PawlineError with what it complains of."""
@@ -98,17 +111,6 @@ def run_dvc(workspace: Path, *arguments: str) -> str:
     if child.returncode:
         raise _failure(complaint.splitlines(), child.returncode)
     return str(answer)
-
-
-def _patiently(work: Callable[[], Result]) -> Result:
-    give_up = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return work()
-        except BusyError:
-            if time.monotonic() > give_up:
-                raise
-        time.sleep(1)
 
 
 @contextmanager
@@ -188,7 +190,7 @@ def _failure(lines: list[str], code: int) -> PawlineError:
     """The stage's exit code and last line; or, where no stage failed, all that DVC says itself."""
     start = next((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines))
     stage_said, dvc_said = lines[:start], " ".join(" ".join(lines[start:]).split()).removeprefix("ERROR: ")
-    if "is busy" in dvc_said or "Unable to acquire lock" in dvc_said:
+    if any(sign in dvc_said for sign in BUSY):
         return BusyError(f"busy, try again: {dvc_said}")
     if missing := re.search(r"failed to reproduce 'ingest': \[Errno 2\] .*: '(.*)'$", dvc_said):
         return DatasetError(f"{missing[1]}: no such folder or archive; set ingest.source in params.yaml")

@@ -287,6 +287,15 @@ def commands_in(folder: Path) -> list[str]:
     return [" ".join(process.info["cmdline"] or []) for process in found if process.info["cwd"] == str(folder)]
 
 
+@pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
+def test_a_lock_that_a_killed_run_left_is_not_in_the_way(
+    finished: Path, server: dict[str, str], record: str
+) -> None:
+    (finished / "data/split.parquet").unlink()
+    (finished / ".dvc/tmp/rwlock").write_text(record.replace("data/", f"{finished}/data/"))
+    assert training(finished, **server)["split"] == "Cached restored from DVC's cache"
+
+
 def test_a_source_that_is_not_there_is_bad_data(finished: Path, server: dict[str, str]) -> None:
     set_params(finished, {"ingest.source": "nowhere.zip"})
     printed = training(finished, expect=3, **server)

@@ -1,0 +1,61 @@
+"""A lock that nobody holds any more blocks nobody."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flows.stale_locks import release_stale_locks
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    folder = tmp_path / ".dvc/tmp"
+    folder.mkdir(parents=True)
+    return folder / "rwlock"
+
+
+@contextmanager
+def program(path: Path) -> Iterator[int]:
+    """The number of a process that runs a program of this name."""
+    path.write_text("import time; print('started', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def holder(pid: int) -> dict[str, object]:
+    return {"pid": pid, "cmd": "dvc repro"}
+
+
+def ended() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_dvc_holds_stays(record: Path, tmp_path: Path) -> None:
+    with program(tmp_path / "dvc") as dvc_number, program(tmp_path / "editor") as other_number:
+        gone, other, dvc = holder(ended()), holder(other_number), holder(dvc_number)
+        held = {"write": {"a": gone, "b": other, "c": dvc}, "read": {"d": [gone, dvc], "e": [other]}}
+        record.write_text(json.dumps(held))
+        release_stale_locks(tmp_path)
+    assert json.loads(record.read_text()) == {"write": {"c": dvc}, "read": {"d": [dvc]}}
+
+
+@pytest.mark.parametrize("text", ["", '{"write": {"a"', "[]", '{"write": 1}', '{"write": {"a": {}}}'])
+def test_what_a_killed_command_wrote_by_half_is_deleted(record: Path, tmp_path: Path, text: str) -> None:
+    record.write_text(text)
+    release_stale_locks(tmp_path)
+    assert not record.exists()
+
+
+def test_without_a_record_nothing_is_made(record: Path, tmp_path: Path) -> None:
+    release_stale_locks(tmp_path)
+    assert list(record.parent.iterdir()) == []
