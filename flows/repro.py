@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from flows.kept_lock import keep_lock, mend_lock
 from flows.stale_locks import release_stale_locks
 from pawline.errors import BusyError, DatasetError, PawlineError
 from tasks.orphan import FLOW_PID
@@ -61,6 +62,7 @@ class Pipeline:
     def status(self) -> dict[str, list[Any]]:
         """Of each stage that changed, how."""
         if self._status is None:
+            mend_lock(self.workspace)
             self._status = json.loads(self._patiently(lambda: run_dvc(self.workspace, "status", "--json")))
         return self._status
 
@@ -71,7 +73,11 @@ class Pipeline:
         minutes: after which it is ended, with StageTimeoutError; None: never.
         """
         self._status = None
-        return self._patiently(lambda: self._repro(stage, log, minutes))
+        keep_lock(self.workspace)
+        try:
+            return self._patiently(lambda: self._repro(stage, log, minutes))
+        finally:
+            mend_lock(self.workspace)
 
     def _repro(self, stage: str, log: Callable[[str], None], minutes: float | None) -> bool:
         last_lines: deque[str] = deque(maxlen=50)
