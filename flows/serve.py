@@ -3,17 +3,20 @@
 from datetime import timedelta
 
 from prefect import serve
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType
 
 from flows.retrain import retrain_on_new_data
 from flows.training import training
 
 
 def main() -> None:
-    one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    # By module: where `prefect deploy` was before, Prefect would look for files at the path that it left empty.
+    by_module = EntrypointType.MODULE_PATH
     serve(
-        training.to_deployment("local", concurrency_limit=one_at_a_time),
-        retrain_on_new_data.to_deployment("local", interval=timedelta(minutes=5), paused=True),
+        training.to_deployment("local", entrypoint_type=by_module),
+        retrain_on_new_data.to_deployment(
+            "local", interval=timedelta(minutes=5), paused=True, entrypoint_type=by_module
+        ),
     )
 
 

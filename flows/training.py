@@ -7,8 +7,11 @@ flow runs in a workspace of its own and leaves a DVC experiment (flows/isolated.
 import argparse
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from filelock import BaseFileLock, FileLock, Timeout
 from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
@@ -18,7 +21,7 @@ from flows import overrides
 from flows.dead_runs import recorded
 from flows.isolated import isolated
 from flows.overrides import IngestOverrides, NetworkOverrides, PrepareOverrides, SplitOverrides, TrainOverrides
-from flows.repro import Pipeline
+from flows.repro import BUSY_SECONDS, WORKSPACE, Pipeline
 from flows.summary import Outcome, publish
 from pawline.errors import BusyError, PawlineError
 from pawline.params import load_params
@@ -54,7 +57,8 @@ def training(
     try:
         with recorded(str(runtime.flow_run.id)):
             if not changes:
-                return run_stages(Pipeline(**told), stage_minutes)
+                with _turn():
+                    return run_stages(Pipeline(**told), stage_minutes)
             with isolated(changes, run_name) as workspace:
                 ended = run_stages(Pipeline(workspace.path, **told), stage_minutes)
                 if ended.is_completed():
@@ -63,6 +67,31 @@ def training(
                 return ended
     except PawlineError as error:  # returned, so that Prefect logs no traceback
         return Failed(message=str(error), data=error)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One flow run at a time works in the checkout: a triggered one waits, one at a terminal is refused soon.
+
+    Not by Prefect's own limit, which a killed run goes on filling: the system takes this lock off it.
+    """
+    lock = FileLock(WORKSPACE / ".dvc/tmp/flow.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        get_run_logger().info("another flow run is at work in this checkout: waiting for its end")
+        _wait_for(lock, BUSY_SECONDS if runtime.deployment.id is None else -1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait_for(lock: BaseFileLock, seconds: float) -> None:
+    try:
+        lock.acquire(timeout=seconds)  # below 0: for ever
+    except Timeout:
+        raise BusyError("busy, try again: another flow run is at work in this checkout") from None
 
 
 def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:

@@ -11,7 +11,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
+
 from tests.conftest import clean_environment
+
+# Put into the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
+MAIN = "def main(params: Params, at: Layout) -> None:\n"
+SLOW = f"""{MAIN}
+    from pathlib import Path
+    from time import sleep
+
+    while Path("slow").exists():
+        sleep(0.05)
+"""
 
 
 def free_port() -> str:
@@ -64,3 +76,15 @@ def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+def slow_report(workspace: Path) -> None:
+    stage = workspace / "tasks/report.py"
+    stage.write_text(stage.read_text().replace(MAIN, SLOW))
+    (workspace / "slow").touch()
+
+
+def commands_in(folder: Path) -> list[str]:
+    """The command lines of all processes at work in a folder."""
+    found = psutil.process_iter(["cwd", "cmdline"])
+    return [" ".join(process.info["cmdline"] or []) for process in found if process.info["cwd"] == str(folder)]

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -145,3 +146,17 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(finished_workspace: Path, tmp_path: Path) -> Path:
     """A copy of the finished workspace, with its DVC cache, to do anything with."""
     return Path(shutil.copytree(finished_workspace, tmp_path / "a copied space", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A Prefect server of the tests' own; the environment in which commands reach it."""
+    from tests.background import answers, background, free_port, wait_for
+
+    port = free_port()
+    home = tmp_path_factory.mktemp("prefect")
+    at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    url = f"http://127.0.0.1:{port}/api"
+    with background(home, "prefect", "server", "start", "--port", port, **at):
+        wait_for(lambda: answers(f"{url}/health"))
+        yield at | {"PREFECT_API_URL": url}

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,33 +20,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import State
 from ruamel.yaml import YAML
 
-from tests.background import answers, background, free_port, wait_for
+from tests.background import background, commands_in, slow_report, wait_for
 from tests.conftest import run, set_params, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
 UNCHANGED = dict.fromkeys(STAGES, "Cached")
-# Put into the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
-MAIN = "def main(params: Params, at: Layout) -> None:\n"
-SLOW = f"""{MAIN}
-    from pathlib import Path
-    from time import sleep
-
-    while Path("slow").exists():
-        sleep(0.05)
-"""
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server of the tests' own; the environment in which commands reach it."""
-    port = free_port()
-    home = tmp_path_factory.mktemp("prefect")
-    at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    url = f"http://127.0.0.1:{port}/api"
-    with background(home, "prefect", "server", "start", "--port", port, **at):
-        wait_for(lambda: answers(f"{url}/health"))
-        yield at | {"PREFECT_API_URL": url}
 
 
 def training(workspace: Path, *options: str, expect: int = 0, **environment: str) -> dict[str, str]:
@@ -275,18 +252,6 @@ def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[
     assert f"Report: `{finished / 'reports/report.html'}`" in page
 
 
-def slow_report(workspace: Path) -> None:
-    stage = workspace / "tasks/report.py"
-    stage.write_text(stage.read_text().replace(MAIN, SLOW))
-    (workspace / "slow").touch()
-
-
-def commands_in(folder: Path) -> list[str]:
-    """The command lines of all processes at work in a folder."""
-    found = psutil.process_iter(["cwd", "cmdline"])
-    return [" ".join(process.info["cmdline"] or []) for process in found if process.info["cwd"] == str(folder)]
-
-
 @pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
 def test_a_lock_that_a_killed_run_left_is_not_in_the_way(
     finished: Path, server: dict[str, str], record: str
@@ -294,6 +259,16 @@ def test_a_lock_that_a_killed_run_left_is_not_in_the_way(
     (finished / "data/split.parquet").unlink()
     (finished / ".dvc/tmp/rwlock").write_text(record.replace("data/", f"{finished}/data/"))
     assert training(finished, **server)["split"] == "Cached restored from DVC's cache"
+
+
+def test_a_lock_file_that_was_cut_off_is_put_back(finished: Path, server: dict[str, str]) -> None:
+    lock = (finished / "dvc.lock").read_bytes()
+    (finished / "models/card.json").unlink()
+    training(finished, **server)  # which keeps it
+    (finished / "dvc.lock").write_bytes(b"")
+    run(finished, "dvc", "status", expect=1)
+    assert names(training(finished, **server)) == UNCHANGED
+    assert (finished / "dvc.lock").read_bytes() == lock
 
 
 def test_a_source_that_is_not_there_is_bad_data(finished: Path, server: dict[str, str]) -> None:
@@ -328,27 +303,3 @@ def test_a_server_that_does_not_answer_is_named_in_one_line(workspace: Path, tmp
     said = run(workspace, "python", "-m", "flows.training", expect=75, **nowhere)
     assert said.stderr.startswith("pawline: Failed to reach API at http://127.0.0.1:9/api/; start the Prefect")
     assert said.stderr.count("\n") == 1
-
-
-def test_a_deployment_runs_on_a_worker_that_was_started_elsewhere(
-    finished: Path, server: dict[str, str], tmp_path: Path
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    shutil.rmtree(finished / "data/prepared")
-    often = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    pool = ("--pool", "local", "--type", "process")
-    with background(elsewhere, "prefect", "worker", "start", *pool, **server, **often):
-        wait_for(lambda: "started" in (elsewhere / "background.log").read_text())
-        run(finished, "prefect", "deploy", "--all", **server)
-        run(elsewhere, "prefect", "deployment", "run", "training/local", "--watch", **server)
-    state, _ = latest_run(server)
-    assert state.name == "Completed"
-    assert_recorded(server, UNCHANGED)
-    assert (finished / "data/prepared").is_dir()
-
-
-def test_fresh_deployments_wait_to_be_scheduled() -> None:
-    deployments = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
-    flows = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in deployments}
-    assert flows == {"flows/training.py:training": [False], "flows/retrain.py:retrain_on_new_data": [False]}

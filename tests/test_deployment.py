@@ -1,0 +1,140 @@
+"""The whole way from a trigger to a finished run, by a worker and by `serve`, as people use them."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from ruamel.yaml import YAML
+
+from tests.background import background, commands_in, slow_report, wait_for
+from tests.conftest import run, write_pictures
+from tests.source import ROOT
+
+OFTEN = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+RUNNERS = ["worker", "serve"]
+
+
+@contextmanager
+def offered(by: str, workspace: Path, elsewhere: Path, server: dict[str, str]) -> Iterator[psutil.Process]:
+    """The deployments of a workspace, by `serve` or by a worker that was started in another folder."""
+    commands = {
+        "worker": (elsewhere, "prefect", "worker", "start", "--pool", "local", "--type", "process"),
+        "serve": (workspace, "python", "-m", "flows.serve"),
+    }
+    place, *command = commands[by]
+    with background(place, *command, **server, **OFTEN) as process:
+        log = place / "background.log"
+        wait_for(lambda: "started" in log.read_text() or "being served" in log.read_text())
+        if by == "worker":
+            run(workspace, "prefect", "deploy", "--all", **server)
+        yield psutil.Process(process.pid)
+
+
+def trigger(server: dict[str, str], deployment: str = "training/local", **params: object) -> FlowRun:
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        known = client.read_deployment_by_name(deployment)
+        return client.create_flow_run_from_deployment(known.id, parameters=params)
+
+
+def runs_of(server: dict[str, str], flow: str) -> list[FlowRun]:
+    """The latest first."""
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        return client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])), sort=FlowRunSort.EXPECTED_START_TIME_DESC
+        )
+
+
+def ended(server: dict[str, str], triggered: FlowRun) -> FlowRun:
+    """The flow run, once it has come to its end."""
+
+    def look() -> FlowRun:
+        with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+            return client.read_flow_run(triggered.id)
+
+    wait_for(lambda: (state := look().state) is not None and state.is_final())
+    return look()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    (folder := tmp_path / "elsewhere").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("by", RUNNERS)
+def test_two_triggers_at_once_run_one_after_the_other(
+    by: str, finished: Path, server: dict[str, str], elsewhere: Path
+) -> None:
+    shutil.rmtree(finished / "data/prepared")
+    lock = (finished / "dvc.lock").read_bytes()
+    with offered(by, finished, elsewhere, server):
+        triggered = [trigger(server), trigger(server)]
+        messages = {(state := ended(server, one).state) and state.message for one in triggered}
+    assert messages == {"6 of 6 stages were cached"}
+    assert (finished / "data/prepared").is_dir()
+    assert (finished / "dvc.lock").read_bytes() == lock
+    assert json.loads(run(finished, "dvc", "status", "--json").stdout) == {}
+
+
+@pytest.mark.parametrize("by", RUNNERS)
+def test_cancel_ends_the_stage_and_the_next_trigger_continues(
+    by: str, finished: Path, server: dict[str, str], elsewhere: Path
+) -> None:
+    slow_report(finished)
+    with offered(by, finished, elsewhere, server):
+        cancelled = trigger(server)
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        run(elsewhere, "prefect", "flow-run", "cancel", str(cancelled.id), **server)
+        wait_for(lambda: "python -m tasks.report" not in commands_in(finished), seconds=30)
+        assert ended(server, cancelled).state_name == "Cancelled"
+        assert "pid" not in (finished / ".dvc/tmp/rwlock").read_text()
+        (finished / "slow").unlink()
+        assert ended(server, trigger(server)).state_name == "Completed"
+
+
+@pytest.mark.parametrize("by", RUNNERS)
+def test_a_killed_runner_takes_its_stage_along_and_the_same_command_continues(
+    by: str, finished: Path, server: dict[str, str], elsewhere: Path
+) -> None:
+    slow_report(finished)
+    with offered(by, finished, elsewhere, server) as runner:
+        killed = trigger(server)
+        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+        runner.kill()
+        wait_for(lambda: not [line for line in commands_in(finished) if "serve" not in line], seconds=30)
+    (finished / "slow").unlink()
+    with offered(by, finished, elsewhere, server):
+        assert ended(server, trigger(server)).state_name == "Completed"
+        assert ended(server, killed).state_name == "Crashed"
+
+
+def test_a_drop_folder_is_trained_on_once_per_change(
+    finished: Path, server: dict[str, str], elsewhere: Path
+) -> None:
+    def look() -> str | None:
+        return ended(server, trigger(server, "retrain-on-new-data/local", at_least=5)).state_name
+
+    before = len(runs_of(server, "training"))
+    with offered("serve", finished, elsewhere, server):
+        write_pictures(finished / "pictures", count=2, first=700)
+        assert look() == "Waiting"  # four are too few
+        write_pictures(finished / "pictures", count=3, first=700)
+        assert [look(), look()] == ["Triggered", "Triggered"]
+        [training] = runs_of(server, "training")[: -before or None]
+        assert ended(server, training).state_name == "Completed"
+    assert len(runs_of(server, "training")) == before + 1
+    assert json.loads((finished / "metrics/ingest.json").read_text())["num_files"] == 126
+
+
+def test_fresh_deployments_wait_to_be_scheduled() -> None:
+    deployments = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
+    flows = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in deployments}
+    assert flows == {"flows/training.py:training": [False], "flows/retrain.py:retrain_on_new_data": [False]}
