@@ -252,6 +252,25 @@ def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[
     assert f"Report: `{finished / 'reports/report.html'}`" in page
 
 
+@pytest.mark.parametrize("add", [("clone", "--quiet", "."), ("worktree", "add", "--detach")])
+def test_another_checkout_with_the_same_cache_has_nothing_to_run(
+    finished: Path, server: dict[str, str], tmp_path: Path, add: tuple[str, ...]
+) -> None:
+    """Nor has the first one to run what the other one did. (The metrics come with git.)"""
+    other, restored = tmp_path / "another one", "Cached restored from DVC's cache"
+    run(finished, "git", *add, str(other))
+    run(other, "dvc", "config", "--local", "cache.dir", str(finished / ".dvc/cache"))
+    unchanged = {"evaluate": "Cached unchanged since the last run"}
+    assert training(other, **server) == dict.fromkeys(STAGES, restored) | unchanged
+    assert run(other, "git", "status", "--porcelain").stdout == ""
+    assert "Data and pipelines are up to date." in run(other, "dvc", "repro").stdout
+    for checkout in (other, finished):
+        set_params(checkout, {"prepare.max_bad_fraction": 0.5})
+    assert names(training(other, **server)) == UNCHANGED | {"prepare": "Completed"}
+    assert training(finished, **server)["prepare"] == restored
+    assert (finished / "dvc.lock").read_bytes() == (other / "dvc.lock").read_bytes()
+
+
 @pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
 def test_a_lock_that_a_killed_run_left_is_not_in_the_way(
     finished: Path, server: dict[str, str], record: str
