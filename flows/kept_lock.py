@@ -30,9 +30,15 @@ def mend_lock(workspace: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether DVC would read it. What is cut off between two stages is whole too: the rest is run again."""
+    """Whether DVC would read it. Cut off between two stages or outputs it is whole too: the rest is run again."""
     try:
-        content: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        return "schema" in content and all("cmd" in entry for entry in content.get("stages", {}).values())
-    except (OSError, ValueError, TypeError, AttributeError, YAMLError):
+        text = path.read_text(encoding="utf-8")
+        content: Any = YAML(typ="safe").load(text)
+        return text.endswith("\n") and all(_is_complete(entry) for entry in content["stages"].values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, YAMLError):
         return False
+
+
+def _is_complete(entry: dict[str, Any]) -> bool:
+    """Outputs stand last in a stage's entry, and the size last in an output's."""
+    return "cmd" in entry and bool(entry.get("outs")) and all("size" in output for output in entry["outs"])

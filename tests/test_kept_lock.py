@@ -6,13 +6,57 @@ import pytest
 
 from flows.kept_lock import keep_lock, mend_lock
 
-WHOLE = (
-    "schema: '2.0'\nstages:\n  split:\n    cmd: python -m tasks.split\n    outs:\n    - path: data/split.parquet\n"
-)
+WHOLE = """\
+schema: '2.0'
+stages:
+  split:
+    cmd: python -m tasks.split
+    deps:
+    - path: data/prepared
+      hash: md5
+      md5: 7027afb08ef73ed3c6602b8187c0b2cc.dir
+      size: 8674
+      nfiles: 4
+    params:
+      params.yaml:
+        split:
+          seed: 1
+    outs:
+    - path: data/split.parquet
+      hash: md5
+      md5: 56a3a7ded100af2c0e9db67300ed0e27
+      size: 1114
+    - path: data/left_out.parquet
+      hash: md5
+      md5: 49dd9c1c48da955ad09cf2ccfe2c86d6
+      size: 3231
+  train:
+    cmd: python -m tasks.train
+    outs:
+    - path: models/model.keras
+      hash: md5
+      md5: 5a1bb9291f5486c428649b5c6a8fcafe
+      size: 3041
+"""
+# Where DVC reads what is left: it misses an output or a stage, and runs it again or has it in its cache.
+COMPLETE = {WHOLE.index("    - path: data/left_out"), WHOLE.index("  train:"), len(WHOLE)}
 
 
-@pytest.mark.parametrize("left", ["", "sche", "schema: '2.0'\nstages:\n  split:\n", "schema: '2.0\n", "\0\0"])
-def test_a_lock_that_was_cut_off_is_put_back(tmp_path: Path, left: str) -> None:
+def test_a_lock_that_was_cut_off_anywhere_is_put_back(tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text(WHOLE)
+    keep_lock(tmp_path)
+    left_alone = set()
+    for cut in range(len(WHOLE) + 1):
+        (tmp_path / "dvc.lock").write_text(WHOLE[:cut])
+        mend_lock(tmp_path)
+        found = (tmp_path / "dvc.lock").read_text()
+        left_alone |= {cut} if found == WHOLE[:cut] else set()
+        assert found in (WHOLE, WHOLE[:cut])
+    assert left_alone == COMPLETE
+
+
+@pytest.mark.parametrize("left", ["\0\0", "schema: '2.0'\nstages: 3\n", "- 1\n"])
+def test_what_is_no_lock_at_all_is_replaced_too(tmp_path: Path, left: str) -> None:
     (tmp_path / "dvc.lock").write_text(WHOLE)
     keep_lock(tmp_path)
     (tmp_path / "dvc.lock").write_text(left)
@@ -23,7 +67,7 @@ def test_a_lock_that_was_cut_off_is_put_back(tmp_path: Path, left: str) -> None:
 def test_a_whole_lock_stays(tmp_path: Path) -> None:
     (tmp_path / "dvc.lock").write_text(WHOLE)
     keep_lock(tmp_path)
-    later = WHOLE.replace("split", "train")
+    later = WHOLE.replace("size: 1114", "size: 1115")
     (tmp_path / "dvc.lock").write_text(later)
     mend_lock(tmp_path)
     assert (tmp_path / "dvc.lock").read_text() == later
