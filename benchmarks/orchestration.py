@@ -5,7 +5,6 @@ Then the whole pipeline on the 18,000 photographs from nothing, by `dvc repro` a
 each takes than its stages. EPOCHS are those of params.yaml unless given; the costs are the same for any number.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.photographs import archive, machine
+from tasks.history import HISTORY, read_history
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import make_workspace, run, set_params
 from tests.source import ROOT
@@ -49,8 +49,7 @@ def measure_whole(workspace: Path, epochs: int | None, command: tuple[str, ...],
     start = time.perf_counter()
     subprocess.run(command, cwd=workspace, env=environment(server), check=True, stdout=subprocess.DEVNULL)
     whole = time.perf_counter() - start
-    history = (workspace / ".pawline/history.jsonl").read_text().splitlines()
-    stages = sum(json.loads(line)["seconds"] for line in history)
+    stages = sum(one.seconds for one in read_history(workspace / HISTORY).values())
     print(
         f"{command[-1]}: {whole:.1f} s, of which stages {stages:.1f} s: {whole / stages - 1:.1%} more", flush=True
     )

@@ -1,5 +1,6 @@
 """A dvc.lock that was cut off while DVC wrote it is put back as it was before."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -42,49 +43,81 @@ stages:
 COMPLETE = {WHOLE.index("    - path: data/left_out"), WHOLE.index("  train:"), len(WHOLE)}
 
 
-def test_a_lock_that_was_cut_off_anywhere_is_put_back(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text(WHOLE)
-    keep_lock(tmp_path)
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  split:\n    outs: [a]\n  train:\n    metrics: [b]\n  register: {}\n"
+    )
+    return tmp_path
+
+
+def test_a_lock_that_was_cut_off_anywhere_is_put_back(workspace: Path) -> None:
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
     left_alone = set()
     for cut in range(len(WHOLE) + 1):
-        (tmp_path / "dvc.lock").write_text(WHOLE[:cut])
-        mend_lock(tmp_path)
-        found = (tmp_path / "dvc.lock").read_text()
+        (workspace / "dvc.lock").write_text(WHOLE[:cut])
+        mend_lock(workspace)
+        found = (workspace / "dvc.lock").read_text()
         left_alone |= {cut} if found == WHOLE[:cut] else set()
         assert found in (WHOLE, WHOLE[:cut])
     assert left_alone == COMPLETE
 
 
 @pytest.mark.parametrize("left", ["\0\0", "schema: '2.0'\nstages: 3\n", "- 1\n"])
-def test_what_is_no_lock_at_all_is_replaced_too(tmp_path: Path, left: str) -> None:
-    (tmp_path / "dvc.lock").write_text(WHOLE)
-    keep_lock(tmp_path)
-    (tmp_path / "dvc.lock").write_text(left)
-    mend_lock(tmp_path)
-    assert (tmp_path / "dvc.lock").read_text() == WHOLE
+def test_what_is_no_lock_at_all_is_replaced_too(workspace: Path, left: str) -> None:
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
+    (workspace / "dvc.lock").write_text(left)
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == WHOLE
 
 
-def test_a_whole_lock_stays(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text(WHOLE)
-    keep_lock(tmp_path)
+def test_a_whole_lock_stays(workspace: Path) -> None:
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
     later = WHOLE.replace("size: 1114", "size: 1115")
-    (tmp_path / "dvc.lock").write_text(later)
-    mend_lock(tmp_path)
-    assert (tmp_path / "dvc.lock").read_text() == later
+    (workspace / "dvc.lock").write_text(later)
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == later
 
 
-def test_where_there_was_none_an_empty_one_goes(tmp_path: Path) -> None:
-    keep_lock(tmp_path)
-    mend_lock(tmp_path)
-    assert not (tmp_path / "dvc.lock").exists()
-    (tmp_path / "dvc.lock").touch()
-    mend_lock(tmp_path)
-    assert not (tmp_path / "dvc.lock").exists()
+def test_where_there_was_none_an_empty_one_goes(workspace: Path) -> None:
+    keep_lock(workspace)
+    mend_lock(workspace)
+    assert not (workspace / "dvc.lock").exists()
+    (workspace / "dvc.lock").touch()
+    mend_lock(workspace)
+    assert not (workspace / "dvc.lock").exists()
 
 
-def test_what_nobody_kept_is_left_to_its_owner(tmp_path: Path) -> None:
-    """Merge conflicts, say, are not for us to decide."""
-    keep_lock(tmp_path)
-    (tmp_path / "dvc.lock").write_text("<<<<<<< HEAD\n")
-    mend_lock(tmp_path)
-    assert (tmp_path / "dvc.lock").read_text() == "<<<<<<< HEAD\n"
+def test_two_versions_in_one_are_left_to_their_owner(workspace: Path) -> None:
+    """Merge conflicts are not for us to decide."""
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
+    conflict = f"<<<<<<< HEAD\n{WHOLE}=======\n>>>>>>> other\n"
+    (workspace / "dvc.lock").write_text(conflict)
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == conflict
+
+
+def test_a_stage_that_writes_nothing_needs_no_outputs(workspace: Path) -> None:
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
+    more = f"{WHOLE}  register:\n    cmd: python -m tasks.register\n"
+    (workspace / "dvc.lock").write_text(more)
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == more
+
+
+def test_while_dvc_may_be_writing_nothing_is_touched(workspace: Path) -> None:
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
+    (workspace / "dvc.lock").write_text("")
+    with (workspace / ".dvc/tmp/lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        mend_lock(workspace)
+        assert (workspace / "dvc.lock").read_text() == ""
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == WHOLE
