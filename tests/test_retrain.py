@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.retrain import News, look
+from pawline.errors import PawlineError
 from pawline.ingest import ingest
 from pawline.params import IngestParams
 from tests.conftest import encode, stripes, write_pictures
@@ -40,6 +41,20 @@ def test_a_file_that_is_gone_is_a_change_but_nothing_new(taken_in: tuple[IngestP
 
 def test_everything_is_new_where_nothing_was_taken_in(taken_in: tuple[IngestParams, Path]) -> None:
     assert look(taken_in[0], Path("nowhere.parquet")).num_new == 20
+
+
+def test_a_file_that_moved_to_another_class_is_a_change(taken_in: tuple[IngestParams, Path]) -> None:
+    folder, before = Path(taken_in[0].source), look(*taken_in)
+    (folder / "vertical/000.jpg").rename(folder / "horizontal/900.jpg")
+    news = look(*taken_in)
+    assert (news.num_new, news.changed) == (0, True)
+    assert news.digest != before.digest
+
+
+def test_an_index_that_cannot_be_read_is_named(taken_in: tuple[IngestParams, Path]) -> None:
+    taken_in[1].write_text("no table")
+    with pytest.raises(PawlineError, match=r"index.parquet: cannot be read: .* `dvc checkout`"):
+        look(*taken_in)
 
 
 def test_the_digest_follows_content_and_not_names(taken_in: tuple[IngestParams, Path]) -> None:
