@@ -105,9 +105,9 @@ def training_run(params: Params, split: pd.DataFrame, digest: str) -> Iterator[T
 def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:
     """Put the test figures into the MLflow run whose training made the model with this digest. Where there
     is none (the model came from DVC's cache, the store is new) one is made, so that nothing goes missing."""
-    use_store()
 
     def log() -> None:
+        use_store()
         found = _run_of(digest)
         run_id = found.info.run_id if found else None
         with mlflow.start_run(run_id, tags=None if found else {**_origin(), MODEL_DIGEST: digest}):
@@ -199,7 +199,7 @@ def _mirror(log: Callable[[], object]) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # hints on integer columns and input examples
             log()
-    except (MlflowException, OSError) as error:
+    except (MlflowException, BusyError, OSError) as error:
         print(f"pawline: warning: not logged to MLflow: {innermost(error)}", file=sys.stderr)
         return False
     return True

@@ -111,6 +111,14 @@ def test_a_server_that_never_comes_back_costs_warnings_only(
     assert mlflow.active_run() is None
 
 
+def test_an_evaluation_that_no_server_heard_of_is_done_all_the_same(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    tracking.log_evaluation("d" * 64, {"accuracy": 0.5}, [])
+    assert capsys.readouterr().err == "pawline: warning: not logged to MLflow: Connection refused\n"
+
+
 def test_no_server_at_all_stops_the_training_before_it_starts(
     checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
