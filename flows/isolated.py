@@ -87,13 +87,16 @@ def _share_dvc(checkout: Path) -> None:
 
 def _link_source(source: str, checkout: Path) -> None:
     """A relative source must be found under the same relative path, since that is what dvc.lock names."""
-    if "://" in source or PurePath(source).is_absolute() or (checkout / source).exists():
+    if "://" in source or PurePath(source).is_absolute():
         return
-    up = [part for part in PurePath(source).parts if part == ".."]
-    if len(up) >= len(NEST.parts):
+    parts = PurePath(source).parts
+    if parts.count("..") >= len(NEST.parts) or parts[-1] == "..":
         raise PawlineError(f"ingest.source {source}: leads too far out of the checkout; make it absolute")
-    first = Path(*up, PurePath(source).parts[len(up)])
-    (checkout / first).symlink_to((WORKSPACE / first).resolve())
+    for depth in range(1, len(parts) + 1):  # a part of the way may be there, with what git tracks in it
+        place = Path(*parts[:depth])
+        if parts[depth - 1] != ".." and not (checkout / place).exists():
+            (checkout / place).symlink_to((WORKSPACE / place).resolve())
+            return
 
 
 def _git(*arguments: str, at: Path = WORKSPACE) -> str:
