@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pawline.errors import PawlineError
 
@@ -25,13 +26,19 @@ class Output:
 
 
 def locked_outputs(text: str) -> dict[str, Output]:
-    """The outputs in the text of a dvc.lock, by path."""
-    stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
-    return {
-        out["path"]: Output(out["path"], out["md5"], stage)
-        for stage, entry in stages.items()
-        for out in entry.get("outs", [])
-    }
+    """The outputs in the text of a dvc.lock, by path. Raises PawlineError for one in conflict or cut off."""
+    try:
+        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+        return {
+            out["path"]: Output(out["path"], out["md5"], stage)
+            for stage, entry in stages.items()
+            for out in entry.get("outs", [])
+        }
+    except (YAMLError, AttributeError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise PawlineError(
+            f"dvc.lock: not to be read: {reason}; restore it with `git checkout dvc.lock`"
+        ) from None
 
 
 def read_lock(path: Path = Path("dvc.lock")) -> dict[str, Output]:

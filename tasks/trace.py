@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawline.errors import DatasetError
+from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
 from tasks.dvc_lock import Cache, locked_outputs, read_lock
 from tasks.layout import Layout
@@ -58,7 +58,10 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[Sighting]:
-    outputs, at = locked_outputs(lock), Layout()
+    try:
+        outputs, at = locked_outputs(lock), Layout()
+    except PawlineError:  # a commit may hold one in conflict; it tells nothing
+        return
 
     def table(path: Path) -> pd.DataFrame:
         if str(path) not in outputs:
