@@ -12,9 +12,11 @@ time only.
 
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ from pawline.files import file_digest
 from pawline.images import DECODER
 from pawline.params import ImageForm
 from pawline.shards import Concatenation, let_go
+
+PARTIAL = ".partial"
+ABANDONED_SECONDS = 24 * 3600  # since anybody wrote to a partial file: nobody will
 
 Pack = NDArray[Any]  # of shape (), see `new_pack`
 
@@ -67,7 +72,8 @@ class DecodedCache:
     def add(self, pack: Pack) -> None:
         """Keep one more pack for later runs; this object goes on seeing the old ones."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{os.getpid()}.partial"
+        # Not by process id: containers that share the folder may have the same.
+        partial = self._folder / f"{uuid4().hex}{PARTIAL}"
         try:
             with partial.open("wb") as file:
                 np.save(file, pack, allow_pickle=False)
@@ -77,14 +83,27 @@ class DecodedCache:
 
     @staticmethod
     def evict(folder: Path, limit_bytes: float) -> None:
-        """Delete the packs that were not opened for longest, of any form, until the rest fits."""
-        packs = [(path.stat(), path) for path in folder.glob("*/*.npy")]
+        """Delete the packs that were not opened for longest, of any form, until the rest fits; and what killed
+        processes left half-written."""
+        found = [(stat, path) for path in folder.glob("*/*") if (stat := _stat(path))]
+        for stat, path in found:
+            if path.suffix == PARTIAL and stat.st_mtime < time.time() - ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+        packs = [(stat, path) for stat, path in found if path.suffix == ".npy"]
         total = sum(stat.st_size for stat, _ in packs)
         for stat, path in sorted(packs, key=lambda pack: pack[0].st_mtime):
             if total <= limit_bytes:
                 return
             path.unlink(missing_ok=True)
             total -= stat.st_size
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where another process deleted it meanwhile."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _open_packs(folder: Path) -> list[Pack]:

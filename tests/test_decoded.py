@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,12 +145,38 @@ def test_the_longest_unused_packs_go_first(tmp_path: Path) -> None:
     assert (left.find(firsts) >= 0).tolist() == [False, False, True, True]
 
 
+def test_what_a_killed_process_left_half_written_goes_after_a_day(tmp_path: Path) -> None:
+    DecodedCache(tmp_path, FORM).add(pack_of(range(1, 3)))
+    [folder] = tmp_path.iterdir()
+    for name, hours in (("old", 25), ("of now", 1)):
+        (folder / f"{name}.partial").touch()
+        os.utime(folder / f"{name}.partial", (then := time.time() - hours * 3600, then))
+    DecodedCache.evict(tmp_path, limit_bytes=1e9)
+    assert {path.name for path in folder.glob("*.partial")} == {"of now.partial"}
+
+
+def evict_often(folder: Path) -> None:
+    for _ in range(300):
+        DecodedCache.evict(folder, limit_bytes=2000)
+
+
+def test_many_processes_may_evict_while_others_add(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=evict_often, args=(tmp_path,)) for _ in range(2)]
+    processes += [spawn.Process(target=add_many, args=(tmp_path, first)) for first in (1, 101)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+
+
 def add_many(folder: Path, first: int) -> None:
     for number in range(20):
         DecodedCache(folder, FORM).add(pack_of(range(first + number, first + number + 1)))
 
 
-def test_many_processes_may_add_and_evict_at_once(tmp_path: Path) -> None:
+def test_many_processes_may_add_and_read_at_once(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=add_many, args=(tmp_path, first)) for first in (1, 101)]
     for writer in writers:
