@@ -18,8 +18,11 @@ def main_checkout(here: Path | None = None) -> Path:
     for folder in here.parents:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
-    common = git(here, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return Path(common).parent if common else here
+    project = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
+    common = git(project, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    # The project may stand in a subfolder of the repository, and the repository of a worktree be bare.
+    main = Path(common).parent / git(project, "rev-parse", "--show-prefix")
+    return main if common and (main / "dvc.yaml").exists() else project
 
 
 def git(folder: Path, *arguments: str) -> str:
