@@ -2,7 +2,6 @@
 (PrefectHQ/prefect 16746). The next flow run of this checkout does."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from uuid import UUID
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Crashed
 
 from flows.repro import WORKSPACE
@@ -26,7 +26,8 @@ def recorded(flow_run_id: str) -> Iterator[None]:
     folder = main_checkout(WORKSPACE) / RECORDS
     mark_dead_runs(folder)
     record = folder / f"{flow_run_id}.json"
-    write_json(record, {"pid": os.getpid(), "started": psutil.Process().create_time()})
+    process = psutil.Process()
+    write_json(record, {"pid": process.pid, "started": process.create_time(), "server": PREFECT_API_URL.value()})
     try:
         yield
     finally:
@@ -36,12 +37,22 @@ def recorded(flow_run_id: str) -> Iterator[None]:
 def mark_dead_runs(folder: Path) -> None:
     for record in folder.glob("*.json"):
         if not _lives(record):
-            with suppress(ObjectNotFound, ValueError), get_client(sync_client=True) as client:  # of another server
+            if _server(record) != PREFECT_API_URL.value():
+                continue  # its own server will be asked when it is in use again
+            with suppress(ObjectNotFound, ValueError), get_client(sync_client=True) as client:
                 run = client.read_flow_run(UUID(record.stem))
                 if run.state and not run.state.is_final():
                     crashed = Crashed(message="its process ended without a word: killed, or the machine went down")
                     client.set_flow_run_state(run.id, crashed, force=True)
             record.unlink(missing_ok=True)
+
+
+def _server(record: Path) -> str | None:
+    try:
+        server: str | None = json.loads(record.read_text())["server"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return PREFECT_API_URL.value()
+    return server
 
 
 def _lives(record: Path) -> bool:
