@@ -79,6 +79,7 @@ def checked(tree: Tree) -> dict[str, BaseModel]:
 
 def write(overrides: Tree, params: Path, into: Path) -> None:
     """Write `params` with other values, comments kept. Raises ParamsError as reading it would."""
+    load_params(params)  # its own errors first
     yaml = YAML()
     tree = yaml.load(params.read_text(encoding="utf-8"))
     _merge(tree, overrides)

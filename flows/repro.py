@@ -20,6 +20,7 @@ import psutil
 from flows.kept_lock import keep_lock, mend_lock
 from flows.stale_locks import release_stale_locks
 from pawline.errors import BusyError, DatasetError, PawlineError
+from tasks.dvc_status import BUSY
 from tasks.orphan import FLOW_PID
 
 WORKSPACE = Path(__file__).resolve().parents[1]
@@ -33,8 +34,6 @@ HINTS = (
     *("To track the changes with git", "git add ", "To enable auto staging", "dvc config core.autostage"),
     "Use `dvc push`",
 )
-
-BUSY = ("is busy", "Unable to acquire lock", "RWLock-file")
 
 Result = TypeVar("Result")
 

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
+from flows.repro import WORKSPACE
+from pawline.errors import PawlineError
 from tasks.layout import Layout
 from tasks.why import duration, explain
 
@@ -51,6 +54,8 @@ def _figures(workspace: Path) -> list[str]:
 def _places(workspace: Path, outcomes: list[Outcome]) -> list[str]:
     report = workspace / Layout().report
     lines = [f"Report: `{report}`"] if report.exists() else []
+    if workspace != WORKSPACE:  # it goes with the flow run
+        lines = [f"Report: `dvc exp apply {runtime.flow_run.name}`, then `{WORKSPACE / Layout().report}`"]
     if any(stage in ("train", "evaluate") and state.name == "Completed" for stage, state, _ in outcomes):
         lines += _mlflow(workspace)
     return lines
@@ -60,5 +65,8 @@ def _mlflow(workspace: Path) -> list[str]:
     """Only after a training or evaluation: importing MLflow takes longer than finding that nothing changed."""
     from tasks.tracking import run_link
 
-    link = run_link(json.loads((workspace / "models/card.json").read_text())["digest"])
+    try:
+        link = run_link(json.loads((workspace / "models/card.json").read_text())["digest"])
+    except PawlineError as error:  # a server that is gone takes nothing from what was done
+        return [f"MLflow run: {error}"]
     return [f"MLflow run: {link}"] if link else []

@@ -66,7 +66,11 @@ def _explain(error: Exception, address: str) -> PawlineError:
 def list_bucket(bucket: Bucket, name: str) -> Listing:
     """The visible files of a folder in a bucket. Their names were given by others, as an archive's were."""
     paths = []
-    for found in bucket.files.find(bucket.path):
+    try:
+        everything = bucket.files.find(bucket.path)
+    except Exception as error:  # each provider's package has errors of its own
+        raise _explain(error, name) from None
+    for found in everything:
         path = safe_path(found.removeprefix(f"{bucket.path.rstrip('/')}/"), name)
         if is_visible(path):
             paths.append(path)

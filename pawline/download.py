@@ -22,7 +22,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from pawline.buckets import open_bucket, shown
+from pawline.buckets import Bucket, open_bucket, shown
 from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError, innermost
 from pawline.files import file_digest, write_json
 
@@ -213,9 +213,17 @@ def _refusal(response: requests.Response) -> PawlineError:
 def _ask_bucket(address: str, known: _Version, have: int) -> Iterator[_Answer]:
     bucket = open_bucket(address)
     start = have if bucket.tag == known.tag else 0
-    with bucket.files.open(bucket.path, "rb") as file:
+    with _opened(bucket) as file:
         file.seek(start)
         yield _Answer(_Version(bucket.tag, bucket.num_bytes), start, _chunks(file))
+
+
+def _opened(bucket: Bucket) -> BinaryIO:
+    try:
+        opened: BinaryIO = bucket.files.open(bucket.path, "rb")
+    except Exception as error:  # each provider's package has errors of its own
+        raise _BrokenOffError(str(error)) from None
+    return opened
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -48,6 +48,8 @@ def _checked(table: Path, row: int, path: str, label: str) -> str:
     where = f"{table}: row {row}"
     if not plain_path(path):
         raise DatasetError(f"{where}: the path is empty")
+    if CONTROL_CHARACTER.search(path):
+        raise DatasetError(f"{where}: path {path!r} holds a control character; no picture is called so")
     if leads_out(path):
         raise DatasetError(f"{where}: path {path!r} leads out of the table's folder; write it relative to that")
     if not label:

@@ -38,7 +38,10 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
 
 
 def _open_address(address: str, sha256: str | None, downloads: Path, opened: ExitStack) -> Listing:
-    name = shown(address)
+    try:
+        name = shown(address)
+    except ValueError as error:  # http://[bad/
+        raise ParamsError(f"ingest.source is {address!r}, which is no address: {error}") from None
     if name.lower().endswith(SUFFIXES):
         raise ParamsError(
             f"ingest.source {name}: a table lists pictures beside it; name their folder or an archive"

@@ -17,6 +17,9 @@ from typing import Any
 from pawline.errors import BusyError, PawlineError
 from tasks.dag import Stage
 
+# What DVC says where another DVC command is at work.
+BUSY = ("is busy", "Unable to acquire lock", "RWLock-file")
+
 ANSWER = Path(".pawline/status.json")
 SETTINGS = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
 
@@ -119,6 +122,6 @@ def _answer(child: subprocess.Popen[str], answer: str, complaint: str) -> str:
     if child.returncode == 0:
         return answer
     said = " ".join(complaint.split()).removeprefix("ERROR: ")
-    if "is busy" in said or "Unable to acquire lock" in said:
+    if any(sign in said for sign in BUSY):
         raise BusyError(f"busy, try again: {said}")
     raise PawlineError(f"DVC: {said or 'failed and said nothing'}")

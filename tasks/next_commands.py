@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pandas as pd
+
 from tasks.layout import Layout
 from tasks.workspace import local_store, main_checkout
 
@@ -13,7 +15,7 @@ Before the commands below, once per terminal:  . .venv/bin/activate
   compare runs     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri '{store}'
   try a value      dvc exp run -S prepare.color=rgb && dvc metrics diff
                    and back again: git restore params.yaml && dvc repro
-  use the model    pawline predict data/raw/cat/0001.jpg --json
+  use the model    pawline predict '{picture}' --json
   through Prefect  python -m flows.training
   your pictures    dvc repro, after setting ingest.source in params.yaml to a folder or archive with
                    one folder of pictures per class\
@@ -26,7 +28,8 @@ def main() -> None:
         stage: json.loads(at.metrics_of(stage).read_text()) for stage in ("prepare", "split", "train", "evaluate")
     }
     print(_table(figures))
-    print(NEXT.format(report=at.report.resolve(), store=local_store(main_checkout())))
+    picture = at.raw / pd.read_csv(at.predictions, nrows=1)["path"][0]
+    print(NEXT.format(report=at.report.resolve(), store=local_store(main_checkout()), picture=picture))
 
 
 def _table(figures: dict[str, dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pawline.class_folders import ClassFolders, find_class_folders
@@ -39,7 +40,7 @@ def count_changes(folder: Path, index: Path, since: datetime | None) -> SourceCh
             places = _places(listing, str(folder))
             kept = {position: was[path] for position, path in places.items() if path in was}
             changed = _num_changed(folder, listing, kept, since.timestamp() if since else 0)
-    except (OSError, DatasetError):
+    except (OSError, pa.ArrowException, DatasetError):
         return None
     return SourceChanges(len(places) - len(kept), changed, len(was) - len(kept))
 

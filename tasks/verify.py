@@ -32,7 +32,10 @@ def verify() -> int:
     return 1 if differing else 0
 
 
-REMEDY = "delete what differs and run `dvc checkout`: DVC's cache holds the recorded content"
+REMEDY = (
+    "delete what differs and run `dvc checkout`, for DVC's cache holds the recorded content, "
+    "or `git restore` for metrics/ and reports/*.csv, which git holds"
+)
 
 
 def _expected_files(out: Output, cache: Cache) -> Iterator[tuple[str, str]]:

@@ -255,7 +255,7 @@ def test_no_connection_is_said_in_one_line(tmp_path: Path) -> None:
     assert message == f"{address}: no connection: Connection refused; try again"
 
 
-@pytest.mark.parametrize("address", ["http://", "http://a b/c.zip"])
+@pytest.mark.parametrize("address", ["http://", "http://a b/c.zip", "http://[bad/c.zip"])
 def test_what_is_no_address_is_a_mistake_in_the_params(tmp_path: Path, address: str) -> None:
     assert refusal(ParamsError, address, tmp_path).startswith("ingest.source is ")
 

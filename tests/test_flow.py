@@ -220,6 +220,14 @@ def test_values_that_cannot_be_are_refused_before_anything_starts(
     assert not (workspace / ".pawline/runs").exists()
 
 
+def test_params_that_cannot_be_read_are_named_before_others_are_set(workspace: Path) -> None:
+    for content, says in ((b"", "is null"), (b"train: [", "not valid YAML")):
+        (workspace / "params.yaml").write_bytes(content)
+        said = run(workspace, "python", "-m", "flows.training", "--set", "train.epochs=1", expect=2)
+        assert says in said.stderr
+        assert said.stderr.count("\n") == 1
+
+
 def test_a_workspace_that_a_killed_run_left_is_removed_and_one_in_use_is_not(workspace: Path) -> None:
     runs = workspace / ".pawline/runs"
     for name in ("left", "used"):

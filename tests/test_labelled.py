@@ -74,6 +74,11 @@ def test_a_listed_file_that_is_not_there_or_not_inside_is_a_row_with_a_problem(t
     }
 
 
+def test_a_path_with_a_control_character_is_refused(tmp_path: Path) -> None:
+    source = table_of(folder_of(tmp_path / "source", FILES), [("3.jpg", "cat"), ("a\0b.jpg", "dog")], "my.parquet")
+    assert refusal(source, tmp_path).startswith(f"{source}: row 2: path 'a\\x00b.jpg' holds a control character")
+
+
 @pytest.mark.parametrize("path", ["../secret.jpg", "images/../../secret.jpg", "/etc/passwd", "C:\\secret.jpg"])
 @pytest.mark.parametrize("name", ["my.csv", "my.parquet"])
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str, name: str) -> None:
