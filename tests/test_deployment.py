@@ -127,7 +127,8 @@ def test_a_drop_folder_is_trained_on_once_per_change(
         write_pictures(finished / "pictures", count=2, first=700)
         assert look() == "Waiting"  # four are too few
         write_pictures(finished / "pictures", count=3, first=700)
-        assert [look(), look()] == ["Triggered", "Triggered"]
+        assert look() == "Triggered"
+        assert look() in ("Triggered", "Waiting")  # the same change; waiting where DVC is at work on it already
         [training] = runs_of(server, "training")[: -before or None]
         assert ended(server, training).state_name == "Completed"
     assert len(runs_of(server, "training")) == before + 1
