@@ -1,0 +1,178 @@
+"""The networks are what their descriptions say, and what is saved computes what was trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pawline.backend import keras
+from pawline.errors import ModelError
+from pawline.model import load_model, predict_probabilities, save_model
+from pawline.networks import build_network, finished
+from pawline.networks.classic import build_classic
+from pawline.networks.fast import FusedBatchNormalization, build_fast
+from pawline.params import FastParams, ImageForm, load_params
+from tests.source import ROOT
+
+NETWORK = load_params(ROOT / "params.yaml").network
+CLASSIC = NETWORK.classic
+PLAIN = {
+    "InputLayer", "Rescaling", "Conv2D", "ReLU", "Add", "GlobalAveragePooling2D", "Dense", "MaxPooling2D",
+    "Flatten", "Dropout", "Sequential", "Functional", "Flip", "Average",
+}  # fmt: skip
+
+
+def form(image_size: int, num_channels: int) -> ImageForm:
+    color = "grayscale" if num_channels == 1 else "rgb"
+    return ImageForm(image_size=image_size, color=color, aspect="stretch", background=255)
+
+
+def test_layers_are_convolution_pooling_twice_then_fully_connected_and_output() -> None:
+    model = build_classic(CLASSIC, form(64, 1), num_classes=2)
+    names = [layer.name for layer in model.layers if not layer.name.startswith(("dropout", "flatten"))]
+    assert names == [
+        "rescale", "convolution_1", "pooling_1", "convolution_2", "pooling_2", "fully_connected", "output"
+    ]  # fmt: skip
+
+
+def test_weights_are_counted_by_hand() -> None:
+    params = CLASSIC.model_copy(
+        update={
+            "filters": (4, 6),
+            "kernel": (3, 5),
+            "pool_window": (3, 3),
+            "pool_stride": (2, 2),
+            "dense_units": 7,
+        }
+    )
+    model = build_classic(params, form(16, 3), num_classes=5)
+    # 16 -> pool 7 -> pool 3: 3 x 3 x 6 values reach the fully connected layer.
+    convolutions = (3 * 3 * 3 * 4 + 4) + (5 * 5 * 4 * 6 + 6)
+    assert model.count_params() == convolutions + (3 * 3 * 6 * 7 + 7) + (7 * 5 + 5)
+    assert params.map_sizes(16) == [16, 7, 7, 3]
+    assert model.output_shape == (None, 5)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(17, (1, 1)), (16, (2, 1)), (33, (2, 3))])
+def test_map_sizes_are_those_of_the_built_network(size: int, stride: tuple[int, int]) -> None:
+    params = CLASSIC.model_copy(update={"stride": stride})
+    model = build_classic(params, form(size, 1), num_classes=2)
+    layers = [model.get_layer(name) for name in ("convolution_1", "pooling_1", "convolution_2", "pooling_2")]
+    assert [layer.output.shape[1] for layer in layers] == params.map_sizes(size)
+
+
+def test_pooling_keeps_the_largest_value_of_each_window() -> None:
+    pooling = build_classic(CLASSIC, form(64, 1), num_classes=2).get_layer("pooling_1")
+    pixels = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
+    # 3 x 3 windows that move by 2: their lower right corners are 12, 14, 22 and 24.
+    assert keras.ops.convert_to_numpy(pooling(pixels)).ravel().tolist() == [12, 14, 22, 24]
+
+
+def test_values_are_rescaled_inside_the_model() -> None:
+    rescale = build_classic(CLASSIC, form(64, 1), num_classes=2).get_layer("rescale")
+    assert keras.ops.convert_to_numpy(rescale(np.array([0.0, 255.0]))).tolist() == [0.0, 1.0]
+
+
+def test_the_fast_network_halves_its_maps_and_is_as_large_as_it_says() -> None:
+    model = build_fast(FastParams(filters=(4, 8)), form(32, 3), num_classes=5)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [(layer.kernel_size, layer.strides, layer.filters) for layer in convolutions] == [
+        ((4, 4), (2, 2), 4), *[((3, 3), (1, 1), 4)] * 2, ((3, 3), (2, 2), 8), *[((3, 3), (1, 1), 8)] * 2
+    ]  # fmt: skip
+    kernels = 4 * 4 * 3 * 4 + 2 * 3 * 3 * 4 * 4 + 3 * 3 * 4 * 8 + 2 * 3 * 3 * 8 * 8
+    # Of each channel a scale, a shift, a mean and a variance.
+    assert model.count_params() == kernels + 4 * (3 * 4 + 3 * 8) + (8 * 5 + 5)
+    assert keras.Model(model.input, model.get_layer("average").input)(np.zeros((1, 32, 32, 3))).shape == (
+        1,
+        8,
+        8,
+        8,
+    )
+    assert model(np.zeros((2, 24, 40, 3))).shape == (2, 5)
+
+
+def test_the_fast_network_of_the_params_has_two_million_weights() -> None:
+    assert build_fast(NETWORK.fast, form(64, 3), num_classes=2).count_params() == 1_961_602
+    assert NETWORK.fast.total_stride == 16
+
+
+def trained_a_little(network: str, at: ImageForm) -> tuple[keras.Model, np.ndarray]:
+    """A network whose statistics are no longer those that it starts with, and pictures."""
+    keras.utils.set_random_seed(1)
+    model = build_network(NETWORK.model_copy(update={"name": network}), at, 3, "float32")
+    pixels = np.random.default_rng(1).integers(0, 256, (8, at.image_size, at.image_size, at.num_channels))
+    for layer in model.layers:
+        if isinstance(layer, FusedBatchNormalization):
+            layer.gamma.assign(np.random.default_rng(2).uniform(0.5, 1.5, layer.gamma.shape))
+    for _ in range(3):
+        model(pixels.astype(np.float32), training=True)
+    return model, pixels.astype(np.uint8)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("network", ["fast", "classic"])
+def test_what_is_saved_is_plain_and_computes_what_was_trained(network: str, flip: bool, tmp_path: Path) -> None:
+    at = form(32, 3)
+    model, pixels = trained_a_little(network, at)
+    params = NETWORK.model_copy(update={"name": network})
+    save_model(finished(model, params, at, 3, flip), tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    inner = [layer for outer in loaded.layers for layer in getattr(outer, "layers", [outer])]
+    assert {type(layer).__name__ for layer in [*loaded.layers, *inner]} <= PLAIN
+    wanted = keras.ops.convert_to_numpy(model(pixels, training=False))
+    if flip:
+        wanted = (wanted + keras.ops.convert_to_numpy(model(pixels[:, :, ::-1], training=False))) / 2
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(pixels)), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_fused_normalization_computes_what_keras_does() -> None:
+    maps = np.random.default_rng(1).normal(3, 2, (6, 5, 5, 4)).astype(np.float32)
+    ours, theirs = FusedBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    np.testing.assert_allclose(ours(maps, training=True), theirs(maps, training=True), atol=1e-4)
+    np.testing.assert_allclose(ours.moving_mean.numpy(), 0.1 * maps.mean((0, 1, 2)), rtol=1e-4)
+    # Of a sample, by n - 1; Keras's own divides by n.
+    np.testing.assert_allclose(ours.moving_variance.numpy(), 0.9 + 0.1 * maps.var((0, 1, 2), ddof=1), rtol=1e-4)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours(maps, training=False), theirs(maps, training=False), atol=1e-4)
+
+
+def test_bfloat16_is_for_computing_only() -> None:
+    model = build_network(NETWORK.model_copy(update={"name": "fast"}), form(16, 1), 2, "bfloat16")
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert model.get_layer("stem").compute_dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+
+
+def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path) -> None:
+    file = tmp_path / "some.weights.h5"
+    keras.utils.set_random_seed(7)
+    source = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
+    source.save_weights(file)
+    pretrained = NETWORK.pretrained.model_copy(update={"weights": str(file)})
+    params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
+    model = build_network(params, form(32, 1), 3, "float32")
+    [body] = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    for ours, theirs in zip(body.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert {weight.path.split("/")[0] for weight in model.trainable_weights} == {"output"}
+    save_model(finished(model, params, form(32, 1), 3, flip=False), tmp_path / "model.keras")
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
+    np.testing.assert_allclose(
+        predict_probabilities(load_model(tmp_path / "model.keras"), pixels),
+        predict_probabilities(model, pixels),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"no weights"])
+def test_weights_that_cannot_be_had_are_refused_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "some.weights.h5"
+    if content is not None:
+        file.write_bytes(content)
+    pretrained = NETWORK.pretrained.model_copy(update={"weights": str(file)})
+    params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
+    with pytest.raises(
+        ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not to be had"
+    ) as caught:
+        build_network(params, form(32, 3), 2, "float32")
+    assert "\n" not in str(caught.value)
