@@ -1,0 +1,74 @@
+"""What augmentation does to pictures."""
+
+import numpy as np
+
+from pawline.augment import augment, draw, random_boxes
+from pawline.backend import tf
+from pawline.params import load_params
+from tests.source import ROOT
+
+PLAIN = load_params(ROOT / "params.yaml").train.model_copy(
+    update={"flip": False, "crop_fraction": 1.0, "brightness": 0.0, "contrast": 0.0, "cutout": 0.0}
+)
+
+
+def test_crops_stay_inside_and_cover_at_least_their_share() -> None:
+    boxes = random_boxes(2000, 0.5, flip=False, rng=np.random.default_rng(1))
+    top, left, bottom, right = boxes.T
+    assert boxes.min() >= 0
+    assert boxes.max() <= 1 + 1e-6
+    area = (bottom - top) * (right - left)
+    # A crop of the full area at 3:4 does not fit and is cut to the picture: three quarters of it remain.
+    assert area.min() >= 0.5 * 0.75 - 1e-6
+    assert np.ptp(area) > 0.4
+
+
+def test_half_of_the_crops_are_mirrored() -> None:
+    boxes = random_boxes(2000, 0.5, flip=True, rng=np.random.default_rng(1))
+    assert 0.45 < (boxes[:, 3] < boxes[:, 1]).mean() < 0.55
+    upright = random_boxes(2000, 0.5, flip=False, rng=np.random.default_rng(1))
+    assert (upright[:, 3] > upright[:, 1]).all()
+
+
+def test_a_mirrored_box_reads_the_picture_mirrored() -> None:
+    picture = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
+    read = tf.image.crop_and_resize(picture, np.array([[0, 1, 1, 0]], np.float32), [0], (4, 4)).numpy()
+    np.testing.assert_array_equal(read[0, :, :, 0], picture[0, :, ::-1, 0])
+
+
+def augmented(picture: np.ndarray, **changes: float) -> np.ndarray:
+    params = PLAIN.model_copy(update=changes)
+    drawn = draw(len(picture), params, np.random.default_rng(1))
+    whole = np.tile(np.array([0, 0, 1, 1], np.float32), (len(picture), 1))
+    return augment(picture, drawn._replace(boxes=whole), picture.shape[1], params).numpy()
+
+
+PICTURES = np.random.default_rng(1).integers(60, 190, (200, 8, 8, 3)).astype(np.uint8)
+
+
+def test_nothing_is_changed_unless_asked_for() -> None:
+    np.testing.assert_array_equal(augmented(PICTURES), PICTURES)
+
+
+def test_contrast_stretches_around_the_mean_and_brightness_moves_it() -> None:
+    means = PICTURES.mean((1, 2, 3))
+    stretched = augmented(PICTURES, contrast=0.4)
+    np.testing.assert_allclose(stretched.mean((1, 2, 3)), means, rtol=1e-3)
+    factors = stretched.std((1, 2, 3)) / PICTURES.std((1, 2, 3))
+    assert 0.6 - 1e-3 <= factors.min() < 0.65 < 1.35 < factors.max() <= 1.4 + 1e-3
+    moved = augmented(PICTURES, brightness=0.2).mean((1, 2, 3)) - means
+    assert -51.1 <= moved.min() < -40 < 40 < moved.max() <= 51.1
+
+
+def test_cutout_greys_out_one_square_at_most_as_large_as_asked_for() -> None:
+    changed = (augmented(PICTURES, cutout=0.5) == 127.5).all(axis=-1)
+    assert changed.sum((1, 2)).max() == 16  # 4 x 4 of 8 x 8; less where it lies across the edge
+    assert changed.any((1, 2)).mean() > 0.9
+    rows, columns = np.nonzero(changed[np.argmax(changed.sum((1, 2)))])
+    assert (np.ptp(rows), np.ptp(columns)) == (3, 3)
+
+
+def test_the_same_step_draws_the_same() -> None:
+    first, again, other = (draw(4, PLAIN, np.random.default_rng([1, 1, step])) for step in (5, 5, 6))
+    np.testing.assert_array_equal(first.boxes, again.boxes)
+    assert not np.array_equal(first.boxes, other.boxes)

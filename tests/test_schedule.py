@@ -1,0 +1,54 @@
+"""Which learning rate, size and epoch belong to a step."""
+
+import pytest
+
+from pawline.errors import ParamsError
+from pawline.params import load_params
+from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, picture_sizes
+from tests.source import ROOT
+
+PARAMS = load_params(ROOT / "params.yaml")
+TRAIN = PARAMS.train.model_copy(update={"learning_rate": 0.8, "warm_up": 0.2, "sizes": (0.5, 0.75, 1.0)})
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_in_a_line_to_zero() -> None:
+    schedule = Schedule(TRAIN, num_batches=10, num_steps=100)
+    rates = {step: schedule.learning_rate(step) for step in (1, 10, 20, 60, 100)}
+    assert rates == pytest.approx({1: 0.04, 10: 0.4, 20: 0.8, 60: 0.4, 100: 0.0})
+
+
+def test_without_warm_up_it_starts_at_the_top() -> None:
+    schedule = Schedule(TRAIN.model_copy(update={"warm_up": 0.0}), num_batches=10, num_steps=10)
+    assert schedule.learning_rate(1) == pytest.approx(0.72)
+    assert Schedule(TRAIN, num_batches=1, num_steps=1).learning_rate(1) == 0
+
+
+def test_each_size_has_its_share_of_the_steps() -> None:
+    schedule = Schedule(TRAIN, num_batches=10, num_steps=9)
+    assert [schedule.picture_size(step, [32, 48, 64]) for step in range(1, 10)] == [32] * 3 + [48] * 3 + [64] * 3
+
+
+def test_sizes_are_multiples_of_eight_within_the_picture() -> None:
+    fast = PARAMS.network.model_copy(update={"name": "fast"})
+    assert picture_sizes(TRAIN, fast, 72) == [32, 56, 72]  # of 36, 54 and 72
+    assert picture_sizes(TRAIN, fast, 20) == [16, 16, 16]  # the network halves four times
+    assert picture_sizes(TRAIN, fast.model_copy(update={"name": "classic"}), 72) == [72]
+
+
+def test_an_epoch_ends_after_its_batches_and_at_the_last_step() -> None:
+    schedule = Schedule(TRAIN, num_batches=4, num_steps=10)
+    assert [step for step in range(1, 11) if schedule.ends_epoch(step)] == [4, 8, 10]
+    assert [schedule.epoch(step) for step in (1, 4, 5, 10)] == [1, 1, 2, 3]
+    assert [schedule.steps_in_epoch(step) for step in (1, 4, 5, 10)] == [1, 4, 1, 2]
+
+
+def test_a_budget_buys_steps_and_their_validation() -> None:
+    # Steps of 1 and 3 s, 2 on average, and half a second of each epoch's validation.
+    assert affordable_steps(100, [1, 3], num_batches=4, validation_seconds=2) == 40
+    assert affordable_steps(-5, [1], num_batches=4, validation_seconds=2) == 1
+
+
+def test_a_batch_larger_than_the_train_part_is_refused() -> None:
+    assert batches_per_epoch(TRAIN, 130) == 2
+    with pytest.raises(ParamsError, match=r"train.batch_size is 64, but there are 63 images .* make it smaller"):
+        batches_per_epoch(TRAIN, 63)
