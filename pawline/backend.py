@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pawline.machine import num_threads
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # from there on errors only, of which none is harmless
 
 GREETING = re.compile(rb"WARNING: All log messages before absl|I\d{4} ")
@@ -34,5 +36,8 @@ def _greeting_held_back() -> Iterator[None]:
 with _greeting_held_back():
     import tensorflow as tf
     import keras  # isort: skip - after TensorFlow, which it would import all the same
+
+# By itself TensorFlow does not see that a container has been granted less than the machine.
+tf.config.threading.set_intra_op_parallelism_threads(num_threads())
 
 __all__ = ["keras", "tf"]

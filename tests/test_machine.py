@@ -1,0 +1,45 @@
+"""Precision and threads, from what the machine says of itself."""
+
+import pytest
+
+from pawline import machine
+from pawline.errors import ParamsError
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted", "chosen"),
+    [
+        ({"amx_bf16", "avx512_bf16"}, "auto", "bfloat16"),
+        ({"avx512_bf16"}, "auto", "float32"),  # slower there than float32
+        (set(), "auto", "float32"),
+        ({"avx512_bf16"}, "bfloat16", "bfloat16"),
+        ({"amx_bf16"}, "float32", "float32"),
+    ],
+)
+def test_precision_follows_the_processor(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], wanted: str, chosen: str
+) -> None:
+    monkeypatch.setattr(machine, "_able", lambda: frozenset(flags))
+    assert machine.choose_precision(wanted) == chosen
+
+
+def test_a_precision_that_the_machine_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_able", lambda: frozenset({"avx2"}))
+    with pytest.raises(ParamsError, match=r"train.precision is bfloat16, which this machine cannot compute in"):
+        machine.choose_precision("bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("limit", "threads"), [("max 100000", 4), ("150000 100000", 2), ("800000 100000", 4), (None, 4)]
+)
+def test_threads_are_those_that_the_container_is_granted(
+    monkeypatch: pytest.MonkeyPatch, limit: str | None, threads: int
+) -> None:
+    def read_text(path: object) -> str:
+        if limit is None:
+            raise FileNotFoundError
+        return limit
+
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(machine.Path, "read_text", read_text)
+    assert machine.num_threads() == threads
