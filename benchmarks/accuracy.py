@@ -1,0 +1,70 @@
+"""Accuracy after minutes of training from scratch:  python -m benchmarks.accuracy [MINUTES ...] [seeds=1,2,3]
+
+`fast` on the 18,000 photographs, 5 % val and 5 % test, in RGB, at the picture size that docs/training.md advises
+for so many minutes; by default 3, 10 and 20 minutes with three seeds each, which takes two hours. The test part is
+looked at once, by `evaluate`. Beside it the tutorial's network, its way, on the same parts, 3 and 10 epochs.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import tutorial
+from benchmarks.photographs import archive, machine
+from tests.conftest import run, set_params
+from tests.source import ROOT
+
+PICTURES = archive("cats-dogs-180px.zip")
+SIZES = {3: 56, 10: 72, 20: 96}  # pixels; without AMX, see docs/training.md
+
+
+def prepared(folder: Path, image_size: int) -> Path:
+    """A clone in which everything before `train` has run."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    values: dict[str, Any] = {"ingest.source": str(PICTURES), "prepare.image_size": image_size}
+    set_params(folder, values | {"prepare.color": "rgb", "split.val_fraction": 0.05, "split.test_fraction": 0.05})
+    run(folder, "dvc", "repro", "split")
+    return folder
+
+
+def trained(workspace: Path, minutes: float, seed: int) -> dict[str, float]:
+    """What `evaluate` found, and the seconds that the stage `train` took, from its start to its end."""
+    set_params(workspace, {"train.minutes": minutes, "train.seed": seed, "train.patience": 1000})
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "tasks.train"], cwd=workspace, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    run(workspace, "python", "-m", "tasks.evaluate")
+    return json.loads((workspace / "metrics/evaluate.json").read_text()) | {"seconds": seconds}
+
+
+def main() -> None:
+    seeds = [int(seed) for word in sys.argv[1:] if word.startswith("seeds=") for seed in word[6:].split(",")]
+    minutes = [int(word) for word in sys.argv[1:] if "=" not in word] or [*SIZES]
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        for budget in minutes:
+            workspace = prepared(Path(name, str(budget)), SIZES[budget])
+            found = []
+            for seed in seeds or [1, 2, 3]:
+                found.append(one := trained(workspace, budget, seed))
+                interval = f"{one['accuracy_low']:.4f} to {one['accuracy_high']:.4f}"
+                told = f"accuracy {one['accuracy']:.4f} ({interval}) of {one['num_images']}"
+                print(f"{budget} min, seed {seed}: {told}, in {one['seconds']:.0f} s", flush=True)
+            accuracies = [one["accuracy"] for one in found]
+            spread = statistics.stdev(accuracies) if len(accuracies) > 1 else float("nan")
+            print(f"{budget} min: mean {statistics.mean(accuracies):.4f}, spread {spread:.4f}", flush=True)
+        split = pd.read_parquet(workspace / "data/split.parquet")
+        for epochs in (3, 10):
+            accuracy = tutorial.train(PICTURES, split, epochs, lambda epoch, seconds: None)
+            print(f"the tutorial's network, {epochs} epochs: {accuracy:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

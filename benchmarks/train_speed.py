@@ -1,0 +1,229 @@
+"""Images per second of one and the same network:  python -m benchmarks.train_speed [SIZE]
+
+The fast network on RGB pictures of SIZE (64) pixels, batches of 64, as three would train it: the way Keras's
+documentation shows (functional model, BatchNormalization, RandomFlip in tf.data, fit), Pawline, and plain PyTorch
+(channels last), where TORCH_PYTHON names an interpreter that has it: it is none of ours. Each in a process of its
+own, in turns, the best of ROUNDS; of `fit` the steps are timed. Also the arithmetic achieved, beside that of one
+large convolution, the peak here; and what determinism and the other precision cost.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.photographs import machine
+
+ROUNDS, STEPS, BATCH = 3, 30, 64
+FILTERS = (32, 64, 128, 256)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def best_rate(step: Callable[[], object]) -> float:
+    """Images per second of the fastest half of the steps: other work on the machine hits the others."""
+    seconds = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return BATCH / float(np.mean(sorted(seconds)[: STEPS // 2]))
+
+
+def flops_per_image(size: int) -> float:
+    """Multiplications and additions of a training step: forward, and twice as many backward."""
+    total, side, channels = 0.0, size // 2, 3
+    total += 2 * side**2 * 4 * 4 * channels * FILTERS[0]
+    channels = FILTERS[0]
+    for number, filters in enumerate(FILTERS):
+        if number:
+            side //= 2
+            total += 2 * side**2 * 9 * channels * filters
+        total += 2 * 2 * side**2 * 9 * filters * filters
+        channels = filters
+    return 3 * total
+
+
+def keras_way(size: int) -> float:
+    from pawline.backend import keras, tf
+
+    layers = keras.layers
+
+    def unit(maps, filters, kernel=3, strides=1, relu=True):
+        maps = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(maps)
+        maps = layers.BatchNormalization()(maps)
+        return layers.Activation("relu")(maps) if relu else maps
+
+    inputs = keras.Input((size, size, 3))
+    maps = unit(layers.Rescaling(1 / 255)(inputs), FILTERS[0], 4, 2)
+    for number, filters in enumerate(FILTERS):
+        if number:
+            maps = unit(maps, filters, strides=2)
+        inner = unit(unit(maps, filters), filters, relu=False)
+        maps = layers.Activation("relu")(layers.add([maps, inner]))
+    outputs = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
+    model = keras.Model(inputs, outputs)
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    pixels, labels = pictures(size)
+    flip = layers.RandomFlip("horizontal")
+    data = tf.data.Dataset.from_tensor_slices((pixels, labels)).repeat().shuffle(1000).batch(BATCH)
+    data = data.map(lambda x, y: (flip(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
+
+    ends: list[float] = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
+    model.fit(data.prefetch(tf.data.AUTOTUNE), steps_per_epoch=STEPS + 5, callbacks=[note], verbose=0)
+    seconds = np.diff(ends[4:])
+    return BATCH / float(np.mean(np.sort(seconds)[: STEPS // 2]))
+
+
+def pictures(size: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (1024, size, size, 3), np.uint8), rng.integers(0, 2, 1024)
+
+
+class InMemory:
+    """In place of prepared images."""
+
+    class_names = ("cat", "dog")
+
+    def __init__(self, size: int) -> None:
+        self.all, self.labels = pictures(size)
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        return self.all[rows]
+
+
+def pawline_way(size: int, precision: str = "auto", deterministic: bool = True) -> float:
+    from pawline.backend import keras, tf
+    from pawline.machine import choose_precision
+    from pawline.networks import build_network
+    from pawline.params import ImageForm, load_params
+    from pawline.shards import Part
+    from pawline.trainer import Trainer
+
+    params = load_params(ROOT / "params.yaml")
+    keras.utils.set_random_seed(1)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    form = ImageForm(image_size=size, color="rgb", aspect="stretch", background=255)
+    network = params.network.model_copy(update={"name": "fast"})
+    images = InMemory(size)
+    part = Part([], np.arange(len(images.labels)), images.labels)
+    trainer = Trainer(build_network(network, form, 2, choose_precision(precision)), params.train, images, part)
+    steps = iter(range(1, 1000))
+
+    def one() -> None:
+        step = next(steps)
+        trainer.step(step, step, 1, size, 0.01)
+
+    for _ in range(3):
+        one()
+    return best_rate(one)
+
+
+def peak_convolution(precision: str) -> float:
+    """GFLOP/s of a 3 x 3 convolution of 256 to 256 maps of 16 x 16, 64 at a time."""
+    from pawline.backend import tf
+
+    kind = tf.bfloat16 if precision == "bfloat16" else tf.float32
+    maps = tf.cast(tf.random.normal((BATCH, 16, 16, 256)), kind)
+    kernel = tf.cast(tf.random.normal((3, 3, 256, 256)), kind)
+    convolve = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(maps, kernel, 1, "SAME")))
+    convolve()
+    per_second = best_rate(lambda: float(convolve()))
+    return per_second * 2 * 16 * 16 * 9 * 256 * 256 / 1e9
+
+
+def torch_way(size: int) -> float:
+    import torch
+    from torch import nn
+
+    def unit(channels: int, filters: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> nn.Sequential:
+        padding = (kernel - 1) // 2
+        layers = [nn.Conv2d(channels, filters, kernel, stride, padding, bias=False), nn.BatchNorm2d(filters)]
+        return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+    class Block(nn.Module):
+        def __init__(self, filters: int) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(unit(filters, filters), unit(filters, filters, relu=False))
+
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            return torch.relu(maps + self.inner(maps))
+
+    layers, channels = [unit(3, FILTERS[0], 4, 2)], FILTERS[0]
+    for number, filters in enumerate(FILTERS):
+        if number:
+            layers.append(unit(channels, filters, stride=2))
+        layers.append(Block(filters))
+        channels = filters
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 2)]
+    model = nn.Sequential(*layers, *head).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
+    pixels, labels = pictures(size)
+    rng = np.random.default_rng(1)
+
+    def one() -> None:
+        rows = rng.integers(0, len(pixels), BATCH)
+        batch = torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 255
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(model(batch), torch.from_numpy(labels[rows]))
+        loss.backward()
+        optimizer.step()
+        float(loss)
+
+    for _ in range(3):
+        one()
+    return best_rate(one)
+
+
+WAYS: dict[str, Callable[[int], float]] = {
+    "keras": keras_way,
+    "pawline": pawline_way,
+    "pawline float32": lambda size: pawline_way(size, "float32"),
+    "pawline bfloat16": lambda size: pawline_way(size, "bfloat16"),
+    "pawline not deterministic": lambda size: pawline_way(size, deterministic=False),
+    "torch": torch_way,
+    "peak float32": lambda size: peak_convolution("float32"),
+    "peak bfloat16": lambda size: peak_convolution("bfloat16"),
+}
+
+
+def in_a_process(way: str, size: int) -> float:
+    python = os.environ["TORCH_PYTHON"] if way == "torch" else sys.executable
+    command = [python, "-m", "benchmarks.train_speed", str(size), way]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{way}: {done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 64
+    if len(sys.argv) > 2:
+        print(WAYS[sys.argv[2]](size))
+        return
+    ways = [way for way in WAYS if way != "torch" or "TORCH_PYTHON" in os.environ]
+    rounds = [{way: in_a_process(way, size) for way in ways} for _ in range(ROUNDS)]
+    best = {way: max(one[way] for one in rounds) for way in ways}
+    print(machine())
+    for way in ways:
+        unit = "GFLOP/s" if way.startswith("peak") else "images/s"
+        print(f"{way}: {best[way]:.0f} {unit}")
+    for other in ("keras", "torch", "pawline not deterministic"):
+        if other in best:
+            ratios = sorted(one["pawline"] / one[other] for one in rounds)
+            among = f"rounds {ratios[0]:.2f} to {ratios[-1]:.2f}"
+            print(f"pawline / {other}: {best['pawline'] / best[other]:.2f} ({among})")
+    achieved = best["pawline"] * flops_per_image(size) / 1e9
+    print(f"pawline achieves {achieved:.0f} GFLOP/s of arithmetic")
+
+
+if __name__ == "__main__":
+    main()
