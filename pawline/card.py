@@ -9,6 +9,19 @@ from pawline.files import file_digest, write_text
 from pawline.params import ImageForm, Record
 
 
+class Conditions(Record):
+    """How the model was trained, besides data and params: its bytes depend on it."""
+
+    num_steps: int
+    flip_at_test: bool  # whether the model averages over the picture and its mirror image
+    precision: str
+    num_threads: int
+    one_dnn: bool
+    deterministic: bool
+    tensorflow: str
+    keras: str
+
+
 class Card(Record):
     digest: str  # SHA-256 of the model file
     class_names: list[str]  # by label
@@ -17,6 +30,7 @@ class Card(Record):
     num_weights: int
     training_data_digest: str  # SHA-256 over the digests, labels and parts of the images it saw
     decoder: str
+    conditions: Conditions
 
 
 def write_card(model: Path, card: Card) -> None:

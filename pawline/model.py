@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pawline.backend import keras
-from pawline.card import Card, write_card
+from pawline.card import Card, Conditions, write_card
 from pawline.errors import ModelError
 from pawline.files import file_digest, whole_file
 from pawline.images import DECODER
@@ -30,7 +30,13 @@ def save_model(model: keras.Model, path: Path) -> None:
             saved.unlink(missing_ok=True)
 
 
-def save_with_card(model: keras.Model, path: Path, images: PreparedImages, training_data_digest: str) -> Card:
+def save_with_card(
+    model: keras.Model,
+    path: Path,
+    images: PreparedImages,
+    training_data_digest: str,
+    conditions: Conditions,
+) -> Card:
     """Save the model and, beside it, what is needed to feed it and to know it again."""
     save_model(model, path)
     card = Card(
@@ -41,6 +47,7 @@ def save_with_card(model: keras.Model, path: Path, images: PreparedImages, train
         num_weights=model.count_params(),
         training_data_digest=training_data_digest,
         decoder=DECODER,
+        conditions=conditions,
     )
     write_card(path, card)
     return card
@@ -57,7 +64,7 @@ def load_model(path: Path) -> keras.Model:
 
 def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1. One batch."""
-    logits = keras.ops.convert_to_numpy(model(images, training=False))
+    logits = model.predict_on_batch(images)  # compiled once per model
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 

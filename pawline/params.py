@@ -4,7 +4,7 @@ import difflib
 import json
 import textwrap
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -104,20 +104,64 @@ class ClassicParams(Record):
         return sizes
 
 
+class FastParams(Record):
+    filters: Annotated[tuple[int, ...], Field(min_length=1, max_length=7)]
+
+    @model_validator(mode="after")
+    def each_width_has_filters(self) -> Self:
+        if min(self.filters) < 1:
+            raise ValueError(f"filters is {list(self.filters)}; each number must be 1 or more")
+        return self
+
+    @property
+    def total_stride(self) -> int:
+        """Pixels of the picture that one pixel of the last maps stands for, along a side."""
+        return int(2 ** len(self.filters))
+
+
+class PretrainedParams(Record):
+    architecture: Literal["MobileNetV3Small", "MobileNetV3Large", "EfficientNetV2B0", "EfficientNetV2B3"]
+    weights: str | None
+    fine_tune: bool
+
+
 class NetworkParams(Record):
-    name: Literal["classic"]
+    name: Literal["fast", "classic", "pretrained"]
+    fast: FastParams
     classic: ClassicParams
+    pretrained: PretrainedParams
+
+    @model_validator(mode="after")
+    def pretrained_has_weights(self) -> Self:
+        if self.name == "pretrained" and not self.pretrained.weights:
+            raise ValueError(
+                "pretrained.weights is empty; name a weights file, or imagenet to let Keras download its own"
+            )
+        return self
 
 
 class TrainParams(Record):
+    minutes: float | None = Field(gt=0, le=100_000)
     epochs: int = Field(ge=1, le=10000)
     batch_size: int = Field(ge=1, le=65536)
+    optimizer: Literal["sgd", "adamw"]
     learning_rate: float = Field(gt=0, le=10)
+    warm_up: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, le=1)
+    ema: float = Field(ge=0, lt=1)
     label_smoothing: float = Field(ge=0, lt=1)
+    sizes: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
     flip: bool
     crop_fraction: float = Field(gt=0, le=1)
+    brightness: float = Field(ge=0, le=1)
+    contrast: float = Field(ge=0, le=1)
+    cutout: float = Field(ge=0, lt=1)
+    flip_at_test: bool
+    balance: Literal["none", "weights", "sampling"]
     patience: int = Field(ge=1)
+    precision: Literal["auto", "float32", "bfloat16"]
+    deterministic: bool
+    tensorboard: bool
     seed: int = Field(ge=0, lt=2**31)
 
 
@@ -130,10 +174,16 @@ class Params(Record):
 
     @model_validator(mode="after")
     def network_fits_the_image(self) -> Self:
-        sizes = self.network.classic.map_sizes(self.prepare.image_size)
-        if min(sizes) < 1:
+        size = self.prepare.image_size
+        if self.network.name == "fast" and size < self.network.fast.total_stride:
             raise ValueError(
-                f"prepare.image_size {self.prepare.image_size} is too small for network.classic: its feature "
+                f"prepare.image_size {size} is too small for network.fast, whose {len(self.network.fast.filters)} "
+                f"blocks each halve it; use at least {self.network.fast.total_stride}, or fewer filters"
+            )
+        sizes = self.network.classic.map_sizes(size)
+        if self.network.name == "classic" and min(sizes) < 1:
+            raise ValueError(
+                f"prepare.image_size {size} is too small for network.classic: its feature "
                 f"maps would shrink to {sizes}; use larger images, smaller pool windows or smaller strides"
             )
         return self

@@ -35,6 +35,7 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each o
 
 EXPERIMENT = "pawline"
 MODEL_DIGEST = "pawline.model_digest"
+TRAINING = "pawline.training"
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 SERVED_WITH = [
     "keras", "numpy", "opencv-python-headless", "pandas", "pillow", "pydantic", "ruamel.yaml", "tensorflow"
@@ -48,11 +49,14 @@ PAUSE_SECONDS = 60
 class TrainingRun:
     """The MLflow run of one training, while it is under way. Epochs that a server missed are sent again later."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_logged: int = 0) -> None:
+        self._num_logged = num_logged  # epochs, before a kill
         self._missed: list[dict[str, float]] = []
         self._pause_ends = -math.inf
 
     def log_epoch(self, row: dict[str, float]) -> None:
+        if row["epoch"] <= self._num_logged:
+            return
         self._missed.append(row)
         if time.monotonic() > self._pause_ends and not _mirror(self._send):
             self._pause_ends = time.monotonic() + PAUSE_SECONDS
@@ -76,25 +80,32 @@ class TrainingRun:
                 pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
                 signature=_signature(card),
             )
+            mlflow.log_params(_flat({"conditions": card.conditions.model_dump()}))
             mlflow.set_tag(MODEL_DIGEST, card.digest)
 
         _mirror(log)
 
 
 @contextmanager
-def training_run(params: Params, split: pd.DataFrame, digest: str) -> Iterator[TrainingRun]:
-    """An MLflow run that ends FINISHED, FAILED or KILLED with the block. Raises BusyError when the
-    tracking server does not answer: better before the training than after it."""
+def training_run(
+    params: Params, split: pd.DataFrame, digest: str, training: str, continued: bool
+) -> Iterator[TrainingRun]:
+    """An MLflow run that ends FINISHED, FAILED or KILLED with the block; that of a stopped training goes on.
+
+    `training`: what tells this very training from all others; `continued`: whether its state was kept. Raises
+    BusyError when the tracking server does not answer: better before the training than after it."""
     use_store()
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
     with _busy_unless_it_answers():
-        mlflow.start_run(tags=_origin())
-    _mirror(lambda: mlflow.log_params(_flat(params.model_dump())))
-    _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
+        stopped = _stopped_run(training, continued)
+        mlflow.start_run(stopped.info.run_id if stopped else None, tags={**_origin(), TRAINING: training})
+    if not stopped:
+        _mirror(lambda: mlflow.log_params(_flat(params.model_dump())))
+        _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
     status = "FINISHED"
     try:
-        yield TrainingRun()
+        yield TrainingRun(_num_epochs(stopped) if stopped else 0)
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         raise
@@ -137,6 +148,23 @@ def downloaded_model(uri: str) -> Iterator[Path]:
             store = mlflow.get_tracking_uri()
             raise ModelError(f"{uri}: cannot be had from MLflow at {store}: {innermost(error)}") from None
         yield Path(logged, "artifacts", "model.keras")
+
+
+def _stopped_run(training: str, continued: bool) -> Run | None:
+    """The MLflow run of this very training, if it did not come to its end. One that has epochs already is not for
+    a training that has to start over."""
+    found = mlflow.search_runs(
+        experiment_names=[EXPERIMENT],
+        filter_string=f"tags.`{TRAINING}` = '{training}' AND attributes.status != 'FINISHED'",
+        max_results=1,
+        output_format="list",
+    )
+    return found[0] if found and (continued or not _num_epochs(found[0])) else None
+
+
+def _num_epochs(run: Run) -> int:
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "val_loss")
+    return max((metric.step for metric in history), default=0)
 
 
 def run_link(digest: str) -> str | None:

@@ -1,27 +1,95 @@
 """Train the network; choose its best epoch on val; save it with its card."""
 
-import pandas as pd
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
 
-from pawline.files import write_json, write_table
-from pawline.model import save_with_card
+import pandas as pd
+import psutil
+
+from pawline.card import Conditions
+from pawline.checkpoint import Checkpoint
+from pawline.files import file_digest, write_json, write_table
+from pawline.images import DECODER
+from pawline.machine import choose_precision, num_threads
 from pawline.params import Params
+from pawline.schedule import batches_per_epoch
 from pawline.shards import PreparedImages
 from pawline.split import data_digest
-from pawline.train import summarize, train
 from tasks.layout import Layout
 from tasks.stage import run_stage
-from tasks.tracking import training_run
+from tasks.workspace import CHECKPOINTS, CURVES, main_checkout
+
+KEPT_CHECKPOINTS = 5  # of trainings that were given up
 
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
+    batches_per_epoch(params.train, int((split["split"] == "train").sum()))
+    choose_precision(params.train.precision)
+    # Only now, when nothing speaks against it: TensorFlow takes seconds to load.
+    from pawline.model import save_with_card
+    from pawline.tensorboard import curve_writer
+    from pawline.train import summarize, train
+    from tasks.tracking import training_run
+
     digest = data_digest(split)
-    with training_run(params, split, digest) as run:
-        trained = train(images, split, params.network, params.train, on_epoch=run.log_epoch)
-        card = save_with_card(trained.model, at.model, images, digest)
+    checkpoint = _checkpoint(params, images, digest)
+    with training_run(params, split, digest, checkpoint.key, checkpoint.load() is not None) as run:
+        followers = [run.log_epoch]
+        if params.train.tensorboard:
+            followers.append(curve_writer(main_checkout() / CURVES / checkpoint.key[:16]))
+        trained = train(
+            images,
+            split,
+            params.network,
+            params.train,
+            on_epoch=lambda row: [follow(row) for follow in followers],
+            checkpoint=checkpoint,
+            started=psutil.Process().create_time(),
+        )
+        conditions = _conditions(params, trained.num_steps)
+        card = save_with_card(trained.model, at.model, images, digest, conditions)
         write_table(at.history, trained.history)
         write_json(at.metrics_of("train"), summarize(trained))
         run.log_model(at.model, card)
+    checkpoint.remove()
+
+
+def _conditions(params: Params, num_steps: int) -> Conditions:
+    return Conditions(
+        num_steps=num_steps,
+        flip_at_test=params.train.flip_at_test,
+        precision=choose_precision(params.train.precision),
+        num_threads=num_threads(),
+        one_dnn=os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
+        deterministic=params.train.deterministic,
+        tensorflow=version("tensorflow"),
+        keras=version("keras"),
+    )
+
+
+def _checkpoint(params: Params, images: PreparedImages, digest: str) -> Checkpoint:
+    """The place of this very training's state: that of other params, data, code or machine is no use to it."""
+    weights = params.network.pretrained.weights
+    code = {path.name: file_digest(path) for path in sorted(Path("pawline").rglob("*.py"))}
+    about = [
+        params.network.model_dump(),
+        params.train.model_dump(),
+        images.form.model_dump(),
+        DECODER,
+        digest,
+        _conditions(params, 0).model_dump(),
+        file_digest(Path(weights)) if weights and Path(weights).is_file() else weights,
+        code,
+    ]
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    folder = main_checkout() / CHECKPOINTS
+    for old in sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT_CHECKPOINTS]:
+        old.unlink(missing_ok=True)
+    return Checkpoint(folder / f"{key[:16]}.npz", key)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from pathlib import Path
 DECODED = Path(".pawline/decoded")
 # What is being fetched from an address (pawline/download.py), so that the next attempt continues it.
 DOWNLOADS = Path(".pawline/downloads")
+# The state of a training under way (pawline/checkpoint.py), so that the same command continues it.
+CHECKPOINTS = Path(".pawline/training")
+# Curves for TensorBoard, a folder per training.
+CURVES = Path(".pawline/tensorboard")
 
 
 def main_checkout(here: Path | None = None) -> Path:

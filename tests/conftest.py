@@ -19,6 +19,7 @@ TINY = {
     "prepare.image_size": 16,
     "split.val_fraction": 0.25,
     "split.test_fraction": 0.25,
+    "network.fast.filters": [8, 16],
     "network.classic.filters": [8, 8],
     "network.classic.kernel": [3, 3],
     "network.classic.pool_window": [2, 2],
@@ -29,6 +30,8 @@ TINY = {
     "train.learning_rate": 0.01,
     "train.weight_decay": 0.0,
     "train.label_smoothing": 0.0,
+    "train.sizes": [0.5, 1.0],
+    "train.crop_fraction": 0.8,
 }
 
 

@@ -24,7 +24,8 @@ def project_files(names: set[str]) -> set[str]:
     for name in names:
         parts = name.split(".")
         if parts[0] in PACKAGES:
-            inner = [Path(*parts).with_suffix(".py"), Path(parts[0], "__init__.py")]
+            packages = [Path(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+            inner = [Path(*parts).with_suffix(".py"), *packages]
             files |= {path.as_posix() for path in inner if (ROOT / path).is_file()}
     return files
 

@@ -69,7 +69,11 @@ def test_the_projects_own_params_are_fine() -> None:
         ("prepare.color", "gray", "prepare.color is \"gray\": input should be 'grayscale' or 'rgb'"),
         ("prepare.max_bad_fraction", 1.1, "prepare.max_bad_fraction is 1.1: input should be less than or equal"),
         ("split.val_fraction", 0, "split.val_fraction is 0: input should be greater than 0"),
-        ("network.name", "modern", "network.name is \"modern\": input should be 'classic'"),
+        (
+            "network.name",
+            "modern",
+            "network.name is \"modern\": input should be 'fast', 'classic' or 'pretrained'",
+        ),
         ("ingest.source", "", 'ingest.source is "": string should have at least 1 character'),
         ("ingest.sha256", "abc", 'ingest.sha256 is "abc": expected 64 hexadecimal digits'),
         ("network.classic.filters", [0, 8], "network.classic: filters is [0, 8]; each number must be 1 or more"),
@@ -104,10 +108,23 @@ def test_fractions_must_leave_something_to_train_on(file: Path, fraction: float)
 
 def test_images_too_small_for_the_network_are_refused_with_the_map_sizes(file: Path) -> None:
     """8 -> pool 8 -> 1 leaves the second window of 8 nothing to slide over."""
-    wide = {"network.classic.pool_window": [8, 8], "prepare.image_size": 8}
+    wide = {"network.name": "classic", "network.classic.pool_window": [8, 8], "prepare.image_size": 8}
     assert complaint_about(file, wide) == (
         "prepare.image_size 8 is too small for network.classic: its feature maps would shrink to "
         "[8, 1, 1, -3]; use larger images, smaller pool windows or smaller strides"
+    )
+
+
+def test_images_smaller_than_the_total_stride_are_refused(file: Path) -> None:
+    assert complaint_about(file, {"network.name": "fast", "prepare.image_size": 15}) == (
+        "prepare.image_size 15 is too small for network.fast, whose 4 blocks each halve it; "
+        "use at least 16, or fewer filters"
+    )
+
+
+def test_a_pretrained_network_needs_weights(file: Path) -> None:
+    assert complaint_about(file, {"network.name": "pretrained"}) == (
+        "network: pretrained.weights is empty; name a weights file, or imagenet to let Keras download its own"
     )
 
 

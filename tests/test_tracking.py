@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import mlflow
@@ -45,7 +45,11 @@ def mlflow_server(folder: Path, port: str) -> Iterator[None]:
 
 
 def epoch(number: int) -> dict[str, float]:
-    return {"epoch": number, "loss": 1 / number}
+    return {"epoch": number, "loss": 1 / number, "val_loss": 2 / number}
+
+
+def start(training: str = "this one", continued: bool = False) -> AbstractContextManager[tracking.TrainingRun]:
+    return tracking.training_run(PARAMS, SPLIT, "d" * 64, training, continued)
 
 
 def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
@@ -59,7 +63,7 @@ def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
 
 def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:
     store = f"sqlite:///{checkout / 'mlflow.db'}"
-    with tracking.training_run(PARAMS, SPLIT, "d" * 64) as run:
+    with start() as run:
         for number in (1, 2):
             run.log_epoch(epoch(number))
             assert the_run(store)[1][-1] == (number, 1 / number)
@@ -74,9 +78,45 @@ def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:
     ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED")]
 )
 def test_a_training_that_ends_early_says_how(checkout: Path, error: BaseException, status: str) -> None:
-    with pytest.raises(type(error)), tracking.training_run(PARAMS, SPLIT, "d" * 64):
+    with pytest.raises(type(error)), start():
         raise error
     assert the_run(f"sqlite:///{checkout / 'mlflow.db'}")[0].info.status == status
+
+
+def test_a_training_that_goes_on_does_so_in_the_same_run(checkout: Path) -> None:
+    """It offers its earlier epochs again."""
+    with pytest.raises(KeyboardInterrupt), start() as run:
+        run.log_epoch(epoch(1))
+        raise KeyboardInterrupt
+    with start(continued=True) as run:
+        for number in (1, 2):
+            run.log_epoch(epoch(number))
+    found, losses = the_run(f"sqlite:///{checkout / 'mlflow.db'}")
+    assert found.info.status == "FINISHED"
+    assert losses == [(1, 1), (2, 1 / 2)]
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "training", "continued", "num_runs"),
+    [
+        (0, "this one", False, 1),  # killed before its state was kept
+        (1, "this one", False, 2),  # its state is lost: it starts over
+        (1, "another one", True, 2),
+    ],
+)
+def test_what_does_not_go_on_has_a_run_of_its_own(
+    checkout: Path, num_epochs: int, training: str, continued: bool, num_runs: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt), start() as run:
+        for number in range(1, num_epochs + 1):
+            run.log_epoch(epoch(number))
+        raise KeyboardInterrupt
+    with start(training, continued):
+        pass
+    client = MlflowClient(f"sqlite:///{checkout / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("pawline")
+    assert experiment is not None
+    assert len(client.search_runs([experiment.experiment_id])) == num_runs
 
 
 def test_what_a_server_missed_is_sent_when_it_is_back(
@@ -84,7 +124,7 @@ def test_what_a_server_missed_is_sent_when_it_is_back(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     with mlflow_server(checkout, port):
-        run_of_training = tracking.training_run(PARAMS, SPLIT, "d" * 64)
+        run_of_training = start()
         run = run_of_training.__enter__()
         run.log_epoch(epoch(1))
     run.log_epoch(epoch(2))
@@ -102,7 +142,7 @@ def test_a_server_that_never_comes_back_costs_warnings_only(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setattr(tracking, "PAUSE_SECONDS", 3600)
     with mlflow_server(checkout, port):
-        run_of_training = tracking.training_run(PARAMS, SPLIT, "d" * 64)
+        run_of_training = start()
         run = run_of_training.__enter__()
     for number in range(1, 100):  # asked once: a hundred times would take minutes
         run.log_epoch(epoch(number))
@@ -116,7 +156,7 @@ def test_an_evaluation_that_no_server_heard_of_is_done_all_the_same(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     tracking.log_evaluation("d" * 64, {"accuracy": 0.5}, [])
-    assert capsys.readouterr().err == "pawline: warning: not logged to MLflow: Connection refused\n"
+    assert capsys.readouterr().err.endswith("pawline: warning: not logged to MLflow: Connection refused\n")
 
 
 def test_no_server_at_all_stops_the_training_before_it_starts(
@@ -124,7 +164,7 @@ def test_no_server_at_all_stops_the_training_before_it_starts(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     refused = f"MLflow at http://127.0.0.1:{port} does not answer: Connection refused; start it, or unset"
-    with pytest.raises(BusyError, match=refused), tracking.training_run(PARAMS, SPLIT, "d" * 64):
+    with pytest.raises(BusyError, match=refused), start():
         pytest.fail("it started")
 
 

@@ -6,16 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.errors import PawlineError
+from pawline.card import Conditions
+from pawline.checkpoint import Arrays, Checkpoint, Progress
+from pawline.errors import ParamsError, PawlineError
 from pawline.ingest import ingest
 from pawline.model import load_model, predict_rows, save_model, save_with_card
+from pawline.networks import build_network
 from pawline.params import Params, load_params
 from pawline.prepare import prepare
 from pawline.shards import Part, PreparedImages
 from pawline.split import split_images
-from pawline.train import Trained, random_boxes, summarize, train
+from pawline.train import Trained, summarize, train
+from pawline.trainer import Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
 from tests.source import ROOT
+
+CONDITIONS = Conditions(
+    num_steps=1, flip_at_test=False, precision="float32", num_threads=2, one_dnn=True, deterministic=True,
+    tensorflow="2", keras="3",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +68,8 @@ def test_the_kept_weights_are_those_of_the_lowest_val_loss(
     assert trained.best_epoch == history["val_loss"].idxmin()
     val = Part.of("val", *data)
     of_truth = predict_rows(trained.model, data[0], val.rows)[np.arange(len(val.labels)), val.labels]
-    assert -np.log(of_truth.astype(float)).mean() == pytest.approx(history["val_loss"].min(), rel=1e-5)
-    assert summarize(trained)["val_loss"] == history["val_loss"].min()
-
-
-def test_learning_rate_rises_then_falls_to_zero(trained: Trained) -> None:
-    rates = trained.history["learning_rate"]
-    assert rates.iloc[0] > 0.009
-    assert rates.is_monotonic_decreasing
-    assert rates.iloc[-1] == pytest.approx(0, abs=1e-12)
+    assert -np.log(of_truth.astype(float)).mean() == pytest.approx(history["val_loss"].min(), rel=1e-4)
+    assert summarize(trained)["val_loss"] == pytest.approx(history["val_loss"].min(), rel=1e-4)
 
 
 def test_the_same_seed_makes_the_same_file_and_another_seed_another(
@@ -86,7 +88,7 @@ def test_the_same_seed_makes_the_same_file_and_another_seed_another(
 def test_a_saved_model_predicts_the_same(
     trained: Trained, data: tuple[PreparedImages, pd.DataFrame], tmp_path: Path
 ) -> None:
-    card = save_with_card(trained.model, tmp_path / "model.keras", data[0], "0" * 64)
+    card = save_with_card(trained.model, tmp_path / "model.keras", data[0], "0" * 64, CONDITIONS)
     assert card.class_names == ["horizontal", "vertical"]
     rows = np.arange(len(data[0]))
     np.testing.assert_array_equal(
@@ -115,6 +117,7 @@ def test_a_loss_that_is_no_number_stops_with_step_and_remedy(
 def test_each_epoch_is_reported_as_it_ends(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
     rows: list[dict[str, float]] = []
     history = train(*data, params.network, params.train, on_epoch=rows.append).history
+    assert all(row.pop("images_per_second") > 0 for row in rows)
     assert rows == history.to_dict("records")
 
 
@@ -147,27 +150,137 @@ def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_crops_stay_inside_and_cover_at_least_their_share() -> None:
-    boxes = random_boxes(2000, 0.5, flip=False, rng=np.random.default_rng(1))
-    top, left, bottom, right = boxes.T
-    assert boxes.min() >= 0
-    assert boxes.max() <= 1 + 1e-6
-    area = (bottom - top) * (right - left)
-    # A crop of the full area at 3:4 does not fit and is cut to the picture: three quarters of it remain.
-    assert area.min() >= 0.5 * 0.75 - 1e-6
-    assert np.ptp(area) > 0.4
+class StoppedError(Exception):
+    """In place of a kill: nothing catches it."""
 
 
-def test_half_of_the_crops_are_mirrored() -> None:
-    boxes = random_boxes(2000, 0.5, flip=True, rng=np.random.default_rng(1))
-    assert 0.45 < (boxes[:, 3] < boxes[:, 1]).mean() < 0.55
-    upright = random_boxes(2000, 0.5, flip=False, rng=np.random.default_rng(1))
-    assert (upright[:, 3] > upright[:, 1]).all()
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the state after every step, and go no further than this one."""
+    save = Checkpoint.save
+
+    def save_and_stop(self: Checkpoint, progress: Progress, variables: Arrays, best: Arrays) -> None:
+        save(self, progress, variables, best)
+        if progress.step == step:
+            raise StoppedError
+
+    monkeypatch.setattr("pawline.train.SAVE_SECONDS", 0)
+    monkeypatch.setattr(Checkpoint, "save", save_and_stop)
 
 
-def test_a_mirrored_box_reads_the_picture_mirrored() -> None:
-    from pawline.backend import tf
+@pytest.mark.parametrize("step", [0, 1, 14, 17, 28])
+@pytest.mark.parametrize("name", ["fast", "classic"])
+def test_a_stopped_training_goes_on_to_the_same_bytes(
+    data: tuple[PreparedImages, pd.DataFrame],
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    name: str,
+) -> None:
+    """14 steps an epoch: stopped before the first, in an epoch, at its end, and after the last."""
+    classic = params.network.classic.model_copy(update={"dropout": 0.5})
+    network = params.network.model_copy(update={"name": name, "classic": classic})
+    twice = params.train.model_copy(update={"epochs": 2, "learning_rate": 0.01})
+    checkpoint, rows = Checkpoint(tmp_path / "state.npz", "this one"), []
+    with monkeypatch.context() as patched:
+        stop_at(step, patched)
+        with pytest.raises(StoppedError):
+            train(*data, network, twice, on_epoch=rows.append, checkpoint=checkpoint)
+    before = [row["epoch"] for row in rows]
+    continued = train(*data, network, twice, on_epoch=rows.append, checkpoint=checkpoint)
+    whole = train(*data, network, twice)
+    for trained, file in ((continued, "continued.keras"), (whole, "whole.keras")):
+        save_model(trained.model, tmp_path / file)
+    assert (tmp_path / "continued.keras").read_bytes() == (tmp_path / "whole.keras").read_bytes()
+    pd.testing.assert_frame_equal(continued.history, whole.history)
+    assert before == list(range(1, step // 14 + 1))
+    assert [row["epoch"] for row in rows] == [*before, 1, 2]
 
-    picture = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
-    read = tf.image.crop_and_resize(picture, np.array([[0, 1, 1, 0]], np.float32), [0], (4, 4)).numpy()
-    np.testing.assert_array_equal(read[0, :, :, 0], picture[0, :, ::-1, 0])
+
+def test_a_damaged_state_starts_over_with_a_line_that_says_so(
+    data: tuple[PreparedImages, pd.DataFrame],
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    once = params.train.model_copy(update={"epochs": 1})
+    checkpoint = Checkpoint(tmp_path / "state.npz", "this one")
+    with monkeypatch.context() as patched:
+        stop_at(7, patched)
+        with pytest.raises(StoppedError):
+            train(*data, params.network, once, checkpoint=checkpoint)
+    content = bytearray(checkpoint.path.read_bytes())
+    middle = slice(len(content) // 2, len(content) // 2 + 64)
+    flipped = content.copy()
+    flipped[middle] = bytes(255 - byte for byte in content[middle])
+    for damaged in (content[:1000], flipped, b""):
+        checkpoint.path.write_bytes(damaged)
+        assert checkpoint.load() is None
+        assert capsys.readouterr().err.startswith(f"pawline: warning: {checkpoint.path}: damaged (")
+    history = train(*data, params.network, once, checkpoint=checkpoint).history
+    pd.testing.assert_frame_equal(history, train(*data, params.network, once).history)
+
+
+def test_the_state_of_another_training_is_left_alone(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "state.npz", "this one").save(Progress(3), [np.arange(3)], [])
+    assert Checkpoint(tmp_path / "state.npz", "another one").load() is None
+    progress, variables, best = Checkpoint(tmp_path / "state.npz", "this one").load() or pytest.fail("lost")
+    assert (progress, variables[0].tolist(), best) == (Progress(3), [0, 1, 2], [])
+
+
+def test_a_time_budget_fixes_the_number_of_steps_first(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is left of a minute, with what steps and validation take; measuring changes no weight."""
+    measured = {"trainer.measure": [0.25, 0.75], "train.FINISH_SECONDS": 0}
+    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: measured["trainer.measure"])
+    monkeypatch.setattr("pawline.train.FINISH_SECONDS", 0)
+    budget = params.train.model_copy(update={"minutes": 0.25, "patience": 1000})
+    trained = train(*data, params.network, budget)
+    assert 20 <= trained.num_steps <= 30  # 15 s at half a second each
+    assert trained.history["learning_rate"].iloc[-1] == 0
+
+
+def test_measuring_leaves_everything_as_it_was(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
+    model = build_network(params.network, data[0].form, 2, "float32")
+    trainer = Trainer(model, params.train, data[0], Part.of("train", *data))
+    before = trainer.variables()
+    assert all(seconds > 0 for seconds in trainer.measure([8, 16]))
+    for old, new in zip(before, trainer.variables(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_batch_larger_than_the_train_part_is_refused(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params
+) -> None:
+    large = params.train.model_copy(update={"batch_size": 1000})
+    with pytest.raises(ParamsError, match=r"train.batch_size is 1000, but there are \d+ images to train on"):
+        train(*data, params.network, large)
+
+
+@pytest.mark.parametrize("balance", ["none", "weights", "sampling"])
+def test_a_rare_class_counts_as_much_as_a_common_one_when_asked_to(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, balance: str
+) -> None:
+    """Of 9 images of one class and 1 of the other: how much of the loss and of the batches is the rare one's."""
+    images, split = data
+    common, rare = (np.flatnonzero(images.table["label"] == label) for label in (0, 1))
+    rows = np.concatenate([common[:45], rare[:5]])
+    part = Part([], rows, images.table["label"].to_numpy()[rows])
+    model = build_network(params.network, images.form, 2, "float32")
+    trainer = Trainer(model, params.train.model_copy(update={"balance": balance}), images, part)
+    drawn = np.concatenate([part.labels[trainer.order(epoch)] for epoch in range(1, 41)])
+    weight = trainer.class_weights[drawn]
+    share = (weight * (drawn == 1)).sum() / weight.sum()
+    assert share == pytest.approx(0.1 if balance == "none" else 0.5, abs=0.03)
+
+
+def test_an_average_of_the_weights_is_what_is_validated_and_kept(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params
+) -> None:
+    """At a momentum this high the average stays near where training began: at chance."""
+    slow = params.train.model_copy(update={"ema": 0.99999})
+    trained = train(*data, params.network, slow)
+    assert trained.history["accuracy"].iloc[-1] > 0.8
+    assert trained.history["val_accuracy"].max() < 0.8

@@ -1,0 +1,161 @@
+"""The network, its optimizer and the compiled step."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pawline.augment import Draw, augment, draw
+from pawline.backend import keras, tf
+from pawline.evaluate import cross_entropy
+from pawline.model import predict_rows
+from pawline.optimizers import build_optimizer
+from pawline.params import TrainParams
+from pawline.shards import Part, PreparedImages
+
+MEASURED_STEPS = 4
+Arrays = list[NDArray[Any]]
+Batch = tuple[NDArray[np.uint8], NDArray[np.int64], Draw]  # pixels, labels, what is done to them
+
+
+def all_devices() -> tf.distribute.Strategy:
+    """Several GPUs share each batch; with one or none it stays whole."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+class Trainer:
+    """To be made in the scope of the strategy, as the model is."""
+
+    def __init__(self, model: keras.Model, params: TrainParams, images: PreparedImages, part: Part) -> None:
+        self.model = model
+        self._strategy = tf.distribute.get_strategy()
+        self._params, self._images, self._part = params, images, part
+        self._num_classes = len(images.class_names)
+        self.class_weights, self._chances = _balance(params, part.labels, self._num_classes)
+        self._optimizer = build_optimizer(params)
+        self._optimizer.build(model.trainable_variables)
+        self._losses = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=params.label_smoothing, reduction=None
+        )
+        self._step = tf.function(self._update_all)
+        self._order_of: tuple[int, NDArray[np.int64]] = (0, part.rows)
+
+    def step(self, step: int, epoch: int, number: int, size: int, learning_rate: float) -> tuple[float, float]:
+        """One update with the `number`-th batch of an epoch. Returns its mean loss and how many were right.
+
+        Order and augmentation depend on seed, epoch and step alone: a training can go on from any step."""
+        params = self._params
+        chosen = self.order(epoch)[(number - 1) * params.batch_size : number * params.batch_size]
+        self._optimizer.learning_rate.assign(learning_rate)
+        drawn = draw(len(chosen), params, np.random.default_rng([params.seed, 1, step]))
+        labels = self._part.labels[chosen]
+        batch = (self._images.pixels(self._part.rows[chosen]), labels, drawn)
+        loss, correct = self._step(self._shared(batch), size)
+        return float(loss), float(correct)
+
+    def measure(self, sizes: list[int]) -> list[float]:
+        """Seconds that a step takes at each size. Leaves everything as it was, but for what is compiled."""
+        before = self.variables()
+        seconds = []
+        for size in sizes:
+            self.step(1, 1, 1, size, 0.0)
+            start = time.perf_counter()
+            for step in range(MEASURED_STEPS):
+                self.step(step + 1, 1, 1, size, 0.0)
+            seconds.append((time.perf_counter() - start) / MEASURED_STEPS)
+        self.restore(before)
+        return seconds
+
+    def validate(self, part: Part) -> dict[str, float]:
+        with self._averaged():
+            return validate(self.model, self._images, part)
+
+    def weights(self) -> Arrays:
+        """What would be saved: averaged where `train.ema` says so."""
+        with self._averaged():
+            return self.model.get_weights()
+
+    def variables(self) -> Arrays:
+        """All that a step changes, of model and optimizer."""
+        return [keras.ops.convert_to_numpy(variable).copy() for variable in self._all()]
+
+    def restore(self, values: Arrays) -> None:
+        for variable, value in zip(self._all(), values, strict=True):
+            variable.assign(value)
+
+    def _all(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self._optimizer.variables]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        if not self._params.ema:
+            yield
+            return
+        current = [keras.ops.convert_to_numpy(weight).copy() for weight in self.model.trainable_variables]
+        self._optimizer.finalize_variable_values(self.model.trainable_variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, current, strict=True):
+                variable.assign(value)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Of the epoch, positions in the part."""
+        if self._order_of[0] != epoch:
+            rng = np.random.default_rng([self._params.seed, 0, epoch])
+            count = len(self._part.rows)
+            drawn = self._chances is not None
+            order = rng.choice(count, count, p=self._chances) if drawn else rng.permutation(count)
+            self._order_of = (epoch, order)
+        return self._order_of[1]
+
+    def _shared(self, batch: Batch) -> Batch:
+        """A part for each device."""
+        if (count := self._strategy.num_replicas_in_sync) == 1:
+            return batch
+        distribute = self._strategy.experimental_distribute_values_from_function
+        return tf.nest.map_structure(
+            lambda array: distribute(lambda one: tf.constant(array[one.replica_id_in_sync_group :: count])), batch
+        )
+
+    def _update_all(self, batch: Batch, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, correct = self._strategy.run(self._update, args=(*batch, size))
+        return self._strategy.reduce("SUM", loss, None), self._strategy.reduce("SUM", correct, None)
+
+    def _update(self, pixels: tf.Tensor, labels: tf.Tensor, drawn: Draw, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment(pixels, drawn, size, self._params)
+        with tf.GradientTape() as tape:
+            logits = self.model(images, training=True)
+            targets = tf.one_hot(labels, self._num_classes)
+            losses = self._losses(targets, logits, sample_weight=tf.gather(self.class_weights, labels))
+            loss = tf.reduce_sum(losses) / self._params.batch_size  # of this device's share of the batch
+        weights = self.model.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, weights), weights)
+        correct = tf.equal(tf.argmax(logits, axis=1), labels)
+        return loss, tf.reduce_sum(tf.cast(correct, tf.float32))
+
+
+def validate(model: keras.Model, images: PreparedImages, part: Part) -> dict[str, float]:
+    """Loss (cross-entropy, without label smoothing) and accuracy on a whole part, nothing augmented."""
+    probabilities = predict_rows(model, images, part.rows)
+    return {
+        "val_loss": cross_entropy(part.labels, probabilities),
+        "val_accuracy": float((probabilities.argmax(axis=1) == part.labels).mean()),
+    }
+
+
+def _balance(
+    params: TrainParams, labels: NDArray[np.int64], num_classes: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Of each class the weight of its loss, and of each image the chance to be drawn, where `train.balance` says
+    so: either way all classes count the same."""
+    counts = np.bincount(labels, minlength=num_classes).clip(1)
+    rarity = len(labels) / (num_classes * counts)
+    if params.balance == "weights":
+        return rarity.astype(np.float32), None
+    chances = rarity[labels] / rarity[labels].sum() if params.balance == "sampling" else None
+    return np.ones(num_classes, np.float32), chances

@@ -1,0 +1,64 @@
+"""A training that was killed goes on under the same command, in the same MLflow run, to the same bytes."""
+
+import signal
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from pawline.model import save_model
+from pawline.params import load_params
+from pawline.shards import PreparedImages
+from pawline.train import train
+from tests.background import background, commands_in, wait_for
+from tests.conftest import run, set_params
+
+EPOCHS = 30
+
+
+def logged_epochs(workspace: Path) -> list[int]:
+    with sqlite3.connect(workspace / "mlflow.db") as store:
+        newest = "select run_uuid from runs order by start_time desc limit 1"
+        found = store.execute(f"select step from metrics where key = 'val_loss' and run_uuid = ({newest})")
+        return sorted(step for (step,) in found)
+
+
+def num_runs(workspace: Path) -> int:
+    with sqlite3.connect(workspace / "mlflow.db") as store:
+        return int(store.execute("select count(*) from runs").fetchone()[0])
+
+
+def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> None:
+    set_params(finished, {"train.epochs": EPOCHS, "train.patience": 1000})
+    before = num_runs(finished)
+    with background(finished, "dvc", "repro", "train") as dvc:
+        wait_for(lambda: num_runs(finished) > before and len(logged_epochs(finished)) >= 2)
+        for process in [*psutil.Process(dvc.pid).children(recursive=True), psutil.Process(dvc.pid)]:
+            process.send_signal(signal.SIGKILL)
+        dvc.wait()
+    wait_for(lambda: not commands_in(finished))
+    at_kill = logged_epochs(finished)
+    assert at_kill[-1] < EPOCHS
+    [state] = (finished / ".pawline/training").iterdir()
+
+    said = run(finished, "dvc", "repro", "train")
+    assert "Running stage 'train'" in said.stdout
+    assert num_runs(finished) == before + 1
+    assert logged_epochs(finished) == list(range(1, EPOCHS + 1))
+    assert not state.exists()
+    params = load_params(finished / "params.yaml")
+    split = pd.read_parquet(finished / "data/split.parquet")
+    uninterrupted = train(PreparedImages(finished / "data/prepared"), split, params.network, params.train)
+    save_model(uninterrupted.model, finished / "uninterrupted.keras")
+    assert (finished / "models/model.keras").read_bytes() == (finished / "uninterrupted.keras").read_bytes()
+
+
+def test_a_batch_that_is_too_large_is_refused_before_tensorflow_is_loaded(finished: Path) -> None:
+    set_params(finished, {"train.batch_size": 1000})
+    code = (
+        "import runpy, sys; sys.modules['tensorflow'] = None; runpy.run_module('tasks.train', run_name='__main__')"
+    )
+    said = run(finished, "python", "-c", code, expect=2)
+    assert said.stderr.startswith("pawline: train.batch_size is 1000, but there are ")
+    assert said.stderr.count("\n") == 1
