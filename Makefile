@@ -43,7 +43,6 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
-	@$(BIN)/python -m tasks.workspace
 	@touch $@
 
 # Renews the lock: hashes, no addresses, every platform and Python from 3.11.

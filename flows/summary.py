@@ -66,7 +66,7 @@ def _mlflow(workspace: Path) -> list[str]:
     from tasks.tracking import run_link
 
     try:
-        link = run_link(json.loads((workspace / "models/card.json").read_text())["digest"])
+        link = run_link(json.loads((workspace / Layout().card).read_text())["digest"])
     except PawlineError as error:  # a server that is gone takes nothing from what was done
         return [f"MLflow run: {error}"]
     return [f"MLflow run: {link}"] if link else []

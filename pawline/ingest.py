@@ -21,6 +21,7 @@ from pawline.listing import Listing, Read, name_problem, readable
 from pawline.params import IngestParams
 from pawline.sources import open_source
 
+# What is being fetched from an address (pawline/download.py), so that the next attempt continues it.
 DOWNLOADS = Path(".pawline/downloads")
 
 Done = TypeVar("Done")

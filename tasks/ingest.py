@@ -1,11 +1,11 @@
 """Take the source in: raw bytes and their index."""
 
 from pawline.files import write_json
-from pawline.ingest import ingest, summarize
+from pawline.ingest import DOWNLOADS, ingest, summarize
 from pawline.params import Params
 from tasks.layout import Layout
 from tasks.stage import run_stage
-from tasks.workspace import DOWNLOADS, main_checkout
+from tasks.workspace import main_checkout
 
 
 def main(params: Params, at: Layout) -> None:

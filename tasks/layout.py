@@ -15,6 +15,7 @@ class Layout:
     split: Path = Path("data/split.parquet")
     left_out: Path = Path("data/left_out.parquet")
     model: Path = Path("models/model.keras")
+    card: Path = Path("models/card.json")
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")

@@ -78,7 +78,7 @@ def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[S
     if rows.empty:
         return
     parts = _parts(table(at.split), table(at.left_out), table(at.quarantine))
-    card = outputs.get("models/card.json")
+    card = outputs.get(str(at.card))
     model = ""
     if card and cache.path(card.md5).exists():
         model = json.loads(cache.path(card.md5).read_text())["digest"]

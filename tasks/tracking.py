@@ -29,6 +29,7 @@ from mlflow.types import ColSpec, Schema
 from pawline.card import Card, card_path
 from pawline.errors import BusyError, ModelError, innermost
 from pawline.params import Params
+from tasks.dotted import dotted
 from tasks.workspace import git, local_store, main_checkout
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each of its attempts
@@ -80,7 +81,7 @@ class TrainingRun:
                 pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
                 signature=_signature(card),
             )
-            mlflow.log_params(_flat({"conditions": card.conditions.model_dump()}))
+            mlflow.log_params(dotted({"conditions": card.conditions.model_dump()}))
             mlflow.set_tag(MODEL_DIGEST, card.digest)
 
         _mirror(log)
@@ -101,7 +102,7 @@ def training_run(
         stopped = _stopped_run(training, continued)
         mlflow.start_run(stopped.info.run_id if stopped else None, tags={**_origin(), TRAINING: training})
     if not stopped:
-        _mirror(lambda: mlflow.log_params(_flat(params.model_dump())))
+        _mirror(lambda: mlflow.log_params(dotted(params.model_dump())))
         _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
     status = "FINISHED"
     try:
@@ -123,7 +124,7 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
         run_id = found.info.run_id if found else None
         with mlflow.start_run(run_id, tags=None if found else {**_origin(), MODEL_DIGEST: digest}):
             mlflow.log_metrics(
-                {f"test_{name}": value for name, value in _flat(metrics).items() if value is not None}
+                {f"test_{name}": value for name, value in dotted(metrics).items() if value is not None}
             )
             for file in files:
                 mlflow.log_artifact(str(file), "evaluate")
@@ -252,11 +253,3 @@ def _signature(card: Card) -> ModelSignature:
         inputs=Schema([ColSpec("binary", "image")]),
         outputs=Schema([ColSpec("string", "label"), *probabilities, ColSpec("string", "error", required=False)]),
     )
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"train": {"epochs": 3}} -> {"train.epochs": 3}"""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

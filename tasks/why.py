@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.errors import ParamsError
 from tasks.dag import Stage, makers, plain, read_dag, read_yaml, value
+from tasks.dotted import dotted
 from tasks.dvc_status import Status, dvc_status
 from tasks.history import HISTORY, StageRun, content_of_entry, read_history
 from tasks.layout import Layout
@@ -186,20 +187,12 @@ def _paths(changes: list[Any], kind: str) -> dict[str, Any]:
 
 
 def _param_reasons(stage: Stage, known: _Known) -> Iterator[Reason]:
-    old = _flat(known.recorded[stage.name].get("params", {}).get(str(Layout().params), {}))
-    new = _flat({section: value(known.params, section) for section in stage.params})
+    old = dotted(known.recorded[stage.name].get("params", {}).get(str(Layout().params), {}))
+    new = dotted({section: value(known.params, section) for section in stage.params})
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             was, now = _without_secrets(old.get(key)), _without_secrets(new.get(key))
             yield Reason("param", key, f"{key} {_shown(was)} -> {_shown(now)}", {"old": was, "new": now})
-
-
-def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """{"train": {"epochs": 5}} -> {"train.epochs": 5}"""
-    flat: dict[str, Any] = {}
-    for name, found in tree.items():
-        flat |= _flat(found, f"{above}{name}.") if isinstance(found, dict) else {f"{above}{name}": found}
-    return flat
 
 
 def _shown(found: Any) -> str:

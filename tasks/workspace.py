@@ -5,8 +5,6 @@ from pathlib import Path
 
 # Decoded images by content (pawline/decoded.py), shared by every worktree and experiment.
 DECODED = Path(".pawline/decoded")
-# What is being fetched from an address (pawline/download.py), so that the next attempt continues it.
-DOWNLOADS = Path(".pawline/downloads")
 # The state of a training under way (pawline/checkpoint.py), so that the same command continues it.
 CHECKPOINTS = Path(".pawline/training")
 # Curves for TensorBoard, a folder per training.

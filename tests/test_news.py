@@ -1,22 +1,24 @@
-"""What is new in a source, by content, and that one change triggers one training."""
+"""What is new in a source, by content."""
 
 from pathlib import Path
 
 import pytest
 
-from flows.retrain import News, look
 from pawline.errors import PawlineError
 from pawline.ingest import ingest
 from pawline.params import IngestParams
+from tasks.layout import Layout
+from tasks.news import News, look
 from tests.conftest import encode, stripes, write_pictures
 
 
 @pytest.fixture
 def taken_in(tmp_path: Path) -> tuple[IngestParams, Path]:
-    """A source of twenty pictures, and the index of it."""
+    """A source of twenty pictures, and the workspace that took it in."""
     params = IngestParams(source=str(write_pictures(tmp_path / "pictures", count=10)), sha256=None)
-    ingest(params, tmp_path / "raw").rows.write(tmp_path / "index.parquet")
-    return params, tmp_path / "index.parquet"
+    (tmp_path / Layout().index).parent.mkdir()
+    ingest(params, tmp_path / Layout().raw).rows.write(tmp_path / Layout().index)
+    return params, tmp_path
 
 
 def test_nothing_is_new_in_a_source_that_was_taken_in(taken_in: tuple[IngestParams, Path]) -> None:
@@ -40,7 +42,7 @@ def test_a_file_that_is_gone_is_a_change_but_nothing_new(taken_in: tuple[IngestP
 
 
 def test_everything_is_new_where_nothing_was_taken_in(taken_in: tuple[IngestParams, Path]) -> None:
-    assert look(taken_in[0], Path("nowhere.parquet")).num_new == 20
+    assert look(taken_in[0], Path("nowhere")).num_new == 20
 
 
 def test_a_file_that_moved_to_another_class_is_a_change(taken_in: tuple[IngestParams, Path]) -> None:
@@ -52,7 +54,7 @@ def test_a_file_that_moved_to_another_class_is_a_change(taken_in: tuple[IngestPa
 
 
 def test_an_index_that_cannot_be_read_is_named(taken_in: tuple[IngestParams, Path]) -> None:
-    taken_in[1].write_text("no table")
+    (taken_in[1] / Layout().index).write_text("no table")
     with pytest.raises(PawlineError, match=r"index.parquet: cannot be read: .* `dvc checkout`"):
         look(*taken_in)
 
