@@ -2,9 +2,9 @@
 
 The fast network on RGB pictures of SIZE (64) pixels, batches of 64, as three would train it: the way Keras's
 documentation shows (functional model, BatchNormalization, RandomFlip in tf.data, fit), Pawline, and plain PyTorch
-(channels last), where TORCH_PYTHON names an interpreter that has it: it is none of ours. Each in a process of its
-own, in turns, the best of ROUNDS; of `fit` the steps are timed. Also the arithmetic achieved, beside that of one
-large convolution, the peak here; and what determinism and the other precision cost.
+(channels last), where TORCH_PYTHON names an interpreter that has it: it is none of ours. All with Adam. Each in a
+process of its own, in turns, the best of ROUNDS; of `fit` the steps are timed. Also the arithmetic achieved, and
+that of one large convolution, the peak here; and what determinism, the other precision and Muon cost.
 """
 
 import os
@@ -38,10 +38,9 @@ def flops_per_image(size: int) -> float:
     total, side, channels = 0.0, size // 2, 3
     total += 2 * side**2 * 4 * 4 * channels * FILTERS[0]
     channels = FILTERS[0]
-    for number, filters in enumerate(FILTERS):
-        if number:
-            side //= 2
-            total += 2 * side**2 * 9 * channels * filters
+    for filters in FILTERS[1:]:
+        side //= 2
+        total += 2 * side**2 * 9 * channels * filters
         total += 2 * 2 * side**2 * 9 * filters * filters
         channels = filters
     return 3 * total
@@ -59,9 +58,8 @@ def keras_way(size: int) -> float:
 
     inputs = keras.Input((size, size, 3))
     maps = unit(layers.Rescaling(1 / 255)(inputs), FILTERS[0], 4, 2)
-    for number, filters in enumerate(FILTERS):
-        if number:
-            maps = unit(maps, filters, strides=2)
+    for filters in FILTERS[1:]:
+        maps = unit(maps, filters, strides=2)
         inner = unit(unit(maps, filters), filters, relu=False)
         maps = layers.Activation("relu")(layers.add([maps, inner]))
     outputs = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
@@ -97,7 +95,7 @@ class InMemory:
         return self.all[rows]
 
 
-def pawline_way(size: int, precision: str = "auto", deterministic: bool = True) -> float:
+def pawline_way(size: int, precision: str = "auto", deterministic: bool = True, optimizer: str = "adamw") -> float:
     from pawline.backend import keras, tf
     from pawline.machine import choose_precision
     from pawline.networks import build_network
@@ -113,7 +111,8 @@ def pawline_way(size: int, precision: str = "auto", deterministic: bool = True) 
     network = params.network.model_copy(update={"name": "fast"})
     images = InMemory(size)
     part = Part([], np.arange(len(images.labels)), images.labels)
-    trainer = Trainer(build_network(network, form, 2, choose_precision(precision)), params.train, images, part)
+    model = build_network(network, form, 2, choose_precision(precision))
+    trainer = Trainer(model, params.train.model_copy(update={"optimizer": optimizer}), images, part)
     steps = iter(range(1, 1000))
 
     def one() -> None:
@@ -156,14 +155,12 @@ def torch_way(size: int) -> float:
             return torch.relu(maps + self.inner(maps))
 
     layers, channels = [unit(3, FILTERS[0], 4, 2)], FILTERS[0]
-    for number, filters in enumerate(FILTERS):
-        if number:
-            layers.append(unit(channels, filters, stride=2))
-        layers.append(Block(filters))
+    for filters in FILTERS[1:]:
+        layers += [unit(channels, filters, stride=2), Block(filters)]
         channels = filters
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 2)]
     model = nn.Sequential(*layers, *head).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01, weight_decay=0.05, fused=True)
     loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
     pixels, labels = pictures(size)
     rng = np.random.default_rng(1)
@@ -189,6 +186,7 @@ WAYS: dict[str, Callable[[int], float]] = {
     "pawline float32": lambda size: pawline_way(size, "float32"),
     "pawline bfloat16": lambda size: pawline_way(size, "bfloat16"),
     "pawline not deterministic": lambda size: pawline_way(size, deterministic=False),
+    "pawline muon": lambda size: pawline_way(size, optimizer="muon"),
     "torch": torch_way,
     "peak float32": lambda size: peak_convolution("float32"),
     "peak bfloat16": lambda size: peak_convolution("bfloat16"),
@@ -216,7 +214,7 @@ def main() -> None:
     for way in ways:
         unit = "GFLOP/s" if way.startswith("peak") else "images/s"
         print(f"{way}: {best[way]:.0f} {unit}")
-    for other in ("keras", "torch", "pawline not deterministic"):
+    for other in ("keras", "torch", "pawline not deterministic", "pawline muon"):
         if other in best:
             ratios = sorted(one["pawline"] / one[other] for one in rounds)
             among = f"rounds {ratios[0]:.2f} to {ratios[-1]:.2f}"

@@ -105,7 +105,7 @@ class ClassicParams(Record):
 
 
 class FastParams(Record):
-    filters: Annotated[tuple[int, ...], Field(min_length=1, max_length=7)]
+    filters: Annotated[tuple[int, ...], Field(min_length=2, max_length=7)]
 
     @model_validator(mode="after")
     def each_width_has_filters(self) -> Self:
@@ -144,7 +144,7 @@ class TrainParams(Record):
     minutes: float | None = Field(gt=0, le=100_000)
     epochs: int = Field(ge=1, le=10000)
     batch_size: int = Field(ge=1, le=65536)
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["muon", "adamw", "sgd"]
     learning_rate: float = Field(gt=0, le=10)
     warm_up: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, le=1)
@@ -178,7 +178,7 @@ class Params(Record):
         if self.network.name == "fast" and size < self.network.fast.total_stride:
             raise ValueError(
                 f"prepare.image_size {size} is too small for network.fast, whose {len(self.network.fast.filters)} "
-                f"blocks each halve it; use at least {self.network.fast.total_stride}, or fewer filters"
+                f"widths each halve it; use at least {self.network.fast.total_stride}, or fewer filters"
             )
         sizes = self.network.classic.map_sizes(size)
         if self.network.name == "classic" and min(sizes) < 1:

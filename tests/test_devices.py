@@ -6,7 +6,9 @@ from tests.conftest import run
 from tests.source import ROOT
 
 
-@pytest.mark.parametrize(("network", "optimizer"), [("classic", "adamw"), ("classic", "sgd"), ("fast", "adamw")])
+@pytest.mark.parametrize(
+    ("network", "optimizer"), [("classic", "adamw"), ("classic", "sgd"), ("classic", "muon"), ("fast", "adamw")]
+)
 def test_two_devices_do_what_one_does(network: str, optimizer: str) -> None:
     """The classic network exactly; in the fast one each device normalizes by its own share of the batch."""
     told = run(ROOT, "python", "-m", "tests.two_devices", "params.yaml", network, optimizer).stdout

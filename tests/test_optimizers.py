@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pawline.backend import keras, tf
-from pawline.optimizers import FusedAdamW, FusedSGD, build_optimizer
+from pawline.optimizers import FusedAdamW, FusedSGD, build_optimizer, orthogonalized
 from pawline.params import load_params
 from tests.source import ROOT
 
@@ -35,7 +35,7 @@ def test_fused_updates_are_those_of_keras(
     assert np.abs(ends[0] - start).max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 def test_only_kernels_decay(name: str) -> None:
     params = load_params(ROOT / "params.yaml").train
     optimizer = build_optimizer(params.model_copy(update={"optimizer": name, "weight_decay": 0.5}))
@@ -45,3 +45,48 @@ def test_only_kernels_decay(name: str) -> None:
     optimizer.apply([tf.zeros(3)] * 4, weights)
     values = [float(keras.ops.convert_to_numpy(weight)[0]) for weight in weights]
     assert values == pytest.approx([0.95, 1, 1, 1])
+
+
+@pytest.mark.parametrize("shape", [(36, 8), (8, 36), (9, 9)])
+def test_an_orthogonalized_matrix_keeps_its_directions_and_evens_out_their_lengths(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    left, _, right = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
+    lengths = np.geomspace(1, 0.03, len(right))
+    ours = orthogonalized(tf.constant(1e-3 * left * lengths @ right, tf.float32)).numpy()
+    along = left.T @ ours @ right.T
+    np.testing.assert_allclose(along - np.diag(np.diag(along)), 0, atol=1e-4)
+    # Three steps of the quintic that Muon is known by, each length by itself.
+    wanted = lengths / np.linalg.norm(lengths)
+    for _ in range(3):
+        wanted = 3.4445 * wanted - 4.7750 * wanted**3 + 2.0315 * wanted**5
+    np.testing.assert_allclose(np.diag(along), wanted, rtol=1e-3)
+    assert 0.68 < wanted.min() < wanted.max() < 1.21
+    assert not orthogonalized(tf.zeros(shape)).numpy().any()
+
+
+def muon_changes(weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+    params = load_params(ROOT / "params.yaml").train
+    optimizer = build_optimizer(params.model_copy(update={"optimizer": "muon", "weight_decay": 0.0}))
+    variable = keras.Variable(weight.astype(np.float32), name="kernel")
+    optimizer.build([variable])
+    optimizer.learning_rate.assign(0.1)
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+    return keras.ops.convert_to_numpy(variable) - weight
+
+
+def test_muon_makes_the_momentum_of_a_convolution_orthogonal() -> None:
+    first, second = np.random.default_rng(1).normal(size=(2, 3, 3, 2, 4))
+    ahead = [first + 0.7 * first, second + 0.7 * (0.7 * first + second)]  # Nesterov's
+    changes = [
+        0.2 * np.sqrt(18) * orthogonalized(tf.constant(g.reshape(18, 4), tf.float32)).numpy() for g in ahead
+    ]
+    moved = muon_changes(np.ones((3, 3, 2, 4)), [first, second])
+    np.testing.assert_allclose(moved.reshape(18, 4), -0.1 * (changes[0] + changes[1]), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (5,), (3, 3, 4, 1)])
+def test_muon_leaves_the_rest_to_adam_at_a_smaller_rate(shape: tuple[int, ...]) -> None:
+    """Adam's first step has the length of the learning rate, whatever the gradient."""
+    moved = muon_changes(np.zeros(shape), [np.full(shape, 7.0)])
+    np.testing.assert_allclose(moved, -0.03, rtol=1e-4)

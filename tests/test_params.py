@@ -117,7 +117,7 @@ def test_images_too_small_for_the_network_are_refused_with_the_map_sizes(file: P
 
 def test_images_smaller_than_the_total_stride_are_refused(file: Path) -> None:
     assert complaint_about(file, {"network.name": "fast", "prepare.image_size": 15}) == (
-        "prepare.image_size 15 is too small for network.fast, whose 4 blocks each halve it; "
+        "prepare.image_size 15 is too small for network.fast, whose 4 widths each halve it; "
         "use at least 16, or fewer filters"
     )
 

@@ -1,4 +1,5 @@
-"""The fast network: a strided stem, then one residual block per width, on maps half as large each time.
+"""The fast network: a strided stem, then per width a strided convolution and a residual block, on maps half as
+large each time.
 
 Dense 3 x 3 convolutions, which CPUs run near their peak, strided in place of pooled; batch normalization while it
 is trained, folded into the convolutions when it is saved. Residual blocks: He et al., "Deep Residual Learning for
@@ -42,10 +43,10 @@ class _Layers:
 
     def network(self, params: FastParams, pixels: keras.KerasTensor, num_classes: int) -> keras.Model:
         maps = keras.layers.Rescaling(1 / 127.5, offset=-1, dtype=self.policy, name="rescale")(pixels)
-        maps = self._unit(maps, params.filters[0], "stem", kernel=4, stride=2)
-        for number, filters in enumerate(params.filters, start=1):
-            if number > 1:
-                maps = self._unit(maps, filters, f"halve_{number}", stride=2)
+        stem, *widths = params.filters
+        maps = self._unit(maps, stem, "stem", kernel=4, stride=2)
+        for number, filters in enumerate(widths, start=1):
+            maps = self._unit(maps, filters, f"halve_{number}", stride=2)
             maps = self._residual(maps, filters, f"block_{number}")
         pooled = keras.layers.GlobalAveragePooling2D(dtype=self.policy, name="average")(maps)
         logits = keras.layers.Dense(num_classes, dtype="float32", name="output")(pooled)
