@@ -16,7 +16,7 @@ from pawline.optimizers import build_optimizer
 from pawline.params import TrainParams
 from pawline.shards import Part, PreparedImages
 
-MEASURED_STEPS = 4
+MEASURED_STEPS, MEASURED_SECONDS = 4, 1.5  # at least, of each size
 Arrays = list[NDArray[Any]]
 Batch = tuple[NDArray[np.uint8], NDArray[np.int64], Draw]  # pixels, labels, what is done to them
 
@@ -58,17 +58,20 @@ class Trainer:
         return float(loss), float(correct)
 
     def measure(self, sizes: list[int]) -> list[float]:
-        """Seconds that a step takes at each size. Leaves everything as it was, but for what is compiled."""
+        """Seconds that a step takes at each size, the median of several: another process may take a moment of some.
+        Leaves everything as it was, but for what is compiled."""
         before = self.variables()
-        seconds = []
+        medians = []
         for size in sizes:
             self.step(1, 1, 1, size, 0.0)
-            start = time.perf_counter()
-            for step in range(MEASURED_STEPS):
-                self.step(step + 1, 1, 1, size, 0.0)
-            seconds.append((time.perf_counter() - start) / MEASURED_STEPS)
+            seconds: list[float] = []
+            while len(seconds) < MEASURED_STEPS or sum(seconds) < MEASURED_SECONDS:
+                start = time.perf_counter()
+                self.step(1, 1, 1, size, 0.0)
+                seconds.append(time.perf_counter() - start)
+            medians.append(float(np.median(seconds)))
         self.restore(before)
-        return seconds
+        return medians
 
     def validate(self, part: Part) -> dict[str, float]:
         with self._averaged():
