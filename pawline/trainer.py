@@ -58,8 +58,8 @@ class Trainer:
         return float(loss), float(correct)
 
     def measure(self, sizes: list[int]) -> list[float]:
-        """Seconds that a step takes at each size, the median of several: another process may take a moment of some.
-        Leaves everything as it was, but for what is compiled."""
+        """Seconds that a step takes at each size, the median of several, as another process may take a moment
+        of some. Leaves everything as it was, but for what is compiled."""
         before = self.variables()
         medians = []
         for size in sizes:
