@@ -27,7 +27,7 @@ TINY = {
     "network.classic.dropout": 0.0,
     "train.epochs": 4,
     "train.batch_size": 4,
-    "train.learning_rate": 0.01,
+    "train.learning_rate": 0.03,
     "train.weight_decay": 0.0,
     "train.label_smoothing": 0.0,
     "train.sizes": [0.5, 1.0],

@@ -29,16 +29,16 @@ def test_every_test_picture_gets_the_class_that_evaluate_gave_it(finished_worksp
 def test_a_folder_is_searched_and_a_bad_picture_does_not_stop_the_others(
     finished_workspace: Path, tmp_path: Path
 ) -> None:
-    good = next((finished_workspace / "pictures/vertical").glob("*.jpg"))
+    good = pd.read_csv(finished_workspace / "reports/predictions.csv").iloc[0]
     (tmp_path / "inner").mkdir()
-    shutil.copy(good, tmp_path / "inner/good.jpg")
+    shutil.copy(finished_workspace / "data/raw" / good["path"], tmp_path / "inner/good.jpg")
     (tmp_path / "a-empty.jpg").touch()
     (tmp_path / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "lost.jpg").symlink_to("nowhere")
     rows = predict(finished_workspace, str(tmp_path), expect=3)
     assert [(Path(str(row["path"])).name, row["label"]) for row in rows] == [
         ("a-empty.jpg", None),
-        ("good.jpg", "vertical"),
+        ("good.jpg", good["predicted"]),
         ("lost.jpg", None),
     ]
     assert rows[0]["error"] == "empty: the file has no bytes"
@@ -56,9 +56,10 @@ def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspac
 
 
 def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) -> None:
-    said = run(finished_workspace, "pawline", "predict", "pictures/vertical/000.jpg").stdout
-    assert said.startswith("pictures/vertical/000.jpg: vertical ")
-    assert said.rstrip().endswith("%")
+    [row] = predict(finished_workspace, picture := "pictures/vertical/000.jpg")
+    share = max(row["probabilities"].values())  # type: ignore[attr-defined]
+    said = run(finished_workspace, "pawline", "predict", picture).stdout
+    assert said == f"{picture}: {row['label']} {share:.1%}\n"
 
 
 @pytest.mark.parametrize(
