@@ -19,8 +19,11 @@ class Draw(NamedTuple):
     hole: NDArray[np.float32]  # (n, 4): top, left, bottom, right of what is greyed out, in shares
 
 
-def draw(count: int, params: TrainParams, rng: np.random.Generator) -> Draw:
-    boxes = random_boxes(count, params.crop_fraction, params.flip, rng)
+def draw(mirrored: NDArray[np.bool_], params: TrainParams, rng: np.random.Generator) -> Draw:
+    """`mirrored`: (n,), of which pictures the mirror image is wanted."""
+    count = len(mirrored)
+    boxes = random_boxes(count, params.crop_fraction, rng)
+    boxes[mirrored] = boxes[mirrored][:, [0, 3, 2, 1]]
     contrast = rng.uniform(1 - params.contrast, 1 + params.contrast, (count, 1, 1, 1))
     brightness = 255 * rng.uniform(-params.brightness, params.brightness, (count, 1, 1, 1))
     corner = rng.uniform(-params.cutout / 2, 1 - params.cutout / 2, (count, 2))
@@ -28,22 +31,18 @@ def draw(count: int, params: TrainParams, rng: np.random.Generator) -> Draw:
     return Draw(boxes, *(array.astype(np.float32) for array in (contrast, brightness, hole)))
 
 
-def random_boxes(count: int, least_fraction: float, flip: bool, rng: np.random.Generator) -> NDArray[np.float32]:
+def random_boxes(count: int, least_fraction: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """float32 (count, 4): top, left, bottom, right of random crops, in shares of the picture.
 
     Each covers between `least_fraction` of the area and all of it, at an aspect between 3:4 and 4:3
-    (Szegedy et al., "Going deeper with convolutions", 2014); half of them mirrored if `flip`.
+    (Szegedy et al., "Going deeper with convolutions", 2014).
     """
     area = rng.uniform(least_fraction, 1, count)
     aspect = np.exp(rng.uniform(-1, 1, count) * math.log(4 / 3))
     height = np.minimum(1, np.sqrt(area / aspect))
     width = np.minimum(1, np.sqrt(area * aspect))
     top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
-    boxes = np.stack([top, left, top + height, left + width], axis=1).astype(np.float32)
-    mirrored = rng.random(count) < 0.5
-    if flip:
-        boxes[mirrored] = boxes[mirrored][:, [0, 3, 2, 1]]
-    return boxes
+    return np.stack([top, left, top + height, left + width], axis=1).astype(np.float32)
 
 
 def augment(pixels: tf.Tensor, drawn: Draw, size: int, params: TrainParams) -> tf.Tensor:

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pawline.backend import keras, tf
 from pawline.checkpoint import Arrays, Checkpoint, Progress
 from pawline.errors import PawlineError
 from pawline.machine import choose_precision
-from pawline.networks import build_network, finished
+from pawline.networks import build_network, finished, start_network
 from pawline.params import NetworkParams, TrainParams
 from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, picture_sizes
 from pawline.shards import Part, PreparedImages
@@ -21,6 +23,7 @@ from pawline.trainer import Trainer, all_devices, validate
 
 SAVE_SECONDS = 20  # between two checkpoints, besides those after an epoch
 FINISH_SECONDS = 10  # that saving the model and telling MLflow take, off `train.minutes`
+SAMPLE_SIZE = 500  # images that the network's first weights are chosen by
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 Row = dict[str, float]
@@ -59,6 +62,7 @@ def train(
     num_batches = batches_per_epoch(params, len(train_part.rows))
     with all_devices().scope():
         model = build_network(network, images.form, num_classes, choose_precision(params.precision))
+        start_network(model, network, images.pixels(_sample(train_part, params.seed)))
         trainer = Trainer(model, params, images, train_part)
     sizes = picture_sizes(params, network, images.form.image_size)
     saved = checkpoint.load() if checkpoint else None
@@ -93,6 +97,12 @@ def _set_up(params: TrainParams) -> None:
     keras.utils.set_random_seed(params.seed)
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _sample(part: Part, seed: int) -> NDArray[np.int64]:
+    """Some of the images' rows."""
+    rng = np.random.default_rng([seed, 2])
+    return np.sort(rng.choice(part.rows, min(SAMPLE_SIZE, len(part.rows)), replace=False))
 
 
 def _num_steps(

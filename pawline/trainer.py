@@ -51,7 +51,7 @@ class Trainer:
         params = self._params
         chosen = self.order(epoch)[(number - 1) * params.batch_size : number * params.batch_size]
         self._optimizer.learning_rate.assign(learning_rate)
-        drawn = draw(len(chosen), params, np.random.default_rng([params.seed, 1, step]))
+        drawn = draw(self.mirrored(epoch)[chosen], params, np.random.default_rng([params.seed, 1, step]))
         labels = self._part.labels[chosen]
         batch = (self._images.pixels(self._part.rows[chosen]), labels, drawn)
         loss, correct = self._step(self._shared(batch), size)
@@ -115,6 +115,14 @@ class Trainer:
             order = rng.choice(count, count, p=self._chances) if drawn else rng.permutation(count)
             self._order_of = (epoch, order)
         return self._order_of[1]
+
+    def mirrored(self, epoch: int) -> NDArray[np.bool_]:
+        """Of each position in the part: half of the images in the first epoch, the others in the second, and so
+        on, so that two epochs show each both ways (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+        2024)."""
+        rng = np.random.default_rng([self._params.seed, 3])
+        in_odd_epochs = rng.random(len(self._part.rows)) < 0.5
+        return self._params.flip & (in_odd_epochs == (epoch % 2 == 1))
 
     def _shared(self, batch: Batch) -> Batch:
         """A part for each device."""

@@ -1,5 +1,6 @@
 """The networks are what their descriptions say, and what is saved computes what was trained."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from pawline.errors import ModelError
 from pawline.model import load_model, predict_probabilities, save_model
 from pawline.networks import build_network, finished
 from pawline.networks.classic import build_classic
-from pawline.networks.fast import FusedBatchNormalization, build_fast
+from pawline.networks.fast import FusedBatchNormalization, build_fast, start_fast
 from pawline.params import FastParams, ImageForm, load_params
 from tests.source import ROOT
 
@@ -89,6 +90,33 @@ def test_the_fast_network_halves_its_maps_and_is_as_large_as_it_says() -> None:
         8,
     )
     assert model(np.zeros((2, 24, 40, 3))).shape == (2, 5)
+
+
+def test_the_stem_begins_as_what_the_pictures_patches_are_made_of() -> None:
+    """Tiles of noise: much of one pattern, less of another, of which the largest components must be found."""
+    rng = np.random.default_rng(1)
+    across, down = np.zeros((2, 4, 4, 3))
+    across[:, :2], across[:, 2:], down[:2], down[2:] = 1, -1, 1, -1
+    amounts = rng.normal(0, (40, 20), (300, 2)) @ [across.ravel(), down.ravel()]
+    tiles = (128 + amounts.reshape(300, 4, 4, 3) + rng.normal(0, 2, (300, 4, 4, 3))).clip(0, 255).astype(np.uint8)
+    model = build_fast(FastParams(filters=(6, 8)), form(32, 3), num_classes=2)
+    start_fast(model, tiles)
+    kernel = keras.ops.convert_to_numpy(model.get_layer("stem").kernel).reshape(-1, 6)
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), math.sqrt(2), rtol=1e-5)
+    np.testing.assert_array_equal(kernel[:, 3:], -kernel[:, :3])
+    cosines = np.abs(kernel[:, :2].T @ np.stack([across.ravel(), down.ravel()], axis=1)) / math.sqrt(2 * 48)
+    np.testing.assert_allclose(cosines, np.eye(2), atol=0.1)
+
+
+def test_a_stem_with_more_filters_than_a_patch_has_values_keeps_the_rest_random() -> None:
+    model = build_fast(FastParams(filters=(40, 8)), form(32, 1), num_classes=2)
+    stem = model.get_layer("stem")
+    before = keras.ops.convert_to_numpy(stem.kernel).copy()
+    start_fast(model, np.random.default_rng(1).integers(0, 256, (20, 32, 32, 1)).astype(np.uint8))
+    after = keras.ops.convert_to_numpy(stem.kernel)
+    np.testing.assert_array_equal(after[..., 16:32], -after[..., :16])
+    np.testing.assert_array_equal(after[..., 32:], before[..., 32:])
+    assert not np.array_equal(after[..., :16], before[..., :16])
 
 
 def test_the_fast_network_of_the_params_has_two_million_weights() -> None:

@@ -276,6 +276,17 @@ def test_a_rare_class_counts_as_much_as_a_common_one_when_asked_to(
     assert share == pytest.approx(0.1 if balance == "none" else 0.5, abs=0.03)
 
 
+def test_two_epochs_show_each_image_both_ways(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
+    model, part = build_network(params.network, data[0].form, 2, "float32"), Part.of("train", *data)
+    trainer = Trainer(model, params.train, data[0], part)
+    first, second, third = (trainer.mirrored(epoch) for epoch in (1, 2, 3))
+    assert 0.25 < first.mean() < 0.75
+    np.testing.assert_array_equal(second, ~first)
+    np.testing.assert_array_equal(third, first)
+    upright = Trainer(model, params.train.model_copy(update={"flip": False}), data[0], part)
+    assert not upright.mirrored(1).any()
+
+
 def test_an_average_of_the_weights_is_what_is_validated_and_kept(
     data: tuple[PreparedImages, pd.DataFrame], params: Params
 ) -> None:

@@ -1,8 +1,11 @@
 """The networks, a module each; `network.name` chooses one."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pawline.backend import keras
 from pawline.networks.classic import build_classic
-from pawline.networks.fast import build_fast, fold_fast
+from pawline.networks.fast import build_fast, fold_fast, start_fast
 from pawline.networks.pretrained import build_pretrained
 from pawline.params import ImageForm, NetworkParams
 
@@ -19,6 +22,13 @@ def build_network(params: NetworkParams, form: ImageForm, num_classes: int, prec
             return build_classic(params.classic, form, num_classes, policy)
         case "pretrained":
             return build_pretrained(params.pretrained, form, num_classes, policy)
+
+
+def start_network(model: keras.Model, params: NetworkParams, pixels: NDArray[np.uint8]) -> None:
+    """Weights to begin with that depend on some of the pictures to train on, uint8 (n, height, width,
+    num_channels)."""
+    if params.name == "fast":
+        start_fast(model, pixels)
 
 
 def finished(

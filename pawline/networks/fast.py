@@ -6,9 +6,11 @@ is trained, folded into the convolutions when it is saved. Residual blocks: He e
 Image Recognition", 2015; their last scale starts at zero: Goyal et al., "Accurate, Large Minibatch SGD", 2017.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pawline.backend import keras, tf
 from pawline.params import FastParams, ImageForm
@@ -34,6 +36,22 @@ def fold_fast(trained: keras.Model, params: FastParams, form: ImageForm, num_cla
             layer.set_weights([kernel * scale, beta - mean * scale])
     folded.get_layer("output").set_weights(trained.get_layer("output").get_weights())
     return folded
+
+
+def start_fast(model: keras.Model, pixels: NDArray[np.uint8]) -> None:
+    """Let the stem begin as the principal components of the pictures' own patches, each as it is and negated,
+    the strongest first: what it would have to learn otherwise (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a
+    Single GPU", 2024; here the normalization after it does the scaling). pixels: (n, height, width, channels)."""
+    kernel = model.get_layer("stem").kernel
+    side, _, _, num_filters = kernel.shape
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), axis=(1, 2))[:, ::side, ::side]
+    patches = np.moveaxis(windows, 3, -1).reshape(-1, math.prod(kernel.shape[:-1]))
+    _, components = np.linalg.eigh(np.cov(patches, rowvar=False))  # columns of length 1, the strongest last
+    strongest = components[:, ::-1][:, : num_filters // 2]
+    start = keras.ops.convert_to_numpy(kernel).copy()
+    first = np.concatenate([strongest, -strongest], axis=1) * math.sqrt(2)  # as long as he_normal makes them
+    start[..., : first.shape[1]] = first.reshape(*kernel.shape[:-1], -1)
+    kernel.assign(start)
 
 
 @dataclass(frozen=True)
