@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pawline.backend import keras, tf
 from pawline.params import FastParams, ImageForm
 
+MOST_PATCHES = 300_000  # that the stem begins by: more tell nothing new, and take memory
+
 
 def build_fast(params: FastParams, form: ImageForm, num_classes: int, policy: str = "float32") -> keras.Model:
     """As it is trained, in the precision of a Keras dtype policy, on pictures of any size."""
@@ -46,6 +48,7 @@ def start_fast(model: keras.Model, pixels: NDArray[np.uint8]) -> None:
     side, _, _, num_filters = kernel.shape
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), axis=(1, 2))[:, ::side, ::side]
     patches = np.moveaxis(windows, 3, -1).reshape(-1, math.prod(kernel.shape[:-1]))
+    patches = patches[:: math.ceil(len(patches) / MOST_PATCHES)]
     _, components = np.linalg.eigh(np.cov(patches, rowvar=False))  # columns of length 1, the strongest last
     strongest = components[:, ::-1][:, : num_filters // 2]
     start = keras.ops.convert_to_numpy(kernel).copy()
