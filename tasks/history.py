@@ -74,7 +74,9 @@ def content_of_stage(stage: Stage, params: Mapping[str, Any]) -> str:
     small = {
         path: file for path, file in files.items() if file.is_file() and file.stat().st_size <= MAX_FILE_BYTES
     }
-    return _digest({section: params[section] for section in stage.params}, {p: _md5(f) for p, f in small.items()})
+    return _digest(
+        {section: params[section] for section in stage.params}, {p: md5_of(f) for p, f in small.items()}
+    )
 
 
 def content_of_entry(entry: Mapping[str, Any]) -> str:
@@ -89,7 +91,8 @@ def _digest(params: Mapping[str, Any], md5s: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([params, md5s], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _md5(file: Path) -> str:
+def md5_of(file: Path) -> str:
+    """What DVC knows a file by."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

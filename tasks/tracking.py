@@ -73,6 +73,8 @@ class TrainingRun:
 
         def log() -> None:
             self._send()
+            if mlflow.active_run().data.tags.get(MODEL_DIGEST) == card.digest:
+                return  # it was logged before a kill
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(SERVED_MODEL),
@@ -152,15 +154,17 @@ def downloaded_model(uri: str) -> Iterator[Path]:
 
 
 def _stopped_run(training: str, continued: bool) -> Run | None:
-    """The MLflow run of this very training, if it did not come to its end. One that has epochs already is not for
-    a training that has to start over."""
+    """The newest MLflow run of this very training, which may have ended before its files were safe. For a training
+    that has to start over it must neither have ended nor have epochs."""
     found = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
-        filter_string=f"tags.`{TRAINING}` = '{training}' AND attributes.status != 'FINISHED'",
+        filter_string=f"tags.`{TRAINING}` = '{training}'",
         max_results=1,
         output_format="list",
     )
-    return found[0] if found and (continued or not _num_epochs(found[0])) else None
+    if found and not continued and (found[0].info.status == "FINISHED" or _num_epochs(found[0])):
+        return None
+    return found[0] if found else None
 
 
 def _num_epochs(run: Run) -> int:

@@ -18,6 +18,8 @@ from pawline.params import Params
 from pawline.schedule import batches_per_epoch
 from pawline.shards import PreparedImages
 from pawline.split import data_digest
+from tasks.dvc_lock import read_lock
+from tasks.history import md5_of
 from tasks.layout import Layout
 from tasks.stage import run_stage
 from tasks.workspace import CHECKPOINTS, CURVES, main_checkout
@@ -37,6 +39,7 @@ def main(params: Params, at: Layout) -> None:
 
     digest = data_digest(split)
     checkpoint = _checkpoint(params, images, digest)
+    checkpoint.take_up(_locked_md5(at.model))
     with training_run(params, split, digest, checkpoint.key, checkpoint.load() is not None) as run:
         followers = [run.log_epoch]
         if params.train.tensorboard:
@@ -55,7 +58,16 @@ def main(params: Params, at: Layout) -> None:
         write_table(at.history, trained.history)
         write_json(at.metrics_of("train"), summarize(trained))
         run.log_model(at.model, card)
-    checkpoint.remove()
+    if "DVC_STAGE" in os.environ:  # a kill before DVC has locked the model makes this stage run again
+        checkpoint.put_by(md5_of(at.model))
+    else:
+        checkpoint.remove()
+
+
+def _locked_md5(model: Path) -> str:
+    """Of the model in dvc.lock; nothing before the first."""
+    lock = read_lock() if Path("dvc.lock").exists() else {}
+    return lock[str(model)].md5 if str(model) in lock else ""
 
 
 def _conditions(params: Params, num_steps: int) -> Conditions:

@@ -40,7 +40,7 @@ def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> Non
     wait_for(lambda: not commands_in(finished))
     at_kill = logged_epochs(finished)
     assert at_kill[-1] < EPOCHS
-    [state] = (finished / ".pawline/training").iterdir()
+    [state] = (finished / ".pawline/training").glob("*.npz")
 
     said = run(finished, "dvc", "repro", "train")
     assert "Running stage 'train'" in said.stdout
@@ -52,6 +52,26 @@ def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> Non
     uninterrupted = train(PreparedImages(finished / "data/prepared"), split, params.network, params.train)
     save_model(uninterrupted.model, finished / "uninterrupted.keras")
     assert (finished / "models/model.keras").read_bytes() == (finished / "uninterrupted.keras").read_bytes()
+
+
+def test_a_kill_before_dvc_has_locked_the_model_costs_no_training(finished: Path) -> None:
+    set_params(finished, {"train.epochs": 3})
+    before, model = num_runs(finished), finished / "models/model.keras"
+    run(finished, "python", "-m", "tasks.train", DVC_STAGE="train")  # all that DVC lived to see
+    trained = model.read_bytes()
+    model.unlink()
+
+    run(finished, "dvc", "repro", "train")
+    assert num_runs(finished) == before + 1
+    assert logged_epochs(finished) == [1, 2, 3]
+    assert model.read_bytes() == trained
+
+    run(
+        finished, "dvc", "repro", "--force", "--single-item", "train"
+    )  # nothing was lost: this asks for a training
+    assert num_runs(finished) == before + 2
+    assert logged_epochs(finished) == [1, 2, 3]
+    assert model.read_bytes() == trained
 
 
 def test_a_batch_that_is_too_large_is_refused_before_tensorflow_is_loaded(finished: Path) -> None:

@@ -52,13 +52,18 @@ def start(training: str = "this one", continued: bool = False) -> AbstractContex
     return tracking.training_run(PARAMS, SPLIT, "d" * 64, training, continued)
 
 
-def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
-    """The only run of a store, and the steps of its loss."""
+def all_runs(store: str) -> list[Run]:
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("pawline")
     assert experiment is not None
-    [found] = client.search_runs([experiment.experiment_id])
-    return found, [(point.step, point.value) for point in client.get_metric_history(found.info.run_id, "loss")]
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
+    """The only run of a store, and the steps of its loss."""
+    [found] = all_runs(store)
+    history = MlflowClient(store).get_metric_history(found.info.run_id, "loss")
+    return found, [(point.step, point.value) for point in history]
 
 
 def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:
@@ -113,10 +118,19 @@ def test_what_does_not_go_on_has_a_run_of_its_own(
         raise KeyboardInterrupt
     with start(training, continued):
         pass
-    client = MlflowClient(f"sqlite:///{checkout / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("pawline")
-    assert experiment is not None
-    assert len(client.search_runs([experiment.experiment_id])) == num_runs
+    assert len(all_runs(f"sqlite:///{checkout / 'mlflow.db'}")) == num_runs
+
+
+@pytest.mark.parametrize(("continued", "num_runs"), [(True, 1), (False, 2)])
+def test_a_run_that_ended_is_taken_up_with_the_state_only(checkout: Path, continued: bool, num_runs: int) -> None:
+    """Its training's files were not safe yet; or somebody trains anew."""
+    for state in (False, continued):
+        with start(continued=state) as run:
+            run.log_epoch(epoch(1))
+    runs = all_runs(f"sqlite:///{checkout / 'mlflow.db'}")
+    assert [run.info.status for run in runs] == ["FINISHED"] * num_runs
+    client = MlflowClient()
+    assert [len(client.get_metric_history(run.info.run_id, "loss")) for run in runs] == [1] * num_runs
 
 
 def test_what_a_server_missed_is_sent_when_it_is_back(
