@@ -4,6 +4,7 @@ TensorFlow's libraries write to the process's standard error before any log leve
 write while they are imported is held back, and only what is no greeting is passed on.
 """
 
+import math
 import os
 import re
 import sys
@@ -37,7 +38,10 @@ with _greeting_held_back():
     import tensorflow as tf
     import keras  # isort: skip - after TensorFlow, which it would import all the same
 
-# By itself TensorFlow does not see that a container has been granted less than the machine.
-tf.config.threading.set_intra_op_parallelism_threads(num_threads())
+SHARES = 2  # of a batch, which are worked on side by side (pawline/trainer.py)
 
-__all__ = ["keras", "tf"]
+# By itself TensorFlow does not see that a container has been granted less than the machine.
+tf.config.threading.set_inter_op_parallelism_threads(min(SHARES, num_threads()))
+tf.config.threading.set_intra_op_parallelism_threads(math.ceil(num_threads() / SHARES))
+
+__all__ = ["SHARES", "keras", "tf"]

@@ -94,9 +94,14 @@ def orthogonalized(matrix: tf.Tensor) -> tf.Tensor:
     square_norm = tf.linalg.trace(gram) + 1e-12  # no gradient, no change
     gram /= square_norm
     identity = tf.eye(gram.shape[0])
-    product = identity / tf.sqrt(square_norm)
-    for _ in range(3):
-        factor = a * identity + b * gram + c * tf.matmul(gram, gram)
-        product = tf.matmul(product, factor)
-        gram = tf.matmul(tf.matmul(factor, gram), factor)
+
+    def factor() -> tf.Tensor:
+        return a * identity + b * gram + c * tf.matmul(gram, gram)
+
+    product = last = factor()
+    for _ in range(2):
+        gram = tf.matmul(tf.matmul(last, gram), last)
+        last = factor()
+        product = tf.matmul(product, last)
+    product /= tf.sqrt(square_norm)
     return tf.matmul(product, matrix) if wide else tf.matmul(matrix, product)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.backend import keras
 from pawline.card import Conditions
 from pawline.checkpoint import Arrays, Checkpoint, Progress
 from pawline.errors import ParamsError, PawlineError
@@ -17,7 +18,7 @@ from pawline.prepare import prepare
 from pawline.shards import Part, PreparedImages
 from pawline.split import split_images
 from pawline.train import Trained, summarize, train
-from pawline.trainer import Trainer
+from pawline.trainer import LEAST_SHARE, Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
 from tests.source import ROOT
 
@@ -274,6 +275,24 @@ def test_a_rare_class_counts_as_much_as_a_common_one_when_asked_to(
     weight = trainer.class_weights[drawn]
     share = (weight * (drawn == 1)).sum() / weight.sum()
     assert share == pytest.approx(0.1 if balance == "none" else 0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("network", ["classic", "fast"])
+def test_a_batch_in_two_shares_makes_one_step(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classic network's is that of the whole batch; the fast one normalizes each share by itself."""
+    seen = {}
+    for num_shares in (1, 2):
+        monkeypatch.setattr("pawline.trainer.SHARES", num_shares)
+        keras.utils.set_random_seed(1)
+        model = build_network(params.network.model_copy(update={"name": network}), data[0].form, 2, "float32")
+        uneven = params.train.model_copy(update={"batch_size": 2 * LEAST_SHARE + 1})
+        trainer = Trainer(model, uneven, data[0], Part.of("train", *data))
+        losses = [trainer.step(step, 1, 1, 16, 0.01)[0] for step in (1, 2)]
+        seen[num_shares] = np.concatenate([losses, *map(np.ravel, trainer.weights())])
+    difference = np.abs(seen[2] - seen[1]).max()
+    assert difference < 1e-5 if network == "classic" else 1e-3 < difference < 0.5
 
 
 def test_two_epochs_show_each_image_both_ways(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:

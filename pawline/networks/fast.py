@@ -102,7 +102,7 @@ class _Layers:
         )(maps)
         if not self.folded:
             normalization = FusedBatchNormalization(
-                momentum=0.9, gamma_initializer=gamma, dtype=self.policy, name=_normalization(name)
+                momentum=0.95, gamma_initializer=gamma, dtype=self.policy, name=_normalization(name)
             )
             maps = normalization(maps)
         return keras.layers.ReLU(dtype=self.policy, name=f"{name}_relu")(maps) if relu else maps
