@@ -5,9 +5,10 @@ documentation shows (its example "Image classification from scratch": functional
 Pawline, and plain PyTorch (channels last), where TORCH_PYTHON names an interpreter that has it: it is none of
 ours. Keras's way twice: as in the example, image_dataset_from_directory with RandomFlip and RandomRotation on
 photographs in a folder; and with RandomFlip alone on an array in memory (where PyTorch's is too, not augmented).
-All with Adam. Each in a process of its own, in turns, the best of ROUNDS; of `fit` the steps are timed. Also the
-arithmetic achieved, and that of one large convolution, the peak here; and what determinism, the other precision
-and Muon cost.
+All with Adam. Each in a process of its own, a few steps at a time in turns, so that other work on the machine hits
+all alike; what is told is the median of the rounds, and of ratios the quartiles too. (While others have their turn
+Keras reads ahead, a batch or two.) Also the arithmetic achieved, and that of one large convolution, the peak
+here; and what determinism, the other precision and Muon cost.
 """
 
 import os
@@ -23,19 +24,34 @@ import numpy as np
 
 from benchmarks.photographs import machine, unpack
 
-ROUNDS, STEPS, BATCH = 3, 30, 64
+ROUNDS, STEPS, SETTLING, BATCH = 12, 12, 3, 64
 FILTERS = (32, 64, 128, 256)
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def best_rate(step: Callable[[], object]) -> float:
-    """Images per second of the fastest half of the steps: other work on the machine hits the others."""
-    seconds = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
+class Turns:
+    """Answers each line of standard input with the seconds that a step takes, and ends with its end."""
+
+    def __init__(self) -> None:
+        self._left, self._start = SETTLING, 0.0
+
+    def after_step(self) -> None:
+        self._left -= 1
+        if self._left == STEPS:
+            self._start = time.perf_counter()
+        if self._left > 0:
+            return
+        print((time.perf_counter() - self._start) / STEPS if self._start else "ready", flush=True)
+        if not sys.stdin.readline():
+            sys.exit()
+        self._left = SETTLING + STEPS
+
+
+def repeat(step: Callable[[], object]) -> None:
+    turns = Turns()
+    while True:
         step()
-        seconds.append(time.perf_counter() - start)
-    return BATCH / float(np.mean(sorted(seconds)[: STEPS // 2]))
+        turns.after_step()
 
 
 def flops_per_image(size: int) -> float:
@@ -51,7 +67,7 @@ def flops_per_image(size: int) -> float:
     return 3 * total
 
 
-def keras_from_files(size: int) -> float:
+def keras_from_files(size: int) -> None:
     from pawline.backend import keras, tf
 
     augment = keras.Sequential([keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)])
@@ -59,19 +75,19 @@ def keras_from_files(size: int) -> float:
         os.environ["PHOTOGRAPHS"], image_size=(size, size), batch_size=BATCH, seed=1, verbose=False
     )
     data = data.map(lambda x, y: (augment(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
-    return keras_rate(size, data.repeat().prefetch(tf.data.AUTOTUNE))
+    keras_fit(size, data.repeat().prefetch(tf.data.AUTOTUNE))
 
 
-def keras_in_memory(size: int) -> float:
+def keras_in_memory(size: int) -> None:
     from pawline.backend import keras, tf
 
     flip = keras.layers.RandomFlip("horizontal")
     data = tf.data.Dataset.from_tensor_slices(pictures(size)).repeat().shuffle(1000).batch(BATCH)
     data = data.map(lambda x, y: (flip(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
-    return keras_rate(size, data.prefetch(tf.data.AUTOTUNE))
+    keras_fit(size, data.prefetch(tf.data.AUTOTUNE))
 
 
-def keras_rate(size: int, data: Any) -> float:
+def keras_fit(size: int, data: Any) -> None:
     from pawline.backend import keras
 
     layers = keras.layers
@@ -91,11 +107,9 @@ def keras_rate(size: int, data: Any) -> float:
     model = keras.Model(inputs, outputs)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    ends: list[float] = []
-    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    model.fit(data, steps_per_epoch=STEPS + 5, callbacks=[note], verbose=0)
-    seconds = np.diff(ends[4:])
-    return BATCH / float(np.mean(np.sort(seconds)[: STEPS // 2]))
+    turns = Turns()
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: turns.after_step())
+    model.fit(data, steps_per_epoch=10**6, callbacks=[note], verbose=0)
 
 
 def pictures(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +138,7 @@ class InMemory:
         return self.all[rows]
 
 
-def pawline_way(size: int, precision: str = "auto", deterministic: bool = True, optimizer: str = "adamw") -> float:
+def pawline_way(size: int, precision: str = "auto", deterministic: bool = True, optimizer: str = "adamw") -> None:
     from pawline.backend import keras, tf
     from pawline.machine import choose_precision
     from pawline.networks import build_network
@@ -148,25 +162,26 @@ def pawline_way(size: int, precision: str = "auto", deterministic: bool = True, 
         step = next(steps)
         trainer.step(step, step, 1, size, 0.01)
 
-    for _ in range(3):
-        one()
-    return best_rate(one)
+    repeat(one)
 
 
-def peak_convolution(precision: str) -> float:
-    """GFLOP/s of a 3 x 3 convolution of 256 to 256 maps of 16 x 16, 64 at a time."""
+def peak_convolution(precision: str) -> None:
+    """A 3 x 3 convolution of 256 to 256 maps of 16 x 16, 64 at a time, with all threads."""
     from pawline.backend import tf
+    from pawline.machine import num_threads
 
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads())
     kind = tf.bfloat16 if precision == "bfloat16" else tf.float32
     maps = tf.cast(tf.random.normal((BATCH, 16, 16, 256)), kind)
     kernel = tf.cast(tf.random.normal((3, 3, 256, 256)), kind)
-    convolve = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(maps, kernel, 1, "SAME")))
-    convolve()
-    per_second = best_rate(lambda: float(convolve()))
-    return per_second * 2 * 16 * 16 * 9 * 256 * 256 / 1e9
+    convolve = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(maps, kernel, 1, "SAME")), autograph=False)
+    repeat(lambda: float(convolve()))
 
 
-def torch_way(size: int) -> float:
+PEAK_FLOPS = 2 * 16 * 16 * 9 * 256 * 256  # of it, per image
+
+
+def torch_way(size: int) -> None:
     import torch
     from torch import nn
 
@@ -204,12 +219,10 @@ def torch_way(size: int) -> float:
         optimizer.step()
         float(loss)
 
-    for _ in range(3):
-        one()
-    return best_rate(one)
+    repeat(one)
 
 
-WAYS: dict[str, Callable[[int], float]] = {
+WAYS: dict[str, Callable[[int], None]] = {
     "keras from files": keras_from_files,
     "keras in memory": keras_in_memory,
     "pawline": pawline_way,
@@ -223,36 +236,49 @@ WAYS: dict[str, Callable[[int], float]] = {
 }
 
 
-def in_a_process(way: str, size: int) -> float:
+def started(way: str, size: int) -> "subprocess.Popen[str]":
     python = os.environ["TORCH_PYTHON"] if way == "torch" else sys.executable
     command = [python, "-m", "benchmarks.train_speed", str(size), way]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{way}: {done.stderr}")
-    return float(done.stdout.split()[-1])
+    pipe, none = subprocess.PIPE, subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=none, text=True)
+    if answer(process) != "ready":
+        sys.exit(f"{way}: does not run: {' '.join(command)}")
+    return process
+
+
+def answer(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def turn(process: "subprocess.Popen[str]") -> float:
+    """Images per second."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return BATCH / float(answer(process))
 
 
 def main() -> None:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 64
     if len(sys.argv) > 2:
-        print(WAYS[sys.argv[2]](size))
-        return
-    ways = [way for way in WAYS if way != "torch" or "TORCH_PYTHON" in os.environ]
+        WAYS[sys.argv[2]](size)
     with tempfile.TemporaryDirectory() as name:
         os.environ["PHOTOGRAPHS"] = str(some_photographs(Path(name)))
-        rounds = [{way: in_a_process(way, size) for way in ways} for _ in range(ROUNDS)]
-    best = {way: max(one[way] for one in rounds) for way in ways}
+        processes = {way: started(way, size) for way in WAYS if way != "torch" or "TORCH_PYTHON" in os.environ}
+        rounds = [{way: turn(process) for way, process in processes.items()} for _ in range(ROUNDS)]
+        for process in processes.values():
+            process.communicate()
     print(machine())
-    for way in ways:
-        unit = "GFLOP/s" if way.startswith("peak") else "images/s"
-        print(f"{way}: {best[way]:.0f} {unit}")
+    rates = {way: float(np.median([one[way] for one in rounds])) for way in processes}
+    for way, rate in rates.items():
+        peak = way.startswith("peak")
+        print(f"{way}: {rate * PEAK_FLOPS / 1e9:.0f} GFLOP/s" if peak else f"{way}: {rate:.0f} images/s")
     for other in ("keras from files", "keras in memory", "torch", "pawline not deterministic", "pawline muon"):
-        if other in best:
-            ratios = sorted(one["pawline"] / one[other] for one in rounds)
-            among = f"rounds {ratios[0]:.2f} to {ratios[-1]:.2f}"
-            print(f"pawline / {other}: {best['pawline'] / best[other]:.2f} ({among})")
-    achieved = best["pawline"] * flops_per_image(size) / 1e9
-    print(f"pawline achieves {achieved:.0f} GFLOP/s of arithmetic")
+        if other in rates:
+            low, middle, high = np.quantile([one["pawline"] / one[other] for one in rounds], [0.25, 0.5, 0.75])
+            print(f"pawline / {other}: {middle:.2f} ({low:.2f} to {high:.2f})")
+    print(f"pawline achieves {rates['pawline'] * flops_per_image(size) / 1e9:.0f} GFLOP/s of arithmetic")
 
 
 if __name__ == "__main__":
