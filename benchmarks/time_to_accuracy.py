@@ -1,9 +1,8 @@
 """Until `fast` passes what the tutorial's network reaches in 10 epochs:  python -m benchmarks.time_to_accuracy
 
-Both on the 18,000 photographs with 5 % val and 5 % test, from the archive on. The tutorial's network reads its
-pictures itself. For `fast` the stages before `train` run in a clone that has run nothing, each counted from the
-start of its process to its end, and then a training of a budget of seconds. For neither of them loading
-TensorFlow counts, nor DVC. Takes six minutes.
+Both in this process, from the archive with the 18,000 photographs on, with 5 % val and 5 % test: the tutorial's
+network reads its pictures itself, `fast` has them ingested, prepared and split, and a budget of seconds to train.
+Takes five minutes.
 """
 
 import sys
@@ -11,47 +10,58 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import tutorial
-from benchmarks.accuracy import BUDGETS, COMMON, PICTURES, prepared
+from benchmarks.accuracy import BUDGETS, COMMON, PICTURES
 from benchmarks.photographs import machine
+from pawline.ingest import ingest
+from pawline.model import predict_rows
 from pawline.params import load_params
+from pawline.prepare import prepare
 from pawline.shards import Part, PreparedImages
-from tasks.history import HISTORY, read_history
+from pawline.split import split_images
+from pawline.train import FINISH_SECONDS, train
+from tests.conftest import set_params
+from tests.source import ROOT
 
-SECONDS = 25
+SECONDS = 27
+SIZE = {"prepare.image_size": 32, "train.sizes": [1.0]}  # chosen on val, of 32, 48 and 64 px
 
 
-def fast(workspace: Path) -> tuple[float, float]:
-    """The accuracy on test, and the seconds of the training."""
-    from pawline.model import predict_rows
-    from pawline.train import FINISH_SECONDS, train
-
-    params = load_params(workspace / "params.yaml")
-    images, split = PreparedImages(workspace / "data/prepared"), pd.read_parquet(workspace / "data/split.parquet")
-    budget = params.train.model_copy(update={"minutes": (SECONDS + FINISH_SECONDS) / 60})  # nothing is saved here
-    start = time.perf_counter()
+def fast(folder: Path) -> tuple[float, pd.DataFrame, list[float]]:
+    """The accuracy on test, the split, and the times at the start, before the training, and at the end."""
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    set_params(folder, {"ingest.source": str(PICTURES)} | COMMON | BUDGETS[3] | SIZE)
+    params = load_params(folder / "params.yaml")
+    # Of the budget `train` leaves some for saving, which is not done here.
+    budget = params.train.model_copy(update={"minutes": (SECONDS + FINISH_SECONDS) / 60})
+    times = [time.perf_counter()]
+    rows = ingest(params.ingest, folder / "raw").rows.table()
+    prepare(rows, folder / "raw", folder / "prepared", params.prepare, folder / "cache")
+    images = PreparedImages(folder / "prepared")
+    split = split_images(images, params.split)[0]
+    times.append(time.perf_counter())
     model = train(images, split, params.network, budget).model
-    seconds = time.perf_counter() - start
+    times.append(time.perf_counter())
     test = Part.of("test", images, split)
-    return float((predict_rows(model, images, test.rows).argmax(axis=1) == test.labels).mean()), seconds
+    right = predict_rows(model, images, test.rows).argmax(axis=1) == test.labels
+    return float(right.mean()), split, times
 
 
 def main() -> None:
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
-        workspace = prepared(Path(name, "clone"), COMMON | BUDGETS[3] | {"prepare.image_size": 48})
-        before = sum(run.seconds for run in read_history(workspace / HISTORY).values())
-        accuracy, training = fast(workspace)
-        ours = before + training
-        told = f"{before:.0f} s until the pictures are prepared and split, {training:.0f} s of training"
-        print(f"fast: {accuracy:.4f} after {ours:.0f} s ({told})", flush=True)
-        split = pd.read_parquet(workspace / "data/split.parquet")
+        accuracy, split, times = fast(Path(name))
+    prepared, trained = np.diff(times)
+    told = f"{prepared:.0f} s until the pictures are prepared and split, {trained:.0f} s of training"
+    print(f"fast: {accuracy:.4f} after {prepared + trained:.0f} s ({told})", flush=True)
     seconds: list[float] = []
     reached = tutorial.train(PICTURES, split, 10, lambda epoch, so_far: seconds.append(so_far))
     print(f"the tutorial's network: {reached:.4f} after {seconds[-1]:.0f} s")
-    print(f"{ours / seconds[-1]:.2f} of its time{'' if accuracy > reached else ', WITHOUT PASSING IT'}")
+    ratio = (prepared + trained) / seconds[-1]
+    print(f"{ratio:.2f} of its time{'' if accuracy > reached else ', WITHOUT PASSING IT'}")
     sys.exit(accuracy <= reached)
 
 
