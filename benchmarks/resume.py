@@ -22,7 +22,7 @@ from pawline.files import file_digest
 from tests.background import commands_in, wait_for
 from tests.conftest import make_workspace, run, set_params
 
-EPOCHS = 60
+EPOCHS = 250  # most of the stage's time, then, and not loading TensorFlow
 
 
 def start(workspace: Path) -> subprocess.Popen[bytes]:

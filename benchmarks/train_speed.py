@@ -8,7 +8,8 @@ photographs in a folder; and with RandomFlip alone on an array in memory (where 
 All with Adam. Each in a process of its own, a few steps at a time in turns, so that other work on the machine hits
 all alike; what is told is the median of the rounds, and of ratios the quartiles too. (While others have their turn
 Keras reads ahead, a batch or two.) Also the arithmetic achieved, and that of one large convolution, the peak
-here; and what determinism, the other precision and Muon cost.
+here. Then the same of Pawline's and PyTorch's in bfloat16, where the processor has it, against Keras's way in
+float32, which is what its documentation shows; and what determinism and Muon cost, in float32.
 """
 
 import os
@@ -138,7 +139,9 @@ class InMemory:
         return self.all[rows]
 
 
-def pawline_way(size: int, precision: str = "auto", deterministic: bool = True, optimizer: str = "adamw") -> None:
+def pawline_way(
+    size: int, precision: str = "float32", deterministic: bool = True, optimizer: str = "adamw"
+) -> None:
     from pawline.backend import keras, tf
     from pawline.machine import choose_precision
     from pawline.networks import build_network
@@ -181,7 +184,7 @@ def peak_convolution(precision: str) -> None:
 PEAK_FLOPS = 2 * 16 * 16 * 9 * 256 * 256  # of it, per image
 
 
-def torch_way(size: int) -> None:
+def torch_way(size: int, precision: str = "float32") -> None:
     import torch
     from torch import nn
 
@@ -214,7 +217,8 @@ def torch_way(size: int) -> None:
         batch = torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 255
         batch = batch.contiguous(memory_format=torch.channels_last)
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(model(batch), torch.from_numpy(labels[rows]))
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = loss_of(model(batch), torch.from_numpy(labels[rows]))
         loss.backward()
         optimizer.step()
         float(loss)
@@ -226,18 +230,35 @@ WAYS: dict[str, Callable[[int], None]] = {
     "keras from files": keras_from_files,
     "keras in memory": keras_in_memory,
     "pawline": pawline_way,
-    "pawline float32": lambda size: pawline_way(size, "float32"),
     "pawline bfloat16": lambda size: pawline_way(size, "bfloat16"),
     "pawline not deterministic": lambda size: pawline_way(size, deterministic=False),
     "pawline muon": lambda size: pawline_way(size, optimizer="muon"),
     "torch": torch_way,
+    "torch bfloat16": lambda size: torch_way(size, "bfloat16"),
     "peak float32": lambda size: peak_convolution("float32"),
     "peak bfloat16": lambda size: peak_convolution("bfloat16"),
 }
+RATIOS = [
+    ("pawline", "keras from files"),
+    ("pawline", "keras in memory"),
+    ("pawline", "torch"),
+    ("pawline bfloat16", "keras from files"),
+    ("pawline bfloat16", "keras in memory"),
+    ("pawline bfloat16", "torch bfloat16"),
+    ("pawline", "pawline not deterministic"),
+    ("pawline", "pawline muon"),
+]
+
+
+def can_run(way: str) -> bool:
+    from pawline.machine import able_to_bfloat16
+
+    torch_is_there = "TORCH_PYTHON" in os.environ
+    return (torch_is_there or "torch" not in way) and (able_to_bfloat16() or "bfloat16" not in way)
 
 
 def started(way: str, size: int) -> "subprocess.Popen[str]":
-    python = os.environ["TORCH_PYTHON"] if way == "torch" else sys.executable
+    python = os.environ["TORCH_PYTHON"] if "torch" in way else sys.executable
     command = [python, "-m", "benchmarks.train_speed", str(size), way]
     pipe, none = subprocess.PIPE, subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=none, text=True)
@@ -265,7 +286,7 @@ def main() -> None:
         WAYS[sys.argv[2]](size)
     with tempfile.TemporaryDirectory() as name:
         os.environ["PHOTOGRAPHS"] = str(some_photographs(Path(name)))
-        processes = {way: started(way, size) for way in WAYS if way != "torch" or "TORCH_PYTHON" in os.environ}
+        processes = {way: started(way, size) for way in WAYS if can_run(way)}
         rounds = [{way: turn(process) for way, process in processes.items()} for _ in range(ROUNDS)]
         for process in processes.values():
             process.communicate()
@@ -274,11 +295,14 @@ def main() -> None:
     for way, rate in rates.items():
         peak = way.startswith("peak")
         print(f"{way}: {rate * PEAK_FLOPS / 1e9:.0f} GFLOP/s" if peak else f"{way}: {rate:.0f} images/s")
-    for other in ("keras from files", "keras in memory", "torch", "pawline not deterministic", "pawline muon"):
-        if other in rates:
-            low, middle, high = np.quantile([one["pawline"] / one[other] for one in rounds], [0.25, 0.5, 0.75])
-            print(f"pawline / {other}: {middle:.2f} ({low:.2f} to {high:.2f})")
-    print(f"pawline achieves {rates['pawline'] * flops_per_image(size) / 1e9:.0f} GFLOP/s of arithmetic")
+    for one, other in RATIOS:
+        if {one, other} <= rates.keys():
+            ratios = [each[one] / each[other] for each in rounds]
+            low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+            print(f"{one} / {other}: {middle:.2f} ({low:.2f} to {high:.2f})")
+    for way in ("pawline", "pawline bfloat16"):
+        if way in rates:
+            print(f"{way} achieves {rates[way] * flops_per_image(size) / 1e9:.0f} GFLOP/s of arithmetic")
 
 
 if __name__ == "__main__":

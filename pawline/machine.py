@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pawline.errors import ParamsError
 
-AMX, GPU = "amx_bf16", "an NVIDIA GPU"
+GPU = "an NVIDIA GPU"
+# Where TensorFlow trains faster in it than in float32. With AVX512-BF16 alone AMD's processors do, and Intel's are
+# slower (docs/decisions/0005-fast-network.md).
+FAST_IN_BFLOAT16 = ({GPU}, {"amx_bf16"}, {"avx512_bf16", "AuthenticAMD"})
 
 
 def num_threads() -> int:
@@ -21,13 +24,10 @@ def num_threads() -> int:
 
 
 def choose_precision(wanted: str) -> str:
-    """`float32` or `bfloat16`, from `train.precision`. Raises ParamsError for one that this machine lacks.
-
-    AVX512-BF16 alone is no reason: TensorFlow's convolutions are slower in it than in float32 (docs/decisions)."""
-    able = _able()
+    """`float32` or `bfloat16`, from `train.precision`. Raises ParamsError for one that this machine lacks."""
     if wanted == "auto":
-        return "bfloat16" if able & {AMX, GPU} else "float32"
-    if wanted == "bfloat16" and not able & {AMX, GPU, "avx512_bf16"}:
+        return "bfloat16" if any(needed <= _able() for needed in FAST_IN_BFLOAT16) else "float32"
+    if wanted == "bfloat16" and not able_to_bfloat16():
         raise ParamsError(
             "train.precision is bfloat16, which this machine cannot compute in (no AMX, no AVX512-BF16, no GPU); "
             "set it to auto or float32"
@@ -35,12 +35,17 @@ def choose_precision(wanted: str) -> str:
     return wanted
 
 
+def able_to_bfloat16() -> bool:
+    return bool(_able() & {GPU, "amx_bf16", "avx512_bf16"})
+
+
 @cache
 def _able() -> frozenset[str]:
-    """The processor's flags, as Linux names them (none elsewhere), and whether there is a GPU."""
+    """The processor's flags and maker, as Linux names them (none elsewhere), and whether there is a GPU."""
     gpu = frozenset({GPU}) if Path("/proc/driver/nvidia/gpus").is_dir() else frozenset()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return gpu
-    return gpu | frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+    facts = {name.strip(): value for name, _, value in (line.partition(":") for line in lines)}
+    return gpu | frozenset(f"{facts.get('vendor_id', '')} {facts.get('flags', '')}".split())

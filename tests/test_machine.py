@@ -10,7 +10,9 @@ from pawline.errors import ParamsError
     ("flags", "wanted", "chosen"),
     [
         ({"amx_bf16", "avx512_bf16"}, "auto", "bfloat16"),
-        ({"avx512_bf16"}, "auto", "float32"),  # slower there than float32
+        ({"avx512_bf16", "GenuineIntel"}, "auto", "float32"),  # which is faster there
+        ({"avx512_bf16", "AuthenticAMD"}, "auto", "bfloat16"),
+        ({"avx512f", "AuthenticAMD"}, "auto", "float32"),
         (set(), "auto", "float32"),
         ({"avx512_bf16"}, "bfloat16", "bfloat16"),
         ({"amx_bf16"}, "float32", "float32"),
@@ -21,6 +23,13 @@ def test_precision_follows_the_processor(
 ) -> None:
     monkeypatch.setattr(machine, "_able", lambda: frozenset(flags))
     assert machine.choose_precision(wanted) == chosen
+
+
+def test_processor_and_maker_are_read_as_linux_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512_bf16\n\n"
+    monkeypatch.setattr(machine.Path, "read_text", lambda path: told * 2)
+    monkeypatch.setattr(machine.Path, "is_dir", lambda path: False)
+    assert machine._able.__wrapped__() == {"AuthenticAMD", "fpu", "avx512_bf16"}
 
 
 def test_a_precision_that_the_machine_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
