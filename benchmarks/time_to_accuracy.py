@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import tutorial
-from benchmarks.accuracy import BUDGETS, COMMON, PICTURES
+from benchmarks.accuracy import COMMON, PICTURES, SMALL
 from benchmarks.photographs import machine
 from pawline.ingest import ingest
 from pawline.model import predict_rows
@@ -33,7 +33,7 @@ SIZE = {"prepare.image_size": 32, "train.sizes": [1.0]}  # chosen on val, of 32,
 def fast(folder: Path) -> tuple[float, pd.DataFrame, list[float]]:
     """The accuracy on test, the split, and the times at the start, before the training, and at the end."""
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    set_params(folder, {"ingest.source": str(PICTURES)} | COMMON | BUDGETS[3] | SIZE)
+    set_params(folder, {"ingest.source": str(PICTURES)} | COMMON | SMALL | SIZE)
     params = load_params(folder / "params.yaml")
     # Of the budget `train` leaves some for saving, which is not done here.
     budget = params.train.model_copy(update={"minutes": (SECONDS + FINISH_SECONDS) / 60})
