@@ -7,6 +7,7 @@ import hashlib
 import logging
 import math
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -103,8 +104,10 @@ def training_run(
     with _busy_unless_it_answers():
         stopped = _stopped_run(training, continued)
         mlflow.start_run(stopped.info.run_id if stopped else None, tags={**_origin(), TRAINING: training})
-    if not stopped:
+    # What a kill left out; what is there stays, since MLflow lets no param change.
+    if not (stopped and stopped.data.params):
         _mirror(lambda: mlflow.log_params(dotted(params.model_dump())))
+    if not (stopped and stopped.inputs.dataset_inputs):
         _mirror(lambda: mlflow.log_input(_dataset(params, split, digest), context="training"))
     status = "FINISHED"
     try:
@@ -197,9 +200,12 @@ def use_store() -> None:
     experiment of this checkout shares."""
     home = main_checkout()
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or local_store(home))
+    local = mlflow.get_tracking_uri() == local_store(home)
     # Several processes that create the tables of a fresh SQLite file at once break each other.
     with _busy_unless_it_answers(), FileLock(home / ".mlflow.lock", timeout=120):
-        _experiment(home)
+        if local and not (home / "mlflow.db").exists():
+            _create_store(home)
+        _experiment(home, local)
 
 
 @contextmanager
@@ -207,16 +213,27 @@ def _busy_unless_it_answers() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
-        raise BusyError(
-            f"MLflow at {mlflow.get_tracking_uri()} does not answer: {innermost(error)}; "
-            "start it, or unset MLFLOW_TRACKING_URI to use the local store"
-        ) from None
+        store = mlflow.get_tracking_uri()
+        mend = "start it, or unset MLFLOW_TRACKING_URI to use the local store"
+        if store == local_store(main_checkout()):
+            mend = "move that file away to begin a new one"
+        raise BusyError(f"MLflow at {store} does not answer: {innermost(error)}; {mend}") from None
 
 
-def _experiment(home: Path) -> None:
+def _create_store(home: Path) -> None:
+    """MLflow's tables take it a second, change by change, and one killed in between is no use to it ever after. So
+    they are made elsewhere; in a folder, since SQLite keeps a journal beside."""
+    partial = home / ".pawline/mlflow.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # left by a kill
+    partial.mkdir(parents=True)
+    mlflow.MlflowClient(f"sqlite:///{partial / 'mlflow.db'}").search_experiments()
+    (partial / "mlflow.db").rename(home / "mlflow.db")
+    partial.rmdir()
+
+
+def _experiment(home: Path, local: bool) -> None:
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         # A server keeps artifacts where it was told to; the local store keeps them beside it.
-        local = mlflow.get_tracking_uri() == local_store(home)
         mlflow.create_experiment(EXPERIMENT, artifact_location=(home / "mlartifacts").as_uri() if local else None)
     mlflow.set_experiment(EXPERIMENT)
 

@@ -101,6 +101,41 @@ def test_a_training_that_goes_on_does_so_in_the_same_run(checkout: Path) -> None
     assert losses == [(1, 1), (2, 1 / 2)]
 
 
+def test_a_kill_while_the_store_is_created_leaves_none(checkout: Path) -> None:
+    """A store half made is one that MLflow refuses for ever."""
+    half_made = checkout / ".pawline/mlflow.partial/mlflow.db"
+    with background(checkout, "python", "-c", "from tasks import tracking; tracking.use_store()") as process:
+        wait_for(lambda: half_made.exists() and half_made.stat().st_size > 0)
+        process.kill()
+        process.wait()
+    assert half_made.exists()
+    assert not (checkout / "mlflow.db").exists()
+    with start() as run:
+        run.log_epoch(epoch(1))
+    assert the_run(f"sqlite:///{checkout / 'mlflow.db'}")[1] == [(1, 1)]
+    assert not half_made.parent.exists()
+
+
+def test_a_damaged_store_is_named_with_what_to_do(checkout: Path) -> None:
+    (checkout / "mlflow.db").write_bytes(b"no database" * 100)
+    told = r"mlflow\.db does not answer: file is not a database; move that file away to begin a new one$"
+    with pytest.raises(BusyError, match=told), start():
+        pytest.fail("it started")
+    assert (checkout / "mlflow.db").read_bytes() == b"no database" * 100
+
+
+def test_what_a_kill_kept_from_the_run_is_in_it_at_last(checkout: Path) -> None:
+    tracking.use_store()
+    mlflow.start_run(tags={tracking.TRAINING: "this one"})  # and killed
+    mlflow.end_run("KILLED")
+    for _ in range(2):
+        with start(continued=True):
+            pass
+    found, _ = the_run(f"sqlite:///{checkout / 'mlflow.db'}")
+    assert found.data.params["train.epochs"] == str(PARAMS.train.epochs)
+    assert len(found.inputs.dataset_inputs) == 1
+
+
 @pytest.mark.parametrize(
     ("num_epochs", "training", "continued", "num_runs"),
     [
