@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.photographs import machine, unpack
 
-ROUNDS, STEPS, SETTLING, BATCH = 12, 12, 3, 64
+ROUNDS, STEPS, SETTLING, BATCH = 12, 8, 2, 64
 FILTERS = (32, 64, 128, 256)
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +69,8 @@ def flops_per_image(size: int) -> float:
 
 
 def keras_from_files(size: int) -> None:
-    from pawline.backend import keras, tf
+    import keras
+    import tensorflow as tf
 
     augment = keras.Sequential([keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)])
     data = keras.utils.image_dataset_from_directory(
@@ -80,7 +81,8 @@ def keras_from_files(size: int) -> None:
 
 
 def keras_in_memory(size: int) -> None:
-    from pawline.backend import keras, tf
+    import keras
+    import tensorflow as tf
 
     flip = keras.layers.RandomFlip("horizontal")
     data = tf.data.Dataset.from_tensor_slices(pictures(size)).repeat().shuffle(1000).batch(BATCH)
@@ -89,7 +91,7 @@ def keras_in_memory(size: int) -> None:
 
 
 def keras_fit(size: int, data: Any) -> None:
-    from pawline.backend import keras
+    import keras
 
     layers = keras.layers
 
