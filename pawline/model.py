@@ -4,12 +4,14 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.backend import keras
+from pawline.backend import SHARES, keras, tf
 from pawline.card import Card, Conditions, write_card
 from pawline.errors import ModelError
 from pawline.files import file_digest, whole_file
@@ -17,6 +19,8 @@ from pawline.images import DECODER
 from pawline.shards import PreparedImages
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
+# Predicted at a time: 256 pictures of 96 x 96, fewer of larger ones, so that memory does not grow with them.
+BATCH_PIXELS = 256 * 96 * 96
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -64,21 +68,38 @@ def load_model(path: Path) -> keras.Model:
 
 def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1. One batch."""
-    logits = model.predict_on_batch(images)  # compiled once per model
+    logits = _logits(model, SHARES if len(images) >= SHARES else 1)(tf.constant(images)).numpy()
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def predict_rows(
-    model: keras.Model, images: PreparedImages, rows: NDArray[np.int64], batch_size: int = 256
-) -> NDArray[np.float32]:
+def predict_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The same for rows of the prepared images, read a batch at a time."""
+    batch_size = batch_of(images.form.image_size)
     return np.concatenate(
         [
             predict_probabilities(model, images.pixels(rows[start : start + batch_size]))
             for start in range(0, len(rows), batch_size)
         ]
     )
+
+
+def batch_of(image_size: int) -> int:
+    return max(1, min(256, BATCH_PIXELS // image_size**2))
+
+
+@lru_cache(maxsize=2)
+def _logits(model: keras.Model, num_shares: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compiled for batches of any size; shares of it are worked on side by side (see trainer.py)."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        length = tf.shape(images)[0] // num_shares
+        shares = [images[number * length : (number + 1) * length] for number in range(num_shares - 1)]
+        shares.append(images[(num_shares - 1) * length :])  # with what is left over
+        return tf.concat([model(share, training=False) for share in shares], axis=0)
+
+    return logits
 
 
 def _canonical(saved: bytes) -> bytes:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from glob import glob
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from pawline.files import read_regular_file
 from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import is_litter
 
-BATCH = 256
 STANDARD_INPUT = Path("-")  # one picture; a file of that name is ./-
 
 
@@ -36,8 +36,9 @@ class Predictor:
     def __init__(self, model_file: Path, card_file: Path | None = None) -> None:
         # Before TensorFlow's seconds, and before the model's bytes are parsed.
         self.card = read_card(model_file, card_file)
-        from pawline.model import load_model, predict_probabilities
+        from pawline.model import batch_of, load_model, predict_probabilities
 
+        self._batch_size = batch_of(self.card.form.image_size)
         self._model = load_model(model_file)
         self._probabilities = predict_probabilities
 
@@ -53,13 +54,9 @@ class Predictor:
 
     def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
         """The same for files of any number; a few hundred are in memory at a time."""
-        batch: list[Path] = []
-        for path in paths:
-            batch.append(path)
-            if len(batch) == BATCH:
-                yield from zip(batch, self.predict([_read(path) for path in batch]), strict=True)
-                batch = []
-        yield from zip(batch, self.predict([_read(path) for path in batch]), strict=True)
+        remaining = iter(paths)
+        while batch := list(islice(remaining, self._batch_size)):
+            yield from zip(batch, self.predict([_read(path) for path in batch]), strict=True)
 
     def _decode(self, picture: bytes | BadImage) -> Pixels | BadImage:
         if isinstance(picture, BadImage):

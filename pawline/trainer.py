@@ -172,7 +172,7 @@ def _num_shares(strategy: tf.distribute.Strategy, batch_size: int) -> int:
     """A processor takes a batch in two shares, each worked on by half of the threads: that beats all of them on
     one operation after the other. Each share is normalized by itself, as on several devices (Hoffer et al., "Train
     longer, generalize better", 2017, on such ghost batches)."""
-    alone = strategy.num_replicas_in_sync == 1 and not tf.config.list_logical_devices("GPU")
+    alone = strategy.num_replicas_in_sync == 1
     return SHARES if alone and batch_size >= SHARES * LEAST_SHARE else 1
 
 

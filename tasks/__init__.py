@@ -12,8 +12,6 @@ if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
     sys.exit(2)
 
 ENVIRONMENT = {
-    # TensorFlow: errors stay, the greeting goes.
-    "TF_CPP_MIN_LOG_LEVEL": "3",
     # Nothing is sent anywhere.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",

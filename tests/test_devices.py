@@ -7,7 +7,7 @@ from tests.source import ROOT
 
 
 @pytest.mark.parametrize(
-    ("network", "optimizer"), [("classic", "adamw"), ("classic", "sgd"), ("classic", "muon"), ("fast", "adamw")]
+    ("network", "optimizer"), [("classic", "adamw"), ("classic", "sgd"), ("classic", "muon"), ("fast", "muon")]
 )
 def test_two_devices_do_what_one_does(network: str, optimizer: str) -> None:
     """The classic network exactly; in the fast one each device normalizes by its own share of the batch."""

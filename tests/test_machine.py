@@ -39,6 +39,52 @@ def test_a_precision_that_the_machine_lacks_is_refused(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("driver", "libraries", "visible", "usable"),
+    [
+        (True, True, None, True),
+        (True, True, "0", True),
+        (True, True, "", False),
+        (True, True, "-1", False),
+        (True, False, None, False),  # as `make setup` leaves it, without the extra `gpu`
+        (False, True, None, False),
+    ],
+)
+def test_a_gpu_counts_where_tensorflow_can_use_it(
+    monkeypatch: pytest.MonkeyPatch, driver: bool, libraries: bool, visible: str | None, usable: bool
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(machine.Path, "is_dir", lambda path: driver)
+    monkeypatch.setattr(machine, "find_spec", lambda name: libraries or None)
+    monkeypatch.setattr(machine, "find_library", lambda name: None)
+    assert machine.has_gpu() is usable
+
+
+@pytest.mark.parametrize(
+    ("able", "told"),
+    [
+        ({"AuthenticAMD", "avx2"}, "AuthenticAMD avx2"),
+        ({"GenuineIntel", "avx2", "avx512f", "avx512_vnni"}, "GenuineIntel avx512_vnni"),
+        ({"AuthenticAMD", "avx2", machine.GPU}, "AuthenticAMD avx2 an NVIDIA GPU"),
+    ],
+)
+def test_the_kind_of_processor_is_told(monkeypatch: pytest.MonkeyPatch, able: set[str], told: str) -> None:
+    monkeypatch.setattr(machine, "_able", lambda: frozenset(able))
+    assert machine.processor() == told
+
+
+@pytest.mark.parametrize(("setting", "used"), [(None, True), ("1", True), ("0", False), ("False", False)])
+def test_one_dnn_is_used_unless_turned_off(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, used: bool
+) -> None:
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", setting)
+    assert machine.uses_one_dnn() is used
+
+
+@pytest.mark.parametrize(
     ("limit", "threads"), [("max 100000", 4), ("150000 100000", 2), ("800000 100000", 4), (None, 4)]
 )
 def test_threads_are_those_that_the_container_is_granted(

@@ -16,10 +16,12 @@ from pawline.trainer import Trainer
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 PARAMS = load_params(Path(sys.argv[1]))
 NETWORK, OPTIMIZER = sys.argv[2:]
+FORM = ImageForm(image_size=16, color="grayscale", aspect="stretch", background=255)
 
 
 class Images:
     class_names = ("a", "b", "c")
+    form = FORM
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         return np.random.default_rng(1).integers(0, 256, (40, 16, 16, 1)).astype(np.uint8)[rows]
@@ -28,14 +30,14 @@ class Images:
 def weights_after_three_steps(strategy: tf.distribute.Strategy | None) -> tuple[list[float], np.ndarray]:
     """Batches of 5, of which one device gets 3 and the other 2."""
     keras.utils.set_random_seed(1)
-    form = ImageForm(image_size=16, color="grayscale", aspect="stretch", background=255)
     classic = PARAMS.network.classic.model_copy(update={"dropout": 0.0})
     network = PARAMS.network.model_copy(update={"name": NETWORK, "classic": classic})
     params = PARAMS.train.model_copy(update={"batch_size": 5, "optimizer": OPTIMIZER})
     part = Part([], np.arange(40), np.arange(40) % 3)
     with strategy.scope() if strategy else nullcontext():
-        trainer = Trainer(build_network(network, form, 3, "float32"), params, Images(), part)  # type: ignore[arg-type]
+        trainer = Trainer(build_network(network, FORM, 3, "float32"), params, Images(), part)  # type: ignore[arg-type]
     losses = [trainer.step(step, 1, step, 16, 0.001)[0] for step in (1, 2, 3)]
+    losses.append(trainer.validate(part)["val_loss"])
     return losses, np.concatenate([weight.ravel() for weight in trainer.weights()])
 
 
