@@ -15,6 +15,7 @@ class Conditions(Record):
     num_steps: int
     flip_at_test: bool  # whether the model averages over the picture and its mirror image
     precision: str
+    processor: str  # maker and newest instructions, and the GPU where there is one
     num_threads: int
     one_dnn: bool
     deterministic: bool

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,16 @@ class Checkpoint:
             np.savez(file, allow_pickle=False, about=np.array(about), **arrays)
 
     def load(self) -> tuple[Progress, Arrays, Arrays] | None:
-        """None where there is none of this training; a damaged one is reported and left aside."""
+        """None where there is none of this training; a damaged one is reported and moved aside."""
         if not self.path.exists():
             return None
         try:
             with np.load(self.path, allow_pickle=False) as file:  # a zip: its checksums find a flipped bit
                 about = json.loads(str(file["about"]))
                 arrays = [file[name] for name in sorted(file.files) if name != "about"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # one flipped bit, and zipfile may call it encrypted, or of a method unknown
             print(f"pawline: warning: {self.path}: damaged ({error}): the training starts over", file=sys.stderr)
+            self.path.replace(self.path.with_suffix(".damaged"))
             return None
         if about["key"] != self.key:
             return None

@@ -119,9 +119,13 @@ class FastParams(Record):
         return int(2 ** len(self.filters))
 
 
+LEAST_PRETRAINED_SIZE = 32  # pixels that the architectures of keras.applications take
+
+
 class PretrainedParams(Record):
     architecture: Literal["MobileNetV3Small", "MobileNetV3Large", "EfficientNetV2B0", "EfficientNetV2B3"]
     weights: str | None
+    sha256: str | None = Field(pattern=r"^[0-9a-fA-F]{64}$")
     fine_tune: bool
 
 
@@ -143,6 +147,7 @@ class NetworkParams(Record):
 class TrainParams(Record):
     minutes: float | None = Field(gt=0, le=100_000)
     epochs: int = Field(ge=1, le=10000)
+    steps: int | None = Field(ge=1, le=10**9)
     batch_size: int = Field(ge=1, le=65536)
     optimizer: Literal["muon", "adamw", "sgd"]
     learning_rate: float = Field(gt=0, le=10)
@@ -179,6 +184,11 @@ class Params(Record):
             raise ValueError(
                 f"prepare.image_size {size} is too small for network.fast, whose {len(self.network.fast.filters)} "
                 f"widths each halve it; use at least {self.network.fast.total_stride}, or fewer filters"
+            )
+        if self.network.name == "pretrained" and size < LEAST_PRETRAINED_SIZE:
+            raise ValueError(
+                f"prepare.image_size {size} is too small for network.pretrained; "
+                f"use at least {LEAST_PRETRAINED_SIZE}"
             )
         sizes = self.network.classic.map_sizes(size)
         if self.network.name == "classic" and min(sizes) < 1:
@@ -223,10 +233,12 @@ def _read_yaml(path: Path) -> Any:
 
 
 PAIR = "expected two whole numbers, [first, second]"
-EXPECTED = {
-    **dict.fromkeys(("tuple_type", "too_long", "missing"), PAIR),
-    "string_pattern_mismatch": "expected 64 hexadecimal digits, or nothing",
+LISTS = {
+    "network.fast.filters": "expected a list of 2 to 7 whole numbers, such as [32, 64]",
+    "train.sizes": "expected a list of one share or more, such as [0.5, 0.75]",
 }
+LIST_ERRORS = {"tuple_type", "too_long", "too_short", "missing"}
+EXPECTED = {"string_pattern_mismatch": "expected 64 hexadecimal digits, or nothing"}
 
 
 def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
@@ -240,6 +252,8 @@ def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
         return f"{key}: {message}" if key else message
     value = textwrap.shorten(json.dumps(error["input"]), 80, placeholder=" ...")
     message = EXPECTED.get(error["type"], message[0].lower() + message[1:])
+    if error["type"] in LIST_ERRORS:
+        message = LISTS.get(key, PAIR)
     where = key.removesuffix(".1") if error["type"] == "missing" else key  # half of a pair: all of it is shown
     return f"{where or 'the file'} is {value}: {message}"
 

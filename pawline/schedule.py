@@ -1,6 +1,7 @@
 """What a training does at which step: learning rate, picture size, ends of epochs. Needs no TensorFlow."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pawline.errors import ParamsError
@@ -23,6 +24,10 @@ class Schedule:
             return self.params.learning_rate * step / warm_up
         return self.params.learning_rate * (self.num_steps - step) / max(1, self.num_steps - warm_up)
 
+    def num_warm_up_epochs(self) -> int:
+        """Epochs in which the learning rate rises, whole or in part."""
+        return self.epoch(math.ceil(self.params.warm_up * self.num_steps))
+
     def picture_size(self, step: int, sizes: list[int]) -> int:
         """Each size for an equal share of the steps, in the order given."""
         return sizes[(step - 1) * len(sizes) // self.num_steps]
@@ -30,8 +35,9 @@ class Schedule:
     def epoch(self, step: int) -> int:
         return math.ceil(step / self.num_batches)
 
-    def ends_epoch(self, step: int) -> bool:
-        return step % self.num_batches == 0 or step == self.num_steps
+    def num_pixels(self, steps: Iterable[int], sizes: list[int]) -> int:
+        """That the network sees in these steps: what their time goes by."""
+        return sum(self.params.batch_size * self.picture_size(step, sizes) ** 2 for step in steps)
 
     def steps_in_epoch(self, step: int) -> int:
         """How many steps of its epoch have been done after this one."""
@@ -62,6 +68,7 @@ def batches_per_epoch(params: TrainParams, num_images: int) -> int:
 def affordable_steps(
     seconds: float, step_seconds: list[float], num_batches: int, validation_seconds: float
 ) -> int:
-    """How many steps fit, where each size is trained on for an equal share, with a validation per epoch."""
+    """How many steps fit, where each size is trained on for an equal share, with a validation per epoch. Not
+    above zero where there is no time for one."""
     per_step = sum(step_seconds) / len(step_seconds) + validation_seconds / num_batches
-    return max(1, int(seconds / per_step))
+    return int(seconds / per_step)

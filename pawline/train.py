@@ -1,6 +1,7 @@
 """Training: steps on augmented batches, a look at val after each epoch, the best epoch's weights kept."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.backend import keras, tf
+from pawline.backend import GPUS, keras, tf
 from pawline.checkpoint import Arrays, Checkpoint, Progress
-from pawline.errors import PawlineError
-from pawline.machine import choose_precision
+from pawline.errors import ParamsError, PawlineError
+from pawline.machine import choose_precision, has_gpu
 from pawline.networks import build_network, finished, start_network
 from pawline.params import NetworkParams, TrainParams
 from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, picture_sizes
 from pawline.shards import Part, PreparedImages
 from pawline.trainer import Trainer, all_devices, validate
 
-SAVE_SECONDS = 20  # between two checkpoints, besides those after an epoch
+SAVE_SECONDS = 20  # between two checkpoints, besides the first and the last
 FINISH_SECONDS = 10  # that saving the model and telling MLflow take, off `train.minutes`
+LEAST_STEPS = 10  # that a budget must afford: fewer hardly change the weights that training starts with
 SAMPLE_SIZE = 500  # images that the network's first weights are chosen by
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
@@ -53,7 +55,8 @@ def train(
     with the epoch's images per second, and on continuing from a checkpoint those before it again.
 
     `started`: time.time() from which `train.minutes` counts, by default now. Raises PawlineError when the loss is
-    no longer a number, ParamsError when there are fewer images than in a batch.
+    no longer a number or TensorFlow cannot use the GPU, ParamsError when there are fewer images than in a batch or
+    no time for training.
     """
     started = started or time.time()
     _set_up(params)
@@ -97,6 +100,11 @@ def _set_up(params: TrainParams) -> None:
     keras.utils.set_random_seed(params.seed)
     if params.deterministic:
         tf.config.experimental.enable_op_determinism()
+    if has_gpu() and not GPUS:
+        raise PawlineError(
+            "train: there is an NVIDIA GPU, but TensorFlow cannot use it: its reason stands above; "
+            "install `.[gpu]`, or set CUDA_VISIBLE_DEVICES=-1 to train on the processor"
+        )
 
 
 def _sample(part: Part, seed: int) -> NDArray[np.int64]:
@@ -108,15 +116,21 @@ def _sample(part: Part, seed: int) -> NDArray[np.int64]:
 def _num_steps(
     trainer: Trainer, params: TrainParams, sizes: list[int], num_batches: int, val_part: Part, started: float
 ) -> int:
-    if params.minutes is None:
-        return params.epochs * num_batches
+    if params.steps or params.minutes is None:
+        return params.steps or params.epochs * num_batches
     step_seconds = trainer.measure(sizes)
     trainer.validate(val_part)  # compiles
     begin = time.time()
     trainer.validate(val_part)
     now = time.time()
     left = 60 * params.minutes - (now - started) - FINISH_SECONDS
-    return affordable_steps(left, step_seconds, num_batches, validation_seconds=now - begin)
+    num_steps = affordable_steps(left, step_seconds, num_batches, validation_seconds=now - begin)
+    if num_steps < LEAST_STEPS:
+        raise ParamsError(
+            f"train.minutes is {params.minutes:g}, of which loading and measuring leave {max(0, left):.0f} s, "
+            f"enough for {max(0, num_steps)} steps; make it larger, or leave it empty and set train.epochs"
+        )
+    return num_steps
 
 
 @dataclass
@@ -131,38 +145,57 @@ class _Run:
     best: Arrays
     checkpoint: Checkpoint | None
     on_epoch: Callable[[Row], object]
+    last_saved: float = 0.0
 
     def to_the_end(self) -> None:
         for row in self.progress.history:
             self.on_epoch(row)
         self._save()
-        while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
-            self._epoch()
+        with self._bar() as bar:
+            while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
+                self._epoch(bar)
+        self._save()
+        if self.progress.step < self.schedule.num_steps:
+            print(
+                f"pawline: train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: "
+                f"val loss has not fallen for {self.schedule.params.patience} (train.patience)",
+                file=sys.stderr,
+            )
+
+    @property
+    def _num_epochs(self) -> int:
+        return self.schedule.epoch(self.schedule.num_steps)
+
+    def _bar(self) -> "tqdm[Any]":
+        """Counts pixels, not steps: those of small pictures are over sooner, and the time left is to be right."""
+        schedule, step = self.schedule, self.progress.step
+        return tqdm(
+            desc="train",
+            total=schedule.num_pixels(range(1, schedule.num_steps + 1), self.sizes),
+            initial=schedule.num_pixels(range(1, step + 1), self.sizes),
+            unit="px",
+            unit_scale=True,
+            disable=None,  # where standard error is no terminal
+        )
 
     def _is_hopeless(self) -> bool:
-        """Whether val has not improved for `train.patience` epochs."""
-        return len(self.progress.history) - self.progress.best_epoch >= self.schedule.params.patience
+        """Whether val has not improved for `train.patience` epochs, those in which the rate rises not counted."""
+        since = max(self.progress.best_epoch, self.schedule.num_warm_up_epochs())
+        return len(self.progress.history) - since >= self.schedule.params.patience
 
-    def _epoch(self) -> None:
+    def _epoch(self, bar: "tqdm[Any]") -> None:
         progress, schedule = self.progress, self.schedule
         epoch, first = schedule.epoch(progress.step + 1), progress.step + 1
         last = min(epoch * schedule.num_batches, schedule.num_steps)
-        begin = last_saved = time.monotonic()
-        steps = tqdm(
-            range(first, last + 1),
-            desc=f"epoch {epoch}/{schedule.epoch(schedule.num_steps)}",
-            total=last - (epoch - 1) * schedule.num_batches,
-            initial=schedule.steps_in_epoch(first) - 1,
-            unit="step",
-            disable=None,
-        )
-        for step in steps:
+        begin = time.monotonic()
+        for step in range(first, last + 1):
             self._step(step, epoch)
-            if step < last and time.monotonic() - last_saved > SAVE_SECONDS:
-                self._save()
-                last_saved = time.monotonic()
+            bar.update(schedule.num_pixels([step], self.sizes))
+            if step < last:
+                self._save_now_and_then()
         images_per_second = schedule.params.batch_size * (last - first + 1) / (time.monotonic() - begin)
         self._end_epoch(epoch, images_per_second)
+        bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
 
     def _step(self, step: int, epoch: int) -> None:
         size = self.schedule.picture_size(step, self.sizes)
@@ -190,11 +223,21 @@ class _Run:
         progress.history.append(row)
         progress.loss_sum = progress.num_correct = 0.0
         self.on_epoch(row)
-        self._save()
+        self._save_now_and_then()
+
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self.last_saved > SAVE_SECONDS:
+            self._save()
 
     def _save(self) -> None:
+        """The loss is of before its step, so that a step may have spoilt the weights without being found out: the
+        state that is kept must not be of those."""
         if self.checkpoint:
-            self.checkpoint.save(self.progress, self.trainer.variables(), self.best)
+            variables = self.trainer.variables()
+            if not all(np.isfinite(values).all() for values in variables):
+                self._refuse_nan(math.nan, self.progress.step)
+            self.checkpoint.save(self.progress, variables, self.best)
+            self.last_saved = time.monotonic()
 
     def _refuse_nan(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):

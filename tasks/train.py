@@ -11,10 +11,11 @@ import psutil
 
 from pawline.card import Conditions
 from pawline.checkpoint import Checkpoint
+from pawline.errors import ParamsError
 from pawline.files import file_digest, write_json, write_table
 from pawline.images import DECODER
-from pawline.machine import choose_precision, num_threads
-from pawline.params import Params
+from pawline.machine import choose_precision, num_threads, processor, uses_one_dnn
+from pawline.params import NetworkParams, Params
 from pawline.schedule import batches_per_epoch
 from pawline.shards import PreparedImages
 from pawline.split import data_digest
@@ -25,12 +26,14 @@ from tasks.stage import run_stage
 from tasks.workspace import CHECKPOINTS, CURVES, main_checkout
 
 KEPT_CHECKPOINTS = 5  # of trainings that were given up
+DOWNLOADED = "imagenet"  # in place of a file: Keras fetches its own
 
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
     batches_per_epoch(params.train, int((split["split"] == "train").sum()))
     choose_precision(params.train.precision)
+    pretrained = _digest_of_weights(params.network)
     # Only now, when nothing speaks against it: TensorFlow takes seconds to load.
     from pawline.model import save_with_card
     from pawline.tensorboard import curve_writer
@@ -38,7 +41,7 @@ def main(params: Params, at: Layout) -> None:
     from tasks.tracking import training_run
 
     digest = data_digest(split)
-    checkpoint = _checkpoint(params, images, digest)
+    checkpoint = _checkpoint(params, images, digest, pretrained)
     checkpoint.take_up(_locked_md5(at.model))
     with training_run(params, split, digest, checkpoint.key, checkpoint.load() is not None) as run:
         followers = [run.log_epoch]
@@ -75,17 +78,38 @@ def _conditions(params: Params, num_steps: int) -> Conditions:
         num_steps=num_steps,
         flip_at_test=params.train.flip_at_test,
         precision=choose_precision(params.train.precision),
+        processor=processor(),
         num_threads=num_threads(),
-        one_dnn=os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
+        one_dnn=uses_one_dnn(),
         deterministic=params.train.deterministic,
         tensorflow=version("tensorflow"),
         keras=version("keras"),
     )
 
 
-def _checkpoint(params: Params, images: PreparedImages, digest: str) -> Checkpoint:
-    """The place of this very training's state: that of other params, data, code or machine is no use to it."""
-    weights = params.network.pretrained.weights
+def _digest_of_weights(network: NetworkParams) -> str | None:
+    """Of the file that `pretrained` starts from; None where there is none to read. Raises ParamsError."""
+    weights, wanted = network.pretrained.weights, network.pretrained.sha256
+    if network.name != "pretrained" or weights is None or weights == DOWNLOADED:
+        return None
+    try:
+        digest = file_digest(Path(weights))
+    except OSError as error:
+        raise ParamsError(
+            f"network.pretrained.weights: {weights}: {error.strerror}; "
+            "name a file by its absolute path, or imagenet"
+        ) from None
+    if wanted and digest != wanted.lower():
+        raise ParamsError(
+            f"network.pretrained.weights: {weights}: its SHA-256 is {digest}, but network.pretrained.sha256 says "
+            f"{wanted}; get the right file, or change sha256"
+        )
+    return digest
+
+
+def _checkpoint(params: Params, images: PreparedImages, digest: str, pretrained: str | None) -> Checkpoint:
+    """The place of this very training's state: that of other params, data, code or kind of machine is no use to
+    it."""
     code = {path.name: file_digest(path) for path in sorted(Path("pawline").rglob("*.py"))}
     about = [
         params.network.model_dump(),
@@ -94,14 +118,16 @@ def _checkpoint(params: Params, images: PreparedImages, digest: str) -> Checkpoi
         DECODER,
         digest,
         _conditions(params, 0).model_dump(),
-        file_digest(Path(weights)) if weights and Path(weights).is_file() else weights,
+        pretrained,
         code,
     ]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     folder = main_checkout() / CHECKPOINTS
-    for old in sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT_CHECKPOINTS]:
+    own = folder / f"{key[:16]}.npz"
+    others = sorted({*folder.glob("*.npz")} - {own}, key=lambda path: path.stat().st_mtime)
+    for old in others[:-KEPT_CHECKPOINTS]:
         old.unlink(missing_ok=True)
-    return Checkpoint(folder / f"{key[:16]}.npz", key)
+    return Checkpoint(own, key)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,7 @@ def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path)
     for ours, theirs in zip(body.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert {weight.path.split("/")[0] for weight in model.trainable_weights} == {"output"}
+    file.unlink()  # the weights are the model's own by now
     save_model(finished(model, params, form(32, 1), 3, flip=False), tmp_path / "model.keras")
     pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     np.testing.assert_allclose(

@@ -57,6 +57,14 @@ def test_the_projects_own_params_are_fine() -> None:
         ("network.classic.kernel", [3, "3"], 'network.classic.kernel.1 is "3": input should be a valid integer'),
         ("network.classic.kernel", [3, 3, 3], "network.classic.kernel is [3, 3, 3]: expected two whole numbers"),
         ("network.classic.kernel", [3], "network.classic.kernel is [3]: expected two whole numbers"),
+        ("network.fast.filters", 32, "network.fast.filters is 32: expected a list of 2 to 7 whole numbers"),
+        (
+            "network.fast.filters",
+            [8] * 8,
+            "network.fast.filters is [8, 8, 8, 8, 8, 8, 8, 8]: expected a list of 2",
+        ),
+        ("train.sizes", 0.9, "train.sizes is 0.9: expected a list of one share or more"),
+        ("train.sizes", [], "train.sizes is []: expected a list of one share or more"),
         # out of range
         ("train.epochs", 0, "train.epochs is 0: input should be greater than or equal to 1"),
         ("train.seed", -1, "train.seed is -1: input should be greater than or equal to 0"),
@@ -125,6 +133,13 @@ def test_images_smaller_than_the_total_stride_are_refused(file: Path) -> None:
 def test_a_pretrained_network_needs_weights(file: Path) -> None:
     assert complaint_about(file, {"network.name": "pretrained"}) == (
         "network: pretrained.weights is empty; name a weights file, or imagenet to let Keras download its own"
+    )
+
+
+def test_a_pretrained_network_needs_pictures_that_it_can_halve(file: Path) -> None:
+    tiny = {"network.name": "pretrained", "network.pretrained.weights": "imagenet", "prepare.image_size": 31}
+    assert complaint_about(file, tiny) == (
+        "prepare.image_size 31 is too small for network.pretrained; use at least 32"
     )
 
 

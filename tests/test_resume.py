@@ -3,10 +3,13 @@
 import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
+import pytest
 
+from pawline.backend import tf
 from pawline.model import save_model
 from pawline.params import load_params
 from pawline.shards import PreparedImages
@@ -74,11 +77,53 @@ def test_a_kill_before_dvc_has_locked_the_model_costs_no_training(finished: Path
     assert model.read_bytes() == trained
 
 
-def test_a_batch_that_is_too_large_is_refused_before_tensorflow_is_loaded(finished: Path) -> None:
-    set_params(finished, {"train.batch_size": 1000})
+PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.weights.h5"}
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"train.batch_size": 1000}, "train.batch_size is 1000, but there are "),
+        (
+            {"train.precision": "bfloat16"},
+            "train.precision is bfloat16, which this machine cannot compute in",
+        ),
+        (
+            PRETRAINED | {"prepare.image_size": 32},
+            "network.pretrained.weights: some.weights.h5: No such file or directory; name a file by its",
+        ),
+        (
+            PRETRAINED | {"prepare.image_size": 32, "network.pretrained.sha256": "0" * 64},
+            "network.pretrained.weights: some.weights.h5: its SHA-256 is d9298a10d1b0",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_tensorflow_is_loaded(
+    finished: Path, params: dict[str, Any], says: str
+) -> None:
+    set_params(finished, params)
+    if params.get("network.pretrained.sha256"):
+        (finished / "some.weights.h5").write_bytes(b"other")
     code = (
-        "import runpy, sys; sys.modules['tensorflow'] = None; runpy.run_module('tasks.train', run_name='__main__')"
+        "import runpy, sys; sys.modules['tensorflow'] = None; from pawline import machine; "
+        "machine._able = lambda: frozenset(); runpy.run_module('tasks.train', run_name='__main__')"
     )
     said = run(finished, "python", "-c", code, expect=2)
-    assert said.stderr.startswith("pawline: train.batch_size is 1000, but there are ")
+    assert said.stderr.startswith(f"pawline: {says}")
     assert said.stderr.count("\n") == 1
+
+
+def test_curves_are_written_for_tensorboard_each_epoch_once(finished: Path) -> None:
+    """Twice, as on going on: a training tells all its rows again."""
+    set_params(finished, {"train.epochs": 3, "train.tensorboard": True})
+    for _ in range(2):
+        run(finished, "python", "-m", "tasks.train")
+    [file] = (finished / ".pawline/tensorboard").rglob("events.*")
+    seen = [
+        (event.step, value.tag, round(value.simple_value, 5))
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+        if value.tag == "val_loss"
+    ]
+    history = pd.read_csv(finished / "reports/history.csv")
+    assert seen == [(row.epoch, "val_loss", pytest.approx(row.val_loss, abs=1e-4)) for row in history.itertuples()]

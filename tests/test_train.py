@@ -24,8 +24,8 @@ from tests.conftest import TINY, encode, set_params, write_pictures
 from tests.source import ROOT
 
 CONDITIONS = Conditions(
-    num_steps=1, flip_at_test=False, precision="float32", num_threads=2, one_dnn=True, deterministic=True,
-    tensorflow="2", keras="3",
+    num_steps=1, flip_at_test=False, precision="float32", processor="avx2", num_threads=2, one_dnn=True,
+    deterministic=True, tensorflow="2", keras="3",
 )  # fmt: skip
 
 
@@ -102,12 +102,16 @@ def test_a_saved_model_predicts_the_same(
 
 
 def test_training_stops_when_val_no_longer_improves(
-    data: tuple[PreparedImages, pd.DataFrame], params: Params
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A learning rate this small changes float32 weights by nothing, so val loss stays where it is."""
-    still = params.train.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-30})
+    """A learning rate this small changes float32 weights by nothing, so val loss stays where it is. In the first
+    tenth of the epochs the rate rises: those are not counted against it."""
+    still = params.train.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-30, "warm_up": 0.2})
     trained = train(*data, params.network, still)
-    assert (trained.best_epoch, len(trained.history)) == (1, 3)
+    assert (trained.best_epoch, len(trained.history)) == (1, 12)
+    assert capsys.readouterr().err == (
+        "pawline: train: stopped after epoch 12 of 50: val loss has not fallen for 2 (train.patience)\n"
+    )
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_remedy(
@@ -116,6 +120,31 @@ def test_a_loss_that_is_no_number_stops_with_step_and_remedy(
     wild = params.train.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(PawlineError, match=r"the loss is (nan|inf) at step \d+, .* smaller train.learning_rate"):
         train(*data, params.network, wild)
+
+
+def test_weights_that_a_step_spoilt_do_not_replace_the_state_that_is_kept(
+    data: tuple[PreparedImages, pd.DataFrame],
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loss of a step is of before its update: the state is asked for right after the bad one."""
+    checkpoint = Checkpoint(tmp_path / "state.npz", "this one")
+    step = Trainer.step
+
+    def spoilt_at_three(self: Trainer, number: int, *arguments: float) -> tuple[float, float]:
+        told = step(self, number, *arguments)  # type: ignore[arg-type]
+        if number == 3:
+            self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * float("nan"))
+        return told
+
+    monkeypatch.setattr("pawline.train.SAVE_SECONDS", 0)
+    monkeypatch.setattr(Trainer, "step", spoilt_at_three)
+    with pytest.raises(PawlineError, match=r"the loss is nan at step 3, .* smaller train.learning_rate"):
+        train(*data, params.network, params.train, checkpoint=checkpoint)
+    progress, variables, _ = checkpoint.load() or pytest.fail("lost")
+    assert progress.step == 2
+    assert all(np.isfinite(values).all() for values in variables)
 
 
 def test_each_epoch_is_reported_as_it_ends(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
@@ -218,10 +247,14 @@ def test_a_damaged_state_starts_over_with_a_line_that_says_so(
     middle = slice(len(content) // 2, len(content) // 2 + 64)
     flipped = content.copy()
     flipped[middle] = bytes(255 - byte for byte in content[middle])
-    for damaged in (content[:1000], flipped, b""):
+    encrypted = content.copy()
+    encrypted[content.index(b"PK\x01\x02") + 8] ^= 1  # says the zip's directory, of its first entry
+    for damaged in (content[:1000], flipped, encrypted, b""):
         checkpoint.path.write_bytes(damaged)
         assert checkpoint.load() is None
         assert capsys.readouterr().err.startswith(f"pawline: warning: {checkpoint.path}: damaged (")
+        assert checkpoint.load() is None
+        assert capsys.readouterr().err == ""  # it is said once
     history = train(*data, params.network, once, checkpoint=checkpoint).history
     pd.testing.assert_frame_equal(history, train(*data, params.network, once).history)
 
@@ -234,16 +267,35 @@ def test_the_state_of_another_training_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_time_budget_fixes_the_number_of_steps_first(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is left of half a minute, with what steps and validation take. As many steps, asked for, make the
+    same model."""
+    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: [0.25, 0.75])
+    monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
+    budget = params.train.model_copy(update={"minutes": 0.5, "patience": 1000})
+    trained = train(*data, params.network, budget, started=2e9 - 5)
+    assert trained.num_steps == 30  # 30 s less 5 and FINISH_SECONDS, at half a second each
+    assert trained.history["learning_rate"].iloc[-1] == 0
+
+    again = train(*data, params.network, params.train.model_copy(update={"steps": 30, "patience": 1000}))
+    for one, name in ((trained, "budget.keras"), (again, "again.keras")):
+        save_model(one.model, tmp_path / name)
+    assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
+
+
+def test_a_budget_that_affords_hardly_a_step_is_refused(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of what is left of a minute, with what steps and validation take; measuring changes no weight."""
-    measured = {"trainer.measure": [0.25, 0.75], "train.FINISH_SECONDS": 0}
-    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: measured["trainer.measure"])
-    monkeypatch.setattr("pawline.train.FINISH_SECONDS", 0)
-    budget = params.train.model_copy(update={"minutes": 0.25, "patience": 1000})
-    trained = train(*data, params.network, budget)
-    assert 20 <= trained.num_steps <= 30  # 15 s at half a second each
-    assert trained.history["learning_rate"].iloc[-1] == 0
+    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: [0.5])
+    monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
+    hasty = params.train.model_copy(update={"minutes": 0.25})
+    with pytest.raises(
+        ParamsError, match=r"train.minutes is 0.25, .* leave 4 s, enough for 8 steps; make it larger"
+    ):
+        train(*data, params.network, hasty, started=2e9 - 1)
+    with pytest.raises(ParamsError, match="leave 0 s, enough for 0 steps"):
+        train(*data, params.network, hasty, started=2e9 - 60)
 
 
 def test_measuring_leaves_everything_as_it_was(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:

@@ -21,7 +21,7 @@ def build_network(params: NetworkParams, form: ImageForm, num_classes: int, prec
         case "classic":
             return build_classic(params.classic, form, num_classes, policy)
         case "pretrained":
-            return build_pretrained(params.pretrained, form, num_classes, policy)
+            return build_pretrained(params.pretrained, form, num_classes, policy, params.pretrained.weights)
 
 
 def start_network(model: keras.Model, params: NetworkParams, pixels: NDArray[np.uint8]) -> None:
@@ -36,11 +36,15 @@ def finished(
 ) -> keras.Model:
     """As it is saved: the same function of plain Keras layers in float32; with `flip` the mean over the picture
     and its mirror image."""
-    if params.name == "fast":
-        model = fold_fast(trained, params.fast, form, num_classes)
-    else:
-        model = build_network(params, form, num_classes, "float32")
-        model.set_weights(trained.get_weights())
+    match params.name:
+        case "fast":
+            model = fold_fast(trained, params.fast, form, num_classes)
+        case "classic":
+            model = build_classic(params.classic, form, num_classes)
+            model.set_weights(trained.get_weights())
+        case "pretrained":
+            model = build_pretrained(params.pretrained, form, num_classes, "float32", weights=None)
+            model.set_weights(trained.get_weights())
     return _flipped_too(model, form) if flip else model
 
 
