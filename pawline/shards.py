@@ -149,3 +149,6 @@ class Part:
     def of(cls, name: str, images: PreparedImages, split: pd.DataFrame) -> "Part":
         chosen = split[split["split"] == name]
         return cls(list(chosen["path"]), images.rows_of(chosen["path"]), chosen["label"].to_numpy(np.int64))
+
+    def first(self, count: int) -> "Part":
+        return Part(self.paths[:count], self.rows[:count], self.labels[:count])

@@ -24,8 +24,9 @@ from pawline.trainer import Trainer, all_devices, validate
 
 SAVE_SECONDS = 20  # between two checkpoints, besides the first and the last
 FINISH_SECONDS = 10  # that saving the model and telling MLflow take, off `train.minutes`
+MEASURED_IMAGES = 512  # of val, to tell how long all of it takes
 LEAST_STEPS = 10  # that a budget must afford: fewer hardly change the weights that training starts with
-SAMPLE_SIZE = 500  # images that the network's first weights are chosen by
+SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # images that the first weights are chosen by, at most
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 Row = dict[str, float]
@@ -65,7 +66,7 @@ def train(
     num_batches = batches_per_epoch(params, len(train_part.rows))
     with all_devices().scope():
         model = build_network(network, images.form, num_classes, choose_precision(params.precision))
-        start_network(model, network, images.pixels(_sample(train_part, params.seed)))
+        start_network(model, network, _sample(images, train_part, params.seed))
         trainer = Trainer(model, params, images, train_part)
     sizes = picture_sizes(params, network, images.form.image_size)
     saved = checkpoint.load() if checkpoint else None
@@ -107,10 +108,11 @@ def _set_up(params: TrainParams) -> None:
         )
 
 
-def _sample(part: Part, seed: int) -> NDArray[np.int64]:
-    """Some of the images' rows."""
+def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:
+    """Some of the part's images, fewer where they are large."""
+    count = min(SAMPLE_SIZE, max(1, SAMPLE_PIXELS // images.form.image_size**2), len(part.rows))
     rng = np.random.default_rng([seed, 2])
-    return np.sort(rng.choice(part.rows, min(SAMPLE_SIZE, len(part.rows)), replace=False))
+    return images.pixels(np.sort(rng.choice(part.rows, count, replace=False)))
 
 
 def _num_steps(
@@ -119,12 +121,14 @@ def _num_steps(
     if params.steps or params.minutes is None:
         return params.steps or params.epochs * num_batches
     step_seconds = trainer.measure(sizes)
-    trainer.validate(val_part)  # compiles
+    some = val_part.first(MEASURED_IMAGES)
+    trainer.validate(some)  # compiles
     begin = time.time()
-    trainer.validate(val_part)
+    trainer.validate(some)
     now = time.time()
     left = 60 * params.minutes - (now - started) - FINISH_SECONDS
-    num_steps = affordable_steps(left, step_seconds, num_batches, validation_seconds=now - begin)
+    validation_seconds = (now - begin) * len(val_part.rows) / len(some.rows)
+    num_steps = affordable_steps(left, step_seconds, num_batches, validation_seconds)
     if num_steps < LEAST_STEPS:
         raise ParamsError(
             f"train.minutes is {params.minutes:g}, of which loading and measuring leave {max(0, left):.0f} s, "
