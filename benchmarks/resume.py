@@ -21,6 +21,7 @@ import psutil
 from pawline.files import file_digest
 from tests.background import commands_in, wait_for
 from tests.conftest import make_workspace, run, set_params
+from tests.test_resume import saved_step
 
 EPOCHS = 250  # most of the stage's time, then, and not loading TensorFlow
 
@@ -75,13 +76,16 @@ def main() -> None:
             workspace = Path(shutil.copytree(before, Path(name, str(number)), symlinks=True))
             at = rng.uniform(0, seconds)
             killed_after(at, workspace)
-            at_kill = curve(workspace)[1] if (workspace / "mlflow.db").exists() else []
+            at_kill, saved = (
+                curve(workspace)[1] if (workspace / "mlflow.db").exists() else [],
+                saved_step(workspace),
+            )
             run(workspace, "dvc", "repro", "train")
             same = file_digest(workspace / "models/model.keras") == wanted
             runs, epochs = curve(workspace)
             continuous = runs == 1 and epochs == list(range(1, EPOCHS + 1))
             good += same and continuous
-            told = f"killed after {at:4.1f} s, {len(at_kill)} epochs logged"
+            told = f"killed after {at:4.1f} s, {len(at_kill)} epochs logged, state of step {saved}"
             print(f"{number:2} {told}: {'equal' if same else 'DIFFERENT'}, {runs} MLflow run, "
                   f"{'each epoch once' if continuous else f'epochs {epochs}'}", flush=True)  # fmt: skip
             shutil.rmtree(workspace)

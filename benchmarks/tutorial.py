@@ -40,7 +40,7 @@ def train(archive: Path, split: pd.DataFrame, epochs: int) -> tuple[float, float
         split.to_parquet(table := Path(folder, "split.parquet"))
         command = [sys.executable, "-m", "benchmarks.tutorial", str(archive), str(table), str(epochs)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)
     accuracy, seconds = json.loads(done.stdout)
     return accuracy, seconds
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pawline.machine import has_gpu, num_threads
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
-# By itself TensorFlow takes oneDNN's convolutions only on newer processors with AVX-512; on others too they make
+# By itself TensorFlow takes oneDNN's convolutions only on processors with VNNI or AMX; on others too they make
 # training 1.4 times as fast (docs/decisions/0005-fast-network.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
@@ -52,7 +52,7 @@ with _greeting_held_back():
 SHARES = 1 if GPUS else 2  # of a batch, which a processor works on side by side (pawline/trainer.py)
 
 # By itself TensorFlow does not see that a container has been granted less than the machine.
-tf.config.threading.set_inter_op_parallelism_threads(min(2, num_threads()))
+tf.config.threading.set_inter_op_parallelism_threads(min(SHARES, num_threads()))
 tf.config.threading.set_intra_op_parallelism_threads(math.ceil(num_threads() / SHARES))
 
 __all__ = ["GPUS", "SHARES", "keras", "tf"]

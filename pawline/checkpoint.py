@@ -44,7 +44,7 @@ class Checkpoint:
             np.savez(file, allow_pickle=False, about=np.array(about), **arrays)
 
     def load(self) -> tuple[Progress, Arrays, Arrays] | None:
-        """None where there is none of this training; a damaged one is reported and moved aside."""
+        """None where there is none of this training; a damaged one is reported and removed."""
         if not self.path.exists():
             return None
         try:
@@ -53,7 +53,7 @@ class Checkpoint:
                 arrays = [file[name] for name in sorted(file.files) if name != "about"]
         except Exception as error:  # one flipped bit, and zipfile may call it encrypted, or of a method unknown
             print(f"pawline: warning: {self.path}: damaged ({error}): the training starts over", file=sys.stderr)
-            self.path.replace(self.path.with_suffix(".damaged"))
+            self.remove()
             return None
         if about["key"] != self.key:
             return None

@@ -19,8 +19,7 @@ from pawline.images import DECODER
 from pawline.shards import PreparedImages
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
-# Predicted at a time: 256 pictures of 96 x 96, fewer of larger ones, so that memory does not grow with them.
-BATCH_PIXELS = 256 * 96 * 96
+BATCH_SIZE, BATCH_PIXELS = 256, 256 * 96 * 96  # at most, of what is predicted at a time
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -75,7 +74,7 @@ def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDAr
 
 def predict_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The same for rows of the prepared images, read a batch at a time."""
-    batch_size = batch_of(images.form.image_size)
+    batch_size = batch_size_of(images.form.image_size)
     return np.concatenate(
         [
             predict_probabilities(model, images.pixels(rows[start : start + batch_size]))
@@ -84,8 +83,9 @@ def predict_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.in
     )
 
 
-def batch_of(image_size: int) -> int:
-    return max(1, min(256, BATCH_PIXELS // image_size**2))
+def batch_size_of(image_size: int) -> int:
+    """To predict pictures of this size: fewer large ones, so that memory does not grow with them."""
+    return max(1, min(BATCH_SIZE, BATCH_PIXELS // image_size**2))
 
 
 @lru_cache(maxsize=2)

@@ -128,6 +128,17 @@ class PretrainedParams(Record):
     sha256: str | None = Field(pattern=r"^[0-9a-fA-F]{64}$")
     fine_tune: bool
 
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether Keras fetches its own weights."""
+        return self.weights == "imagenet"
+
+    @model_validator(mode="after")
+    def what_is_checked_is_a_file(self) -> Self:
+        if self.sha256 and (self.is_downloaded or not self.weights):
+            raise ValueError("sha256 is set, but weights names no file to check; leave it empty")
+        return self
+
 
 class NetworkParams(Record):
     name: Literal["fast", "classic", "pretrained"]

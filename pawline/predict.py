@@ -36,9 +36,9 @@ class Predictor:
     def __init__(self, model_file: Path, card_file: Path | None = None) -> None:
         # Before TensorFlow's seconds, and before the model's bytes are parsed.
         self.card = read_card(model_file, card_file)
-        from pawline.model import batch_of, load_model, predict_probabilities
+        from pawline.model import batch_size_of, load_model, predict_probabilities
 
-        self._batch_size = batch_of(self.card.form.image_size)
+        self._batch_size = batch_size_of(self.card.form.image_size)
         self._model = load_model(model_file)
         self._probabilities = predict_probabilities
 
@@ -53,7 +53,7 @@ class Predictor:
         ]
 
     def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
-        """The same for files of any number; a few hundred are in memory at a time."""
+        """The same for files of any number; 256 at most are in memory at a time, fewer large ones."""
         remaining = iter(paths)
         while batch := list(islice(remaining, self._batch_size)):
             yield from zip(batch, self.predict([_read(path) for path in batch]), strict=True)

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, pict
 from pawline.shards import Part, PreparedImages
 from pawline.trainer import Trainer, all_devices, validate
 
-SAVE_SECONDS = 20  # between two checkpoints, besides the first and the last
+SAVE_SHARE = 0.02  # of the time, at most, that keeping the state takes
 FINISH_SECONDS = 10  # that saving the model and telling MLflow take, off `train.minutes`
 MEASURED_IMAGES = 512  # of val, to tell how long all of it takes
 LEAST_STEPS = 10  # that a budget must afford: fewer hardly change the weights that training starts with
@@ -103,8 +103,8 @@ def _set_up(params: TrainParams) -> None:
         tf.config.experimental.enable_op_determinism()
     if has_gpu() and not GPUS:
         raise PawlineError(
-            "train: there is an NVIDIA GPU, but TensorFlow cannot use it: its reason stands above; "
-            "install `.[gpu]`, or set CUDA_VISIBLE_DEVICES=-1 to train on the processor"
+            "train: there is an NVIDIA GPU, but TensorFlow cannot use it; TF_CPP_MIN_LOG_LEVEL=0 shows why: "
+            "mend that, perhaps by installing `.[gpu]`, or set CUDA_VISIBLE_DEVICES=-1 to train on the processor"
         )
 
 
@@ -118,8 +118,10 @@ def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:
 def _num_steps(
     trainer: Trainer, params: TrainParams, sizes: list[int], num_batches: int, val_part: Part, started: float
 ) -> int:
-    if params.steps or params.minutes is None:
-        return params.steps or params.epochs * num_batches
+    if params.steps:
+        return params.steps
+    if params.minutes is None:
+        return params.epochs * num_batches
     step_seconds = trainer.measure(sizes)
     some = val_part.first(MEASURED_IMAGES)
     trainer.validate(some)  # compiles
@@ -131,8 +133,9 @@ def _num_steps(
     num_steps = affordable_steps(left, step_seconds, num_batches, validation_seconds)
     if num_steps < LEAST_STEPS:
         raise ParamsError(
-            f"train.minutes is {params.minutes:g}, of which loading and measuring leave {max(0, left):.0f} s, "
-            f"enough for {max(0, num_steps)} steps; make it larger, or leave it empty and set train.epochs"
+            f"train.minutes is {params.minutes:g}: loading, measuring and saving leave time for "
+            f"{max(0, num_steps)} steps, expected {LEAST_STEPS} or more; make it larger, or empty to "
+            "train by epochs"
         )
     return num_steps
 
@@ -149,7 +152,7 @@ class _Run:
     best: Arrays
     checkpoint: Checkpoint | None
     on_epoch: Callable[[Row], object]
-    last_saved: float = 0.0
+    next_save: float = 0.0  # on the monotonic clock
 
     def to_the_end(self) -> None:
         for row in self.progress.history:
@@ -230,22 +233,27 @@ class _Run:
         self._save_now_and_then()
 
     def _save_now_and_then(self) -> None:
-        if time.monotonic() - self.last_saved > SAVE_SECONDS:
+        if time.monotonic() > self.next_save:
             self._save()
 
     def _save(self) -> None:
         """The loss is of before its step, so that a step may have spoilt the weights without being found out: the
         state that is kept must not be of those."""
         if self.checkpoint:
-            variables = self.trainer.variables()
+            begin, variables = time.monotonic(), self.trainer.variables()
             if not all(np.isfinite(values).all() for values in variables):
-                self._refuse_nan(math.nan, self.progress.step)
+                self._refuse(
+                    f"the weights are no longer numbers after step {self.progress.step}", self.progress.step
+                )
             self.checkpoint.save(self.progress, variables, self.best)
-            self.last_saved = time.monotonic()
+            self.next_save = time.monotonic() + (time.monotonic() - begin) / SAVE_SHARE
 
     def _refuse_nan(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
-            raise PawlineError(
-                f"train: the loss is {loss} at step {step}, "
-                f"learning rate {self.schedule.learning_rate(step):.3g}; try a smaller train.learning_rate"
-            )
+            self._refuse(f"the loss is {loss} at step {step}", step)
+
+    def _refuse(self, what: str, step: int) -> NoReturn:
+        raise PawlineError(
+            f"train: {what}, learning rate {self.schedule.learning_rate(step):.3g}; "
+            "try a smaller train.learning_rate"
+        )

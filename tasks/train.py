@@ -11,14 +11,14 @@ import psutil
 
 from pawline.card import Conditions
 from pawline.checkpoint import Checkpoint
-from pawline.errors import ParamsError
 from pawline.files import file_digest, write_json, write_table
 from pawline.images import DECODER
 from pawline.machine import choose_precision, num_threads, processor, uses_one_dnn
-from pawline.params import NetworkParams, Params
+from pawline.params import Params
 from pawline.schedule import batches_per_epoch
 from pawline.shards import PreparedImages
 from pawline.split import data_digest
+from pawline.weights import weights_digest
 from tasks.dvc_lock import read_lock
 from tasks.history import md5_of
 from tasks.layout import Layout
@@ -26,14 +26,13 @@ from tasks.stage import run_stage
 from tasks.workspace import CHECKPOINTS, CURVES, main_checkout
 
 KEPT_CHECKPOINTS = 5  # of trainings that were given up
-DOWNLOADED = "imagenet"  # in place of a file: Keras fetches its own
 
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
     batches_per_epoch(params.train, int((split["split"] == "train").sum()))
     choose_precision(params.train.precision)
-    pretrained = _digest_of_weights(params.network)
+    pretrained = weights_digest(params.network)
     # Only now, when nothing speaks against it: TensorFlow takes seconds to load.
     from pawline.model import save_with_card
     from pawline.tensorboard import curve_writer
@@ -85,26 +84,6 @@ def _conditions(params: Params, num_steps: int) -> Conditions:
         tensorflow=version("tensorflow"),
         keras=version("keras"),
     )
-
-
-def _digest_of_weights(network: NetworkParams) -> str | None:
-    """Of the file that `pretrained` starts from; None where there is none to read. Raises ParamsError."""
-    weights, wanted = network.pretrained.weights, network.pretrained.sha256
-    if network.name != "pretrained" or weights is None or weights == DOWNLOADED:
-        return None
-    try:
-        digest = file_digest(Path(weights))
-    except OSError as error:
-        raise ParamsError(
-            f"network.pretrained.weights: {weights}: {error.strerror}; "
-            "name a file by its absolute path, or imagenet"
-        ) from None
-    if wanted and digest != wanted.lower():
-        raise ParamsError(
-            f"network.pretrained.weights: {weights}: its SHA-256 is {digest}, but network.pretrained.sha256 says "
-            f"{wanted}; get the right file, or change sha256"
-        )
-    return digest
 
 
 def _checkpoint(params: Params, images: PreparedImages, digest: str, pretrained: str | None) -> Checkpoint:

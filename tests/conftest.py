@@ -105,8 +105,8 @@ def run(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what the caller's own MLflow, Prefect or DVC would put into a test."""
-    foreign = ("MLFLOW_", "PREFECT_", "DVC_", "GIT_", "PYTHONPATH")
+    """The environment without what the caller's own MLflow, Prefect, DVC or TensorFlow would put into a test."""
+    foreign = ("MLFLOW_", "PREFECT_", "DVC_", "GIT_", "TF_", "ONEDNN_", "PYTHONPATH")
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 

@@ -136,6 +136,14 @@ def test_a_pretrained_network_needs_weights(file: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("weights", [None, "imagenet"])
+def test_only_a_file_of_weights_has_a_digest(file: Path, weights: str | None) -> None:
+    checked = {"network.pretrained.weights": weights, "network.pretrained.sha256": "0" * 64}
+    assert complaint_about(file, checked) == (
+        "network.pretrained: sha256 is set, but weights names no file to check; leave it empty"
+    )
+
+
 def test_a_pretrained_network_needs_pictures_that_it_can_halve(file: Path) -> None:
     tiny = {"network.name": "pretrained", "network.pretrained.weights": "imagenet", "prepare.image_size": 31}
     assert complaint_about(file, tiny) == (

@@ -105,7 +105,7 @@ def test_training_stops_when_val_no_longer_improves(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A learning rate this small changes float32 weights by nothing, so val loss stays where it is. In the first
-    tenth of the epochs the rate rises: those are not counted against it."""
+    fifth of the epochs the rate rises: those are not counted against it."""
     still = params.train.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-30, "warm_up": 0.2})
     trained = train(*data, params.network, still)
     assert (trained.best_epoch, len(trained.history)) == (1, 12)
@@ -138,9 +138,9 @@ def test_weights_that_a_step_spoilt_do_not_replace_the_state_that_is_kept(
             self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * float("nan"))
         return told
 
-    monkeypatch.setattr("pawline.train.SAVE_SECONDS", 0)
+    monkeypatch.setattr("pawline.train.SAVE_SHARE", 1e9)
     monkeypatch.setattr(Trainer, "step", spoilt_at_three)
-    with pytest.raises(PawlineError, match=r"the loss is nan at step 3, .* smaller train.learning_rate"):
+    with pytest.raises(PawlineError, match="the weights are no longer numbers after step 3, .* smaller"):
         train(*data, params.network, params.train, checkpoint=checkpoint)
     progress, variables, _ = checkpoint.load() or pytest.fail("lost")
     assert progress.step == 2
@@ -196,7 +196,7 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if progress.step == step:
             raise StoppedError
 
-    monkeypatch.setattr("pawline.train.SAVE_SECONDS", 0)
+    monkeypatch.setattr("pawline.train.SAVE_SHARE", 1e9)
     monkeypatch.setattr(Checkpoint, "save", save_and_stop)
 
 
@@ -259,6 +259,17 @@ def test_a_damaged_state_starts_over_with_a_line_that_says_so(
     pd.testing.assert_frame_equal(history, train(*data, params.network, once).history)
 
 
+def test_a_gpu_that_tensorflow_cannot_use_is_not_passed_over(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pawline.train.has_gpu", lambda: True)
+    monkeypatch.setattr("pawline.train.GPUS", [])
+    with pytest.raises(
+        PawlineError, match=r"there is an NVIDIA GPU, but .* set CUDA_VISIBLE_DEVICES=-1 to train on"
+    ):
+        train(*data, params.network, params.train)
+
+
 def test_the_state_of_another_training_is_left_alone(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "state.npz", "this one").save(Progress(3), [np.arange(3)], [])
     assert Checkpoint(tmp_path / "state.npz", "another one").load() is None
@@ -291,10 +302,10 @@ def test_a_budget_that_affords_hardly_a_step_is_refused(
     monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
     hasty = params.train.model_copy(update={"minutes": 0.25})
     with pytest.raises(
-        ParamsError, match=r"train.minutes is 0.25, .* leave 4 s, enough for 8 steps; make it larger"
+        ParamsError, match=r"train.minutes is 0.25: .* time for 8 steps, expected 10 or more; make it"
     ):
         train(*data, params.network, hasty, started=2e9 - 1)
-    with pytest.raises(ParamsError, match="leave 0 s, enough for 0 steps"):
+    with pytest.raises(ParamsError, match="time for 0 steps, expected 10"):
         train(*data, params.network, hasty, started=2e9 - 60)
 
 
