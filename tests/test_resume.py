@@ -18,7 +18,7 @@ from pawline.train import train
 from tests.background import background, commands_in, wait_for
 from tests.conftest import run, set_params
 
-EPOCHS = 200  # so that the state has been kept, and more is to come
+EPOCHS = 120  # so that the state has been kept, and more is to come
 
 
 def logged_epochs(workspace: Path) -> list[int]:
