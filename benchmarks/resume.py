@@ -19,9 +19,8 @@ from pathlib import Path
 import psutil
 
 from pawline.files import file_digest
-from tests.background import commands_in, wait_for
+from tests.background import commands_in, saved_step, wait_for
 from tests.conftest import make_workspace, run, set_params
-from tests.test_resume import saved_step
 
 EPOCHS = 250  # most of the stage's time, then, and not loading TensorFlow
 
@@ -76,10 +75,8 @@ def main() -> None:
             workspace = Path(shutil.copytree(before, Path(name, str(number)), symlinks=True))
             at = rng.uniform(0, seconds)
             killed_after(at, workspace)
-            at_kill, saved = (
-                curve(workspace)[1] if (workspace / "mlflow.db").exists() else [],
-                saved_step(workspace),
-            )
+            at_kill = curve(workspace)[1] if (workspace / "mlflow.db").exists() else []
+            saved = saved_step(workspace)
             run(workspace, "dvc", "repro", "train")
             same = file_digest(workspace / "models/model.keras") == wanted
             runs, epochs = curve(workspace)

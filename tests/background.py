@@ -1,5 +1,6 @@
 """Servers and other commands that go on while a test runs, and end with it."""
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
+import numpy as np
 import psutil
 
 from tests.conftest import clean_environment
@@ -52,6 +54,14 @@ def background(folder: Path, *command: str, **environment: str) -> Iterator[subp
         yield started
     finally:
         end_group(started)
+
+
+def saved_step(workspace: Path) -> int:
+    """From which a training would go on."""
+    for state in (workspace / ".pawline/training").glob("*.npz"):
+        with np.load(state) as file:
+            return int(json.loads(str(file["about"]))["progress"]["step"])
+    return 0
 
 
 def end_group(leader: subprocess.Popen[str]) -> None:

@@ -1,12 +1,10 @@
 """A training that was killed goes on under the same command, in the same MLflow run, to the same bytes."""
 
-import json
 import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -15,7 +13,7 @@ from pawline.model import save_model
 from pawline.params import load_params
 from pawline.shards import PreparedImages
 from pawline.train import train
-from tests.background import background, commands_in, wait_for
+from tests.background import background, commands_in, saved_step, wait_for
 from tests.conftest import run, set_params
 
 EPOCHS = 120  # so that the state has been kept, and more is to come
@@ -26,14 +24,6 @@ def logged_epochs(workspace: Path) -> list[int]:
         newest = "select run_uuid from runs order by start_time desc limit 1"
         found = store.execute(f"select step from metrics where key = 'val_loss' and run_uuid = ({newest})")
         return sorted(step for (step,) in found)
-
-
-def saved_step(workspace: Path) -> int:
-    """From which a training would go on."""
-    for state in (workspace / ".pawline/training").glob("*.npz"):
-        with np.load(state) as file:
-            return int(json.loads(str(file["about"]))["progress"]["step"])
-    return 0
 
 
 def num_runs(workspace: Path) -> int:
