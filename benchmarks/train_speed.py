@@ -5,11 +5,12 @@ documentation shows (its example "Image classification from scratch": functional
 Pawline, and plain PyTorch (channels last), where TORCH_PYTHON names an interpreter that has it: it is none of
 ours. Keras's way twice: as in the example, image_dataset_from_directory with RandomFlip and RandomRotation on
 photographs in a folder; and with RandomFlip alone on an array in memory (where PyTorch's is too, not augmented).
-All with Adam. Each in a process of its own, a few steps at a time in turns, so that other work on the machine hits
-all alike; what is told is the median of the rounds, and of ratios the quartiles too. (While others have their turn
-Keras reads ahead, a batch or two.) Also the arithmetic achieved, and that of one large convolution, the peak
-here. Then the same of Pawline's and PyTorch's in bfloat16, where the processor has it, against Keras's way in
-float32, which is what its documentation shows; and what determinism and Muon cost, in float32.
+All with Adam, Keras's with TensorFlow's own settings of threads and oneDNN. Each in a process of its own, a few
+steps at a time in turns, so that other work on the machine hits all alike; what is told is the median of the
+rounds, and of ratios the quartiles too. (While others have their turn Keras reads ahead, a batch or two.) Also the
+arithmetic achieved, and that of one large convolution, the peak here. Then the same of Pawline's and PyTorch's in
+bfloat16, where the processor has it, against Keras's way in float32, which is what its documentation shows; and
+what determinism and Muon cost, in float32.
 """
 
 import os
