@@ -8,7 +8,6 @@ curve has each epoch once. Exits with 1 unless all did.
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,20 +15,24 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
 from pawline.files import file_digest
-from tests.background import commands_in, saved_step, wait_for
+from tests.background import commands_in, kill_group, saved_step, wait_for
 from tests.conftest import make_workspace, run, set_params
 
 EPOCHS = 250  # most of the stage's time, then, and not loading TensorFlow
 
 
-def start(workspace: Path) -> subprocess.Popen[bytes]:
+def start(workspace: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     log = (workspace / "repro.log").open("wb")
     return subprocess.Popen(
-        ["dvc", "repro", "train"], cwd=workspace, stdout=log, stderr=log, env=environment, start_new_session=True
+        ["dvc", "repro", "train"],
+        cwd=workspace,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        start_new_session=True,
+        text=True,
     )
 
 
@@ -42,9 +45,7 @@ def killed_after(seconds: float, workspace: Path) -> None:
     process = start(workspace)
     wait_for(lambda: train_is_running(workspace) or process.poll() is not None)
     time.sleep(seconds)
-    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        one.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_group(process)
     wait_for(lambda: not commands_in(workspace))
 
 

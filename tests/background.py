@@ -73,6 +73,12 @@ def end_group(leader: subprocess.Popen[str]) -> None:
     leader.wait()
 
 
+def kill_group(leader: subprocess.Popen[str]) -> None:
+    """All of a command's processes at one moment, as a machine that stops: none lives to see another end."""
+    os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+
+
 def answers(url: str) -> bool:
     try:
         with urlopen(url, timeout=2) as answer:

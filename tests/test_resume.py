@@ -1,19 +1,17 @@
 """A training that was killed goes on under the same command, in the same MLflow run, to the same bytes."""
 
-import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 
 from pawline.model import save_model
 from pawline.params import load_params
 from pawline.shards import PreparedImages
 from pawline.train import train
-from tests.background import background, commands_in, saved_step, wait_for
+from tests.background import background, commands_in, kill_group, saved_step, wait_for
 from tests.conftest import run, set_params
 
 EPOCHS = 120  # so that the state has been kept, and more is to come
@@ -36,9 +34,7 @@ def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> Non
     before = num_runs(finished)
     with background(finished, "dvc", "repro", "train") as dvc:
         wait_for(lambda: num_runs(finished) > before and saved_step(finished) > 0)
-        for process in [*psutil.Process(dvc.pid).children(recursive=True), psutil.Process(dvc.pid)]:
-            process.send_signal(signal.SIGKILL)
-        dvc.wait()
+        kill_group(dvc)
     wait_for(lambda: not commands_in(finished))
     at_kill = logged_epochs(finished)
     assert at_kill[-1] < EPOCHS
