@@ -11,6 +11,7 @@ from typing import IO
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.source import ROOT
 
@@ -139,10 +140,16 @@ def commit(workspace: Path) -> None:
 @pytest.fixture(scope="session")
 def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after `dvc repro`, its results committed. Shared: look, or change a copy of it."""
-    folder = make_workspace(tmp_path_factory.mktemp("finished") / "a work space")
-    run(folder, "dvc", "repro")
-    commit(folder)
-    return folder
+    base = tmp_path_factory.getbasetemp()  # with pytest-xdist that of a worker, in a folder of all
+    one_for_all = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished" / "a work space"
+    with FileLock(one_for_all.parent.with_suffix(".lock")):
+        if not one_for_all.exists():
+            made = make_workspace(one_for_all.with_name("in the making"))
+            run(made, "dvc", "repro")
+            commit(made)
+            made.rename(one_for_all)
+    folder = tmp_path_factory.mktemp("finished") / "a work space"
+    return Path(shutil.copytree(one_for_all, folder, symlinks=True))
 
 
 @pytest.fixture

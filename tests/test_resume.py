@@ -14,7 +14,7 @@ from pawline.train import train
 from tests.background import background, commands_in, kill_group, saved_step, wait_for
 from tests.conftest import run, set_params
 
-EPOCHS = 120  # so that the state has been kept, and more is to come
+EPOCHS = 80  # so that the state has been kept, and more is to come
 
 
 def logged_epochs(workspace: Path) -> list[int]:
@@ -33,7 +33,9 @@ def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> Non
     set_params(finished, {"train.epochs": EPOCHS, "train.patience": 1000})
     before = num_runs(finished)
     with background(finished, "dvc", "repro", "train") as dvc:
-        wait_for(lambda: num_runs(finished) > before and saved_step(finished) > 0)
+        wait_for(
+            lambda: num_runs(finished) > before and saved_step(finished) > 0 and logged_epochs(finished) != []
+        )
         kill_group(dvc)
     wait_for(lambda: not commands_in(finished))
     at_kill = logged_epochs(finished)
