@@ -142,12 +142,14 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after `dvc repro`, its results committed. Shared: look, or change a copy of it."""
     base = tmp_path_factory.getbasetemp()  # with pytest-xdist that of a worker, in a folder of all
     one_for_all = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished" / "a work space"
+    done = one_for_all.with_name("done")
     with FileLock(one_for_all.parent.with_suffix(".lock")):
-        if not one_for_all.exists():
-            made = make_workspace(one_for_all.with_name("in the making"))
-            run(made, "dvc", "repro")
-            commit(made)
-            made.rename(one_for_all)
+        if not done.exists():  # nor is it moved when it is: the MLflow store names its artifacts by absolute path
+            shutil.rmtree(one_for_all, ignore_errors=True)
+            make_workspace(one_for_all)
+            run(one_for_all, "dvc", "repro")
+            commit(one_for_all)
+            done.touch()
     folder = tmp_path_factory.mktemp("finished") / "a work space"
     return Path(shutil.copytree(one_for_all, folder, symlinks=True))
 
