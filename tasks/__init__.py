@@ -1,11 +1,13 @@
 """One module per stage: what DVC executes and Prefect wraps.
 
-Importing the package settles the environment, before any library reads it; the user's own values win.
+Importing the package settles the environment, before any library reads it; the user's own values win. From then on
+Ctrl-C costs one line: what a stage imports takes seconds, and a traceback through it tells nobody anything.
 """
 
 import importlib.util
 import os
 import sys
+from types import TracebackType
 
 if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
     print("pawline: not installed for this Python; run `make setup`, then `. .venv/bin/activate`", file=sys.stderr)
@@ -29,3 +31,16 @@ ENVIRONMENT = {
 }
 for key, value in ENVIRONMENT.items():
     os.environ.setdefault(key, value)
+
+INTERRUPTED = "interrupted; the same command continues"
+
+
+def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # pydantic makes an error of its own of what interrupts it, as while Prefect is imported.
+    if not issubclass(kind, KeyboardInterrupt) and "KeyboardInterrupt" not in str(error):
+        return sys.__excepthook__(kind, error, trace)
+    print(f"pawline: {INTERRUPTED}", file=sys.stderr)
+    sys.exit(130)
+
+
+sys.excepthook = _end_in_one_line

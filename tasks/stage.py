@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pawline.errors import PawlineError
 from pawline.params import Params, load_params
+from tasks import INTERRUPTED
 from tasks.history import record_run
 from tasks.layout import Layout
 from tasks.orphan import end_with_runner
@@ -47,7 +48,7 @@ def end_with(work: Callable[[], int | None]) -> NoReturn:
     except OSError as error:  # a full disk, a missing right: the machine's state, not a bug
         code = _complain(f"{error.filename or 'file system'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        code = _complain("interrupted; the same command continues", 130)
+        code = _complain(INTERRUPTED, 130)
     sys.exit(code)
 
 

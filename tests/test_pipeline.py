@@ -157,3 +157,10 @@ def test_bad_params_stop_before_anything_runs(finished: Path) -> None:
     said = run(finished, "python", "-m", "tasks.ingest", expect=2).stderr
     assert said == "pawline: params.yaml: train.epochs is 0: input should be greater than or equal to 1\n"
     assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120
+
+
+def test_ctrl_c_while_a_stage_is_being_imported_costs_one_line(workspace: Path) -> None:
+    evaluate = workspace / "pawline/evaluate.py"
+    evaluate.write_text(f"import signal\n\nsignal.raise_signal(signal.SIGINT)\n{evaluate.read_text()}")
+    said = run(workspace, "python", "-m", "tasks.evaluate", expect=130)
+    assert said.stderr == "pawline: interrupted; the same command continues\n"
