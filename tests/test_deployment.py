@@ -70,50 +70,50 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("by", RUNNERS)
-def test_two_triggers_at_once_run_one_after_the_other(
+def test_triggers_take_turns_can_be_cancelled_and_outlive_a_killed_runner(
     by: str, finished: Path, server: dict[str, str], elsewhere: Path
 ) -> None:
-    shutil.rmtree(finished / "data/prepared")
-    lock = (finished / "dvc.lock").read_bytes()
-    with offered(by, finished, elsewhere, server):
-        triggered = [trigger(server), trigger(server)]
-        messages = {(state := ended(server, one).state) and state.message for one in triggered}
-    assert messages == {"6 of 6 stages were cached"}
-    assert (finished / "data/prepared").is_dir()
-    assert (finished / "dvc.lock").read_bytes() == lock
-    assert json.loads(run(finished, "dvc", "status", "--json").stdout) == {}
-
-
-@pytest.mark.parametrize("by", RUNNERS)
-def test_cancel_ends_the_stage_and_the_next_trigger_continues(
-    by: str, finished: Path, server: dict[str, str], elsewhere: Path
-) -> None:
-    slow_report(finished)
-    with offered(by, finished, elsewhere, server):
-        cancelled = trigger(server)
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
-        run(elsewhere, "prefect", "flow-run", "cancel", str(cancelled.id), **server)
-        wait_for(lambda: "python -m tasks.report" not in commands_in(finished), seconds=30)
-        assert ended(server, cancelled).state_name == "Cancelled"
-        assert "pid" not in (finished / ".dvc/tmp/rwlock").read_text()
-        (finished / "slow").unlink()
-        assert ended(server, trigger(server)).state_name == "Completed"
-
-
-@pytest.mark.parametrize("by", RUNNERS)
-def test_a_killed_runner_takes_its_stage_along_and_the_same_command_continues(
-    by: str, finished: Path, server: dict[str, str], elsewhere: Path
-) -> None:
-    slow_report(finished)
     with offered(by, finished, elsewhere, server) as runner:
-        killed = trigger(server)
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
-        runner.kill()
-        wait_for(lambda: not [line for line in commands_in(finished) if "serve" not in line], seconds=30)
+        two_at_once_take_turns(finished, server)
+        slow_report(finished)
+        cancelling_ends_the_stage(finished, server)
+        killed = a_kill_takes_the_stage_along(runner, finished, server)
     (finished / "slow").unlink()
     with offered(by, finished, elsewhere, server):
         assert ended(server, trigger(server)).state_name == "Completed"
         assert ended(server, killed).state_name == "Crashed"
+
+
+def two_at_once_take_turns(workspace: Path, server: dict[str, str]) -> None:
+    shutil.rmtree(workspace / "data/prepared")
+    lock = (workspace / "dvc.lock").read_bytes()
+    triggered = [trigger(server), trigger(server)]
+    messages = {(state := ended(server, one).state) and state.message for one in triggered}
+    assert messages == {"6 of 6 stages were cached"}
+    assert (workspace / "data/prepared").is_dir()
+    assert (workspace / "dvc.lock").read_bytes() == lock
+    assert json.loads(run(workspace, "dvc", "status", "--json").stdout) == {}
+
+
+def cancelling_ends_the_stage(workspace: Path, server: dict[str, str]) -> None:
+    cancelled = triggered_and_at_work(workspace, server)
+    run(workspace, "prefect", "flow-run", "cancel", str(cancelled.id), **server)
+    wait_for(lambda: "python -m tasks.report" not in commands_in(workspace), seconds=30)
+    assert ended(server, cancelled).state_name == "Cancelled"
+    assert "pid" not in (workspace / ".dvc/tmp/rwlock").read_text()
+
+
+def a_kill_takes_the_stage_along(runner: psutil.Process, workspace: Path, server: dict[str, str]) -> FlowRun:
+    killed = triggered_and_at_work(workspace, server)
+    runner.kill()
+    wait_for(lambda: not [line for line in commands_in(workspace) if "serve" not in line], seconds=30)
+    return killed
+
+
+def triggered_and_at_work(workspace: Path, server: dict[str, str]) -> FlowRun:
+    triggered = trigger(server)
+    wait_for(lambda: "python -m tasks.report" in commands_in(workspace))
+    return triggered
 
 
 def test_a_drop_folder_is_trained_on_once_per_change(

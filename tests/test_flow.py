@@ -146,36 +146,27 @@ def test_another_run_on_the_same_files_is_not_disturbed(finished: Path, server: 
 
 @pytest.mark.parametrize("victim", ["flow", "dvc"])
 def test_a_killed_runner_takes_its_stage_along(finished: Path, server: dict[str, str], victim: str) -> None:
+    """A killed flow cannot tell Prefect of its end: the next one does."""
     slow_report(finished)
     with background(finished, "python", "-m", "flows.training", **server) as flow:
         wait_for(lambda: "python -m tasks.report" in commands_in(finished))
         [dvc] = [one for one in psutil.Process(flow.pid).children() if "dvc" in one.cmdline()]
         (flow if victim == "flow" else dvc).kill()
-        assert flow.wait(60) in (-9, 1)
+        assert flow.wait(60) == (-9 if victim == "flow" else 1)
         wait_for(lambda: commands_in(finished) == [], seconds=15)
     (finished / "slow").unlink()
-    assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        [killed] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        assert killed.state_name == ("Running" if victim == "flow" else "Failed")
+        assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+        assert client.read_flow_run(killed.id).state_name == ("Crashed" if victim == "flow" else "Failed")
 
 
 def test_a_stage_that_takes_too_long_is_ended(finished: Path, server: dict[str, str]) -> None:
     slow_report(finished)
-    printed = training(finished, "--stage-minutes", "0.15", expect=1, **server)
-    assert printed["report"] == "Failed stage 'report' took longer than 0.15 minutes and was ended"
+    printed = training(finished, "--stage-minutes", "0.05", expect=1, **server)
+    assert printed["report"] == "Failed stage 'report' took longer than 0.05 minutes and was ended"
     assert commands_in(finished) == []
-
-
-def test_a_flow_run_whose_process_was_killed_is_marked_as_crashed(finished: Path, server: dict[str, str]) -> None:
-    slow_report(finished)
-    with background(finished, "python", "-m", "flows.training", **server) as flow:
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
-        flow.kill()
-        flow.wait()
-        with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-            [killed] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-            assert killed.state_name == "Running"
-            (finished / "slow").unlink()
-            training(finished, **server)
-            assert client.read_flow_run(killed.id).state_name == "Crashed"
 
 
 def test_other_params_leave_the_checkout_alone_and_an_experiment_behind(
@@ -260,23 +251,24 @@ def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[
     assert f"Report: `{finished / 'reports/report.html'}`" in page
 
 
-@pytest.mark.parametrize("add", [("clone", "--quiet", "."), ("worktree", "add", "--detach")])
 def test_another_checkout_with_the_same_cache_has_nothing_to_run(
-    finished: Path, server: dict[str, str], tmp_path: Path, add: tuple[str, ...]
+    finished: Path, server: dict[str, str], tmp_path: Path
 ) -> None:
     """Nor has the first one to run what the other one did. (The metrics come with git.)"""
-    other, restored = tmp_path / "another one", "Cached restored from DVC's cache"
-    run(finished, "git", *add, str(other))
-    run(other, "dvc", "config", "--local", "cache.dir", str(finished / ".dvc/cache"))
+    clone, worktree, restored = tmp_path / "a clone", tmp_path / "a worktree", "Cached restored from DVC's cache"
+    run(finished, "git", "clone", "--quiet", ".", str(clone))
+    run(finished, "git", "worktree", "add", "--detach", str(worktree))
     unchanged = {"evaluate": "Cached unchanged since the last run"}
-    assert training(other, **server) == dict.fromkeys(STAGES, restored) | unchanged
-    assert run(other, "git", "status", "--porcelain").stdout == ""
-    assert "Data and pipelines are up to date." in run(other, "dvc", "repro").stdout
-    for checkout in (other, finished):
+    for other in (clone, worktree):
+        run(other, "dvc", "config", "--local", "cache.dir", str(finished / ".dvc/cache"))
+        assert training(other, **server) == dict.fromkeys(STAGES, restored) | unchanged
+        assert run(other, "git", "status", "--porcelain").stdout == ""
+        assert "Data and pipelines are up to date." in run(other, "dvc", "repro").stdout
+    for checkout in (worktree, finished):
         set_params(checkout, {"prepare.max_bad_fraction": 0.5})
-    assert names(training(other, **server)) == UNCHANGED | {"prepare": "Completed"}
+    assert names(training(worktree, **server)) == UNCHANGED | {"prepare": "Completed"}
     assert training(finished, **server)["prepare"] == restored
-    assert (finished / "dvc.lock").read_bytes() == (other / "dvc.lock").read_bytes()
+    assert (finished / "dvc.lock").read_bytes() == (worktree / "dvc.lock").read_bytes()
 
 
 @pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
@@ -306,11 +298,16 @@ def test_a_source_that_is_not_there_is_bad_data(finished: Path, server: dict[str
     assert names(training(finished, **server)) == UNCHANGED
 
 
-def test_without_a_server_ctrl_c_ends_everything(finished: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def no_server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A place for what a temporary server keeps."""
+    return {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "PREFECT_API_URL": ""}
+
+
+def test_without_a_server_ctrl_c_ends_everything(finished: Path, no_server: dict[str, str]) -> None:
     """Ctrl-C reaches every process of the terminal's group, the temporary server too."""
     slow_report(finished)
-    without = {"PREFECT_HOME": str(tmp_path / "prefect")}
-    with background(finished, "python", "-m", "flows.training", **without) as flow:
+    with background(finished, "python", "-m", "flows.training", **no_server) as flow:
         wait_for(lambda: "python -m tasks.report" in commands_in(finished))
         os.killpg(flow.pid, signal.SIGINT)
         assert flow.wait(30) == 130
@@ -320,9 +317,10 @@ def test_without_a_server_ctrl_c_ends_everything(finished: Path, tmp_path: Path)
     assert "pawline: interrupted; the same command continues" in said.splitlines()
 
 
-def test_the_flow_needs_no_server_and_no_working_directory(finished: Path, tmp_path: Path) -> None:
-    elsewhere = {"PYTHONPATH": str(finished), "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": ""}
-    assert names(training(tmp_path, **elsewhere)) == UNCHANGED
+def test_the_flow_needs_no_server_and_no_working_directory(
+    finished: Path, no_server: dict[str, str], tmp_path: Path
+) -> None:
+    assert names(training(tmp_path, PYTHONPATH=str(finished), **no_server)) == UNCHANGED
 
 
 def test_a_server_that_does_not_answer_is_named_in_one_line(workspace: Path, tmp_path: Path) -> None:

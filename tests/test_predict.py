@@ -46,20 +46,19 @@ def test_a_folder_is_searched_and_a_bad_picture_does_not_stop_the_others(
 
 
 def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspace: Path) -> None:
-    rows = predict(finished_workspace, "pictures/*/00[01].jpg")
-    assert [row["path"] for row in rows] == [
-        f"pictures/{name}/{number}.jpg" for name in ("horizontal", "vertical") for number in ("000", "001")
-    ]
     with (finished_workspace / "pictures/vertical/000.jpg").open("rb") as picture:
-        [row] = json.loads(run(finished_workspace, "pawline", "predict", "-", "--json", stdin=picture).stdout)
-    assert row == rows[2] | {"path": "-"}
+        command = ("pawline", "predict", "pictures/*/00[01].jpg", "-", "--json")
+        rows = json.loads(run(finished_workspace, *command, stdin=picture).stdout)
+    named = [f"pictures/{name}/{number}.jpg" for name in ("horizontal", "vertical") for number in ("000", "001")]
+    assert [row["path"] for row in rows] == [*named, "-"]
+    assert rows[4] == rows[2] | {"path": "-"}
 
 
 def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) -> None:
-    [row] = predict(finished_workspace, picture := "pictures/vertical/000.jpg")
-    share = max(row["probabilities"].values())  # type: ignore[attr-defined]
-    said = run(finished_workspace, "pawline", "predict", picture).stdout
-    assert said == f"{picture}: {row['label']} {share:.1%}\n"
+    evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv").iloc[0]
+    share = evaluated[f"probability_{evaluated['predicted']}"]
+    said = run(finished_workspace, "pawline", "predict", picture := f"data/raw/{evaluated['path']}").stdout
+    assert said == f"{picture}: {evaluated['predicted']} {share:.1%}\n"
 
 
 @pytest.mark.parametrize(

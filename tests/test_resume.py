@@ -65,12 +65,13 @@ def test_a_kill_before_dvc_has_locked_the_model_costs_no_training(finished: Path
     assert logged_epochs(finished) == [1, 2, 3]
     assert model.read_bytes() == trained
 
-    run(
-        finished, "dvc", "repro", "--force", "--single-item", "train"
-    )  # nothing was lost: this asks for a training
+    lock = (finished / "dvc.lock").read_bytes()
+    # Nothing was lost: this asks for a training.
+    run(finished, "dvc", "repro", "--force", "--single-item", "train")
     assert num_runs(finished) == before + 2
     assert logged_epochs(finished) == [1, 2, 3]
     assert model.read_bytes() == trained
+    assert (finished / "dvc.lock").read_bytes() == lock
 
 
 PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.weights.h5"}

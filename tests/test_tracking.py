@@ -168,34 +168,27 @@ def test_a_run_that_ended_is_taken_up_with_the_state_only(checkout: Path, contin
     assert [len(client.get_metric_history(run.info.run_id, "loss")) for run in runs] == [1] * num_runs
 
 
-def test_what_a_server_missed_is_sent_when_it_is_back(
+def test_what_a_server_missed_is_sent_when_it_is_back_and_one_that_stays_away_costs_warnings_only(
     checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     with mlflow_server(checkout, port):
-        run_of_training = start()
-        run = run_of_training.__enter__()
+        first = start()
+        run = first.__enter__()
         run.log_epoch(epoch(1))
     run.log_epoch(epoch(2))
     assert "pawline: warning: not logged to MLflow: Connection refused" in capsys.readouterr().err
     with mlflow_server(checkout, port):
         run.log_epoch(epoch(3))
-        run_of_training.__exit__(None, None, None)
-    found, loss = the_run(f"sqlite:///{checkout / 'server.db'}")
-    assert (found.info.status, loss) == ("FINISHED", [(number, 1 / number) for number in (1, 2, 3)])
-
-
-def test_a_server_that_never_comes_back_costs_warnings_only(
-    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        first.__exit__(None, None, None)
+        found, loss = the_run(f"sqlite:///{checkout / 'server.db'}")
+        assert (found.info.status, loss) == ("FINISHED", [(number, 1 / number) for number in (1, 2, 3)])
+        second = start("another one")
+        run = second.__enter__()
     monkeypatch.setattr(tracking, "PAUSE_SECONDS", 3600)
-    with mlflow_server(checkout, port):
-        run_of_training = start()
-        run = run_of_training.__enter__()
     for number in range(1, 100):  # asked once: a hundred times would take minutes
         run.log_epoch(epoch(number))
-    run_of_training.__exit__(None, None, None)
+    second.__exit__(None, None, None)
     assert capsys.readouterr().err.count("pawline: warning: not logged to MLflow") == 2  # an epoch, and the end
     assert mlflow.active_run() is None
 

@@ -15,7 +15,6 @@ from pawline.trainer import Trainer
 [processor] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 PARAMS = load_params(Path(sys.argv[1]))
-NETWORK, OPTIMIZER = sys.argv[2:]
 FORM = ImageForm(image_size=16, color="grayscale", aspect="stretch", background=255)
 
 
@@ -27,12 +26,14 @@ class Images:
         return np.random.default_rng(1).integers(0, 256, (40, 16, 16, 1)).astype(np.uint8)[rows]
 
 
-def weights_after_three_steps(strategy: tf.distribute.Strategy | None) -> tuple[list[float], np.ndarray]:
+def weights_after_three_steps(
+    network_name: str, optimizer: str, strategy: tf.distribute.Strategy | None
+) -> tuple[list[float], np.ndarray]:
     """Batches of 5, of which one device gets 3 and the other 2."""
     keras.utils.set_random_seed(1)
     classic = PARAMS.network.classic.model_copy(update={"dropout": 0.0})
-    network = PARAMS.network.model_copy(update={"name": NETWORK, "classic": classic})
-    params = PARAMS.train.model_copy(update={"batch_size": 5, "optimizer": OPTIMIZER})
+    network = PARAMS.network.model_copy(update={"name": network_name, "classic": classic})
+    params = PARAMS.train.model_copy(update={"batch_size": 5, "optimizer": optimizer})
     part = Part([], np.arange(40), np.arange(40) % 3)
     with strategy.scope() if strategy else nullcontext():
         trainer = Trainer(build_network(network, FORM, 3, "float32"), params, Images(), part)  # type: ignore[arg-type]
@@ -41,8 +42,7 @@ def weights_after_three_steps(strategy: tf.distribute.Strategy | None) -> tuple[
     return losses, np.concatenate([weight.ravel() for weight in trainer.weights()])
 
 
-alone, together = (
-    weights_after_three_steps(None),
-    weights_after_three_steps(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])),
-)
-print(np.abs(np.array(alone[0]) - together[0]).max(), np.abs(alone[1] - together[1]).max())
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])  # one: a second one's messages meet the first one's
+for pair in sys.argv[2:]:
+    alone, together = (weights_after_three_steps(*pair.split(), strategy) for strategy in (None, both))
+    print(pair, np.abs(np.array(alone[0]) - together[0]).max(), np.abs(alone[1] - together[1]).max())
