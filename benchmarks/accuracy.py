@@ -34,6 +34,9 @@ SMALL = {
     "train.crop_fraction": 0.75,
     "train.brightness": 0,
     "train.contrast": 0,
+    "train.learning_rate": 0.04,
+    "train.weight_decay": 0.15,
+    "train.label_smoothing": 0,
 }
 MIDDLE = {"prepare.image_size": 72, "train.sizes": [0.45, 0.67, 0.89], "train.crop_fraction": 0.6}
 LARGE = {"prepare.image_size": 96, "train.sizes": [0.5, 0.67, 0.83], "train.crop_fraction": 0.5}
