@@ -37,7 +37,8 @@ INTERRUPTED = "interrupted; the same command continues"
 
 def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     # pydantic makes an error of its own of what interrupts it, as while Prefect is imported.
-    if not issubclass(kind, KeyboardInterrupt) and "KeyboardInterrupt" not in str(error):
+    by_pydantic = kind.__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(error)
+    if not (issubclass(kind, KeyboardInterrupt) or by_pydantic):
         return sys.__excepthook__(kind, error, trace)
     print(f"pawline: {INTERRUPTED}", file=sys.stderr)
     sys.exit(130)
