@@ -34,8 +34,8 @@ def draw(mirrored: NDArray[np.bool_], params: TrainParams, rng: np.random.Genera
 def random_boxes(count: int, least_fraction: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """float32 (count, 4): top, left, bottom, right of random crops, in shares of the picture.
 
-    Each covers between `least_fraction` of the area and all of it, at an aspect between 3:4 and 4:3
-    (Szegedy et al., "Going deeper with convolutions", 2014).
+    Each covers between `least_fraction` of the area and all of it, at an aspect between 3:4 and 4:3 (Szegedy et
+    al., "Going deeper with convolutions", 2014); less where that aspect does not fit.
     """
     area = rng.uniform(least_fraction, 1, count)
     aspect = np.exp(rng.uniform(-1, 1, count) * math.log(4 / 3))

@@ -63,17 +63,18 @@ class Checkpoint:
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 
-    def put_by(self, result: str) -> None:
-        """Keep the state of a training that is over until its result, of which this is a digest, is safe: a kill
-        before that is to cost no training. Only the last training's is kept."""
+    def keep_until_locked(self, model_md5: str) -> None:
+        """Keep the state of a training that is over until DVC has locked its model: a kill before that is to cost
+        no training. Only the last training's is kept."""
         for earlier in self.path.parent.glob("*.over"):
             earlier.unlink(missing_ok=True)
-        self.path.replace(self.path.with_suffix(f".{result}.over"))
+        self.path.replace(self.path.with_suffix(f".{model_md5}.over"))
 
-    def take_up(self, safe: str) -> None:
-        """Take up again what was put by, unless `safe` is its result: then whoever trains wants to do so anew."""
+    def resume_unless_locked(self, locked_md5: str) -> None:
+        """Take up again what was kept, unless its model is the locked one: then whoever trains wants to do so
+        anew."""
         for over in self.path.parent.glob(f"{self.path.stem}.*.over"):
-            if over.suffixes[0] == f".{safe}":
+            if over.suffixes[0] == f".{locked_md5}":
                 over.unlink()
             else:
                 over.replace(self.path)

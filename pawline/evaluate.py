@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
+from pawline.loss import cross_entropy
+
 
 def predictions_table(
     paths: list[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32], class_names: list[str]
@@ -43,12 +45,6 @@ def measure(
         "num_images": len(labels),
         "per_class": _per_class(labels, predicted, class_names),
     }
-
-
-def cross_entropy(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Mean of -log(probability given to the true class), natural logarithm."""
-    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(of_truth, 1e-12)).mean())
 
 
 def area_under_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:

@@ -39,8 +39,8 @@ class Schedule:
         """That the network sees in these steps: what their time goes by."""
         return sum(self.params.batch_size * self.picture_size(step, sizes) ** 2 for step in steps)
 
-    def steps_in_epoch(self, step: int) -> int:
-        """How many steps of its epoch have been done after this one."""
+    def number_in_epoch(self, step: int) -> int:
+        """From 1: also how many steps of its epoch are done after this one."""
         return (step - 1) % self.num_batches + 1
 
 

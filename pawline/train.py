@@ -16,7 +16,7 @@ from pawline.backend import GPUS, keras, tf
 from pawline.checkpoint import Arrays, Checkpoint, Progress
 from pawline.errors import ParamsError, PawlineError
 from pawline.machine import choose_precision, has_gpu
-from pawline.networks import build_network, finished, start_network
+from pawline.networks import build_network, finish_network, start_network
 from pawline.params import NetworkParams, TrainParams
 from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, picture_sizes
 from pawline.shards import Part, PreparedImages
@@ -76,10 +76,19 @@ def train(
     else:
         progress, best = Progress(_num_steps(trainer, params, sizes, num_batches, val_part, started)), []
     schedule = Schedule(params, num_batches, progress.num_steps)
-    run = _Run(trainer, schedule, sizes, val_part, progress, best, checkpoint, on_epoch)
-    run.to_the_end()
-    model.set_weights(run.best)
-    done = finished(model, network, images.form, num_classes, params.flip_at_test)
+    training = _Training(
+        trainer=trainer,
+        schedule=schedule,
+        sizes=sizes,
+        val_part=val_part,
+        progress=progress,
+        best=best,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+    )
+    training.to_the_end()
+    model.set_weights(training.best)
+    done = finish_network(model, network, images.form, num_classes, params.flip_at_test)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
     return Trained(done, history, progress.best_epoch, progress.num_steps, validate(done, images, val_part))
 
@@ -141,7 +150,7 @@ def _num_steps(
 
 
 @dataclass
-class _Run:
+class _Training:
     """A training under way."""
 
     trainer: Trainer
@@ -206,7 +215,7 @@ class _Run:
 
     def _step(self, step: int, epoch: int) -> None:
         size = self.schedule.picture_size(step, self.sizes)
-        number = self.schedule.steps_in_epoch(step)
+        number = self.schedule.number_in_epoch(step)
         loss, correct = self.trainer.step(step, epoch, number, size, self.schedule.learning_rate(step))
         self._refuse_nan(loss, step)
         self.progress.step = step
@@ -215,7 +224,7 @@ class _Run:
 
     def _end_epoch(self, epoch: int, images_per_second: float) -> None:
         progress = self.progress
-        num_steps = self.schedule.steps_in_epoch(progress.step)
+        num_steps = self.schedule.number_in_epoch(progress.step)
         row = {
             "epoch": epoch,
             "loss": progress.loss_sum / num_steps,

@@ -4,14 +4,14 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pawline.augment import Draw, augment, draw
 from pawline.backend import SHARES, keras, tf
-from pawline.evaluate import cross_entropy
+from pawline.checkpoint import Arrays
+from pawline.loss import cross_entropy
 from pawline.model import predict_rows
 from pawline.optimizers import build_optimizer
 from pawline.params import TrainParams
@@ -19,7 +19,6 @@ from pawline.shards import Part, PreparedImages
 
 MEASURED_STEPS, MEASURED_SECONDS = 4, 1.5  # at least, of each size
 LEAST_SHARE = 16  # images that tell enough of their mean and variance
-Arrays = list[NDArray[Any]]
 Batch = tuple[NDArray[np.uint8], NDArray[np.int64], Draw]  # pixels, labels, what is done to them
 
 

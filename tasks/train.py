@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,10 +31,8 @@ KEPT_CHECKPOINTS = 5  # of trainings that were given up
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
-    batches_per_epoch(params.train, int((split["split"] == "train").sum()))
-    choose_precision(params.train.precision)
-    pretrained = weights_digest(params.network)
-    # Only now, when nothing speaks against it: TensorFlow takes seconds to load.
+    pretrained = _refuse_what_cannot_work(params, split)
+    # Only now: TensorFlow takes seconds to load.
     from pawline.model import save_with_card
     from pawline.tensorboard import curve_writer
     from pawline.train import summarize, train
@@ -41,17 +40,22 @@ def main(params: Params, at: Layout) -> None:
 
     digest = data_digest(split)
     checkpoint = _checkpoint(params, images, digest, pretrained)
-    checkpoint.take_up(_locked_md5(at.model))
+    checkpoint.resume_unless_locked(_locked_md5(at.model))
     with training_run(params, split, digest, checkpoint.key, checkpoint.load() is not None) as run:
         followers = [run.log_epoch]
         if params.train.tensorboard:
             followers.append(curve_writer(main_checkout() / CURVES / checkpoint.key[:16]))
+
+        def log(row: dict[str, float]) -> None:
+            for follow in followers:
+                follow(row)
+
         trained = train(
             images,
             split,
             params.network,
             params.train,
-            on_epoch=lambda row: [follow(row) for follow in followers],
+            on_epoch=log,
             checkpoint=checkpoint,
             started=psutil.Process().create_time(),
         )
@@ -61,9 +65,16 @@ def main(params: Params, at: Layout) -> None:
         write_json(at.metrics_of("train"), summarize(trained))
         run.log_model(at.model, card)
     if "DVC_STAGE" in os.environ:  # a kill before DVC has locked the model makes this stage run again
-        checkpoint.put_by(md5_of(at.model))
+        checkpoint.keep_until_locked(md5_of(at.model))
     else:
         checkpoint.remove()
+
+
+def _refuse_what_cannot_work(params: Params, split: pd.DataFrame) -> str | None:
+    """Raises ParamsError. Returns the digest of the weights to start from, if any."""
+    batches_per_epoch(params.train, int((split["split"] == "train").sum()))
+    choose_precision(params.train.precision)
+    return weights_digest(params.network)
 
 
 def _locked_md5(model: Path) -> str:
@@ -88,8 +99,9 @@ def _conditions(params: Params, num_steps: int) -> Conditions:
 
 def _checkpoint(params: Params, images: PreparedImages, digest: str, pretrained: str | None) -> Checkpoint:
     """The place of this very training's state: that of other params, data, code or kind of machine is no use to
-    it."""
-    code = {path.name: file_digest(path) for path in sorted(Path("pawline").rglob("*.py"))}
+    it. Of those that were given up the oldest go."""
+    loaded = {name: module.__file__ for name, module in sys.modules.items() if name.startswith("pawline.")}
+    code = {name: file_digest(Path(file)) for name, file in sorted(loaded.items()) if file}
     about = [
         params.network.model_dump(),
         params.train.model_dump(),

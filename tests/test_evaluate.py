@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pawline.evaluate import area_under_curve, cross_entropy, measure, predictions_table, roc_table
+from pawline.evaluate import area_under_curve, measure, predictions_table, roc_table
+from pawline.loss import cross_entropy
 
 LABELS = np.array([0, 0, 0, 1, 1])
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.6, 0.4]], np.float32)

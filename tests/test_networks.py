@@ -9,7 +9,7 @@ import pytest
 from pawline.backend import keras
 from pawline.errors import ModelError
 from pawline.model import load_model, predict_probabilities, save_model
-from pawline.networks import build_network, finished
+from pawline.networks import build_network, finish_network
 from pawline.networks.classic import build_classic
 from pawline.networks.fast import FusedBatchNormalization, build_fast, start_fast
 from pawline.params import FastParams, ImageForm, load_params
@@ -143,7 +143,7 @@ def test_what_is_saved_is_plain_and_computes_what_was_trained(network: str, flip
     at = form(32, 3)
     model, pixels = trained_a_little(network, at)
     params = NETWORK.model_copy(update={"name": network})
-    save_model(finished(model, params, at, 3, flip), tmp_path / "model.keras")
+    save_model(finish_network(model, params, at, 3, flip), tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
     inner = [layer for outer in loaded.layers for layer in getattr(outer, "layers", [outer])]
     assert {type(layer).__name__ for layer in [*loaded.layers, *inner]} <= PLAIN
@@ -184,7 +184,7 @@ def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path)
         np.testing.assert_array_equal(ours, theirs)
     assert {weight.path.split("/")[0] for weight in model.trainable_weights} == {"output"}
     file.unlink()  # the weights are the model's own by now
-    save_model(finished(model, params, form(32, 1), 3, flip=False), tmp_path / "model.keras")
+    save_model(finish_network(model, params, form(32, 1), 3, flip=False), tmp_path / "model.keras")
     pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     np.testing.assert_allclose(
         predict_probabilities(load_model(tmp_path / "model.keras"), pixels),

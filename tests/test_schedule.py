@@ -55,7 +55,7 @@ def test_epochs_count_as_warm_up_while_the_rate_rises(warm_up: float, epochs: in
 def test_an_epoch_ends_after_its_batches_and_at_the_last_step() -> None:
     schedule = Schedule(TRAIN, num_batches=4, num_steps=10)
     assert [schedule.epoch(step) for step in (1, 4, 5, 10)] == [1, 1, 2, 3]
-    assert [schedule.steps_in_epoch(step) for step in (1, 4, 5, 10)] == [1, 4, 1, 2]
+    assert [schedule.number_in_epoch(step) for step in (1, 4, 5, 10)] == [1, 4, 1, 2]
 
 
 def test_a_budget_buys_steps_and_their_validation() -> None:

@@ -31,7 +31,7 @@ def start_network(model: keras.Model, params: NetworkParams, pixels: NDArray[np.
         start_fast(model, pixels)
 
 
-def finished(
+def finish_network(
     trained: keras.Model, params: NetworkParams, form: ImageForm, num_classes: int, flip: bool
 ) -> keras.Model:
     """As it is saved: the same function of plain Keras layers in float32; with `flip` the mean over the picture

@@ -113,8 +113,8 @@ def _normalization(convolution: str) -> str:
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's own takes several passes over the maps; TensorFlow's operation takes one, and the network trains 1.9
-    times as fast (benchmarks/train_speed.py). Never saved: folding comes first."""
+    """Keras's own takes several passes over the maps, TensorFlow's operation one. Never saved: folding comes
+    first."""
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
