@@ -117,7 +117,7 @@ def test_pushed_data_can_be_pulled_into_a_clone(finished: Path, tmp_path: Path) 
 def test_an_experiment_is_compared_with_what_is_committed(finished: Path) -> None:
     """In DVC's temporary copy, so that it also shows where such a run's MLflow record lands."""
     changes = ("-S", "train.epochs=1", "-S", "prepare.color=rgb")
-    run(finished, "dvc", "exp", "run", "--temp", "--name", "shorter", *changes, "train")
+    run(finished, "dvc", "exp", "run", "--temp", "--name", "shorter", *changes)
     diff = json.loads(run(finished, "dvc", "metrics", "diff", "--json", "HEAD", "shorter").stdout)
     assert diff["metrics/train.json"]["num_epochs"] == {"old": 4, "new": 1, "diff": -3}
     run(finished, "dvc", "plots", "diff", "HEAD", "shorter")
@@ -142,8 +142,23 @@ def test_bad_params_stop_before_anything_runs(finished: Path) -> None:
     assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120
 
 
-def test_ctrl_c_while_a_stage_is_being_imported_costs_one_line(workspace: Path) -> None:
+BY_PYDANTIC = "__import__('pydantic_core').PydanticSerializationError('In a function: KeyboardInterrupt: ')"
+
+
+@pytest.mark.parametrize("interrupt", ["KeyboardInterrupt", BY_PYDANTIC])
+def test_ctrl_c_while_a_stage_is_being_imported_costs_one_line(workspace: Path, interrupt: str) -> None:
+    said = raised_while_imported(workspace, interrupt, code=130)
+    assert said == "pawline: interrupted; the same command continues\n"
+
+
+def test_an_error_that_speaks_of_an_interrupt_is_none(workspace: Path) -> None:
+    said = raised_while_imported(workspace, "TypeError('not a KeyboardInterrupt')", code=1)
+    assert said.startswith("Traceback")
+    assert said.endswith("TypeError: not a KeyboardInterrupt\n")
+
+
+def raised_while_imported(workspace: Path, error: str, code: int) -> str:
+    """What a stage writes to standard error."""
     evaluate = workspace / "pawline/evaluate.py"
-    evaluate.write_text(f"raise KeyboardInterrupt\n{evaluate.read_text()}")
-    said = run(workspace, "python", "-m", "tasks.evaluate", expect=130)
-    assert said.stderr == "pawline: interrupted; the same command continues\n"
+    evaluate.write_text(f"raise {error}\n{evaluate.read_text()}")
+    return run(workspace, "python", "-m", "tasks.evaluate", expect=code).stderr
