@@ -65,11 +65,11 @@ class Trainer:
         before = self.variables()
         medians = []
         for size in sizes:
-            self.step(1, 1, 1, size, 0.0)
+            self.step(step=1, epoch=1, number=1, size=size, learning_rate=0.0)
             seconds: list[float] = []
             while len(seconds) < MEASURED_STEPS or sum(seconds) < MEASURED_SECONDS:
                 start = time.perf_counter()
-                self.step(1, 1, 1, size, 0.0)
+                self.step(step=1, epoch=1, number=1, size=size, learning_rate=0.0)
                 seconds.append(time.perf_counter() - start)
             medians.append(float(np.median(seconds)))
         self.restore(before)
@@ -92,22 +92,6 @@ class Trainer:
         for variable, value in zip(self._all(), values, strict=True):
             variable.assign(value)
 
-    def _all(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self._optimizer.variables]
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        if not self._params.ema:
-            yield
-            return
-        current = [keras.ops.convert_to_numpy(weight).copy() for weight in self.model.trainable_variables]
-        self._optimizer.finalize_variable_values(self.model.trainable_variables)
-        try:
-            yield
-        finally:
-            for variable, value in zip(self.model.trainable_variables, current, strict=True):
-                variable.assign(value)
-
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Of the epoch, positions in the part."""
         if self._order_of[0] != epoch:
@@ -125,6 +109,22 @@ class Trainer:
         rng = np.random.default_rng([self._params.seed, 3])
         in_odd_epochs = rng.random(len(self._part.rows)) < 0.5
         return self._params.flip & (in_odd_epochs == (epoch % 2 == 1))
+
+    def _all(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self._optimizer.variables]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        if not self._params.ema:
+            yield
+            return
+        current = [keras.ops.convert_to_numpy(weight).copy() for weight in self.model.trainable_variables]
+        self._optimizer.finalize_variable_values(self.model.trainable_variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, current, strict=True):
+                variable.assign(value)
 
     def _shared(self, batch: Batch) -> Batch:
         """A part for each device."""
