@@ -31,8 +31,9 @@ KEPT_CHECKPOINTS = 5  # of trainings that were given up
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
-    pretrained = _refuse_what_cannot_work(params, split)
-    # Only now: TensorFlow takes seconds to load.
+    _refuse_what_cannot_work(params, split)
+    pretrained = weights_digest(params.network)
+    # Only now, when nothing speaks against it: TensorFlow takes seconds to load.
     from pawline.model import save_with_card
     from pawline.tensorboard import curve_writer
     from pawline.train import summarize, train
@@ -70,11 +71,10 @@ def main(params: Params, at: Layout) -> None:
         checkpoint.remove()
 
 
-def _refuse_what_cannot_work(params: Params, split: pd.DataFrame) -> str | None:
-    """Raises ParamsError. Returns the digest of the weights to start from, if any."""
+def _refuse_what_cannot_work(params: Params, split: pd.DataFrame) -> None:
+    """Raises ParamsError for a batch larger than the train part, or a precision that this machine lacks."""
     batches_per_epoch(params.train, int((split["split"] == "train").sum()))
     choose_precision(params.train.precision)
-    return weights_digest(params.network)
 
 
 def _locked_md5(model: Path) -> str:
@@ -100,7 +100,7 @@ def _conditions(params: Params, num_steps: int) -> Conditions:
 def _checkpoint(params: Params, images: PreparedImages, digest: str, pretrained: str | None) -> Checkpoint:
     """The place of this very training's state: that of other params, data, code or kind of machine is no use to
     it. Of those that were given up the oldest go."""
-    loaded = {name: module.__file__ for name, module in sys.modules.items() if name.startswith("pawline.")}
+    loaded = {name: module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "pawline"}
     code = {name: file_digest(Path(file)) for name, file in sorted(loaded.items()) if file}
     about = [
         params.network.model_dump(),
