@@ -27,7 +27,7 @@ from tests.source import ROOT
 PICTURES = archive("cats-dogs-180px.zip")
 COMMON = {"prepare.color": "rgb", "train.flip_at_test": True, "train.patience": 1000}
 COMMON |= {"split.val_fraction": 0.05, "split.test_fraction": 0.05}
-# Chosen on val (docs/decisions/0005-fast-network.md); in bfloat16 1.5 times as many steps are done in the time.
+# Chosen on val (docs/decisions/0005-fast-network.md); in bfloat16 1.4 times as many steps are done in the time.
 SMALL = {
     "prepare.image_size": 64,
     "train.sizes": [0.5, 0.75],
