@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: setup
 	@dvc repro
-	@python -m tasks.next_commands
+	@python -m pawline.cli.next_commands
 
 test: setup
 	@python -m pytest

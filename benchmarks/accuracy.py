@@ -20,14 +20,14 @@ from ruamel.yaml import YAML
 
 from benchmarks import tutorial
 from benchmarks.photographs import archive, machine
-from pawline.machine import choose_precision
+from pawline.model.machine import choose_precision
 from tests.conftest import run, set_params
 from tests.source import ROOT
 
 PICTURES = archive("cats-dogs-180px.zip")
 COMMON = {"prepare.color": "rgb", "train.flip_at_test": True, "train.patience": 1000}
 COMMON |= {"split.val_fraction": 0.05, "split.test_fraction": 0.05}
-# Chosen on val (docs/decisions/0005-fast-network.md); in bfloat16 1.4 times as many steps are done in the time.
+# Chosen on val (docs/experiments.md); in bfloat16 1.4 times as many steps are done in the time.
 SMALL = {
     "prepare.image_size": 64,
     "train.sizes": [0.5, 0.75],
@@ -80,8 +80,8 @@ def main() -> None:
             for seed in seeds:
                 found.append(one := trained(workspace, budget, seed))
                 interval = f"{one['accuracy_low']:.4f} to {one['accuracy_high']:.4f}"
-                told = f"accuracy {one['accuracy']:.4f} ({interval}) of {one['num_images']}"
-                print(f"{budget} min, seed {seed}: {told}, in {one['seconds']:.0f} s", flush=True)
+                text = f"accuracy {one['accuracy']:.4f} ({interval}) of {one['num_images']}"
+                print(f"{budget} min, seed {seed}: {text}, in {one['seconds']:.0f} s", flush=True)
             accuracies = [one["accuracy"] for one in found]
             spread = statistics.stdev(accuracies) if len(accuracies) > 1 else float("nan")
             print(f"{budget} min: mean {statistics.mean(accuracies):.4f}, spread {spread:.4f}", flush=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.photographs import machine, unpack
 from pawline.files import read_regular_file
-from pawline.images import BadImage, decode_image
+from pawline.pictures.decode import BadImage, decode_image
 
 ROUNDS = 15
 Images = list[np.ndarray]

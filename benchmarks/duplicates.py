@@ -25,9 +25,9 @@ import pandas as pd
 
 from benchmarks.altered import BEYOND, CHANGES, Change, Picture, save, size
 from benchmarks.photographs import SHARED, machine
-from pawline.duplicates import MAX_DISTANCE, MIRROR, _look_alike, group_duplicates, perceptual_hashes
-from pawline.generated import GeneratedSet, draw_data_set
-from pawline.images import BadImage, decode_image
+from pawline.drawn.data_set import GeneratedSet, draw_data_set
+from pawline.pictures.decode import BadImage, decode_image
+from pawline.pictures.duplicates import MAX_DISTANCE, MIRROR, _are_similar, group_duplicates, perceptual_hashes
 from tests.test_duplicates import NEAR_PAIRS
 
 SIDE, NUM_COPIES, ROUNDS = 64, 1000, 5
@@ -187,7 +187,7 @@ def all_pairs(hashes: np.ndarray, read: Read) -> np.ndarray:
         found.append(pairs[pairs[:, 1] % num > pairs[:, 0]])
     one, point = np.concatenate(found).T
     pairs = np.stack([one, point % num], axis=1)
-    return pairs[_look_alike(pairs, point >= num, read)]
+    return pairs[_are_similar(pairs, point >= num, read)]
 
 
 def report_cost(files: dict[str, bytes], most: int, path: Path) -> None:

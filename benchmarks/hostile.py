@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.photographs import machine
-from pawline.images import BadImage, decode_image
+from pawline.pictures.decode import BadImage, decode_image
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 
@@ -116,9 +116,9 @@ def run(family: Callable[[str], Iterator[bytes]], format: str) -> bool:
     survived = child.exitcode == 0
     child.kill()
     counted = queue.get() if survived else Counter()
-    told = ", ".join(f"{number} {outcome}" for outcome, number in counted.most_common())
+    text = ", ".join(f"{number} {outcome}" for outcome, number in counted.most_common())
     print(
-        f"{family.__name__:<17}{format:<6}{counted.total():>4} tried: {told if survived else 'CRASHED'}",
+        f"{family.__name__:<17}{format:<6}{counted.total():>4} tried: {text if survived else 'CRASHED'}",
         flush=True,
     )
     return survived

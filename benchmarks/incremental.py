@@ -14,7 +14,9 @@ from pathlib import Path
 
 from benchmarks.photographs import machine, unpack
 from pawline.ingest import ingest
-from pawline.params import IngestParams, PrepareParams, load_params
+from pawline.params.ingest import IngestParams
+from pawline.params.prepare import PrepareParams
+from pawline.params.whole import load_params
 from pawline.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +39,7 @@ def measure_prepare(files: list[Path], folder: Path, params: PrepareParams) -> t
     source = IngestParams(source=str(files[0].parents[1]), sha256=None)
 
     def run() -> float:
-        index = ingest(source, folder / "raw").rows.table()
+        index = ingest(source, folder / "raw", folder / "downloads").rows.table()
         return seconds(lambda: prepare(index, folder / "raw", folder / "prepared", params, folder / "cache"))
 
     first = run()

@@ -99,7 +99,7 @@ class House:
         return None
 
     def states(self) -> list[State]:
-        """Of all flow runs, the latest trigger first."""
+        """All flow runs, the latest trigger first."""
         with SyncPrefectClient(self.server["PREFECT_API_URL"]) as client:
             runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC)
         return [flow_run.state for flow_run in runs if flow_run.state]
@@ -130,12 +130,12 @@ class Kill:
         clean = run(house.workspace, "dvc", "status", "--json", expect=None).stdout.strip() == "{}"
         locks = num_locks(house.workspace)
         unended = house.unended_runs()
-        told = (
+        text = (
             f"quiet after {ended_seconds:4.1f} s, {orphans} orphans; "
             f"{'recovered' if recovered else 'NOT RECOVERED'}, {'equal' if equal and clean else 'NOT EQUAL'}, "
             f"{locks} stale locks, {unended} flow runs without an end"
         )
-        return told, recovered and equal and clean and not (orphans or locks or unended)
+        return text, recovered and equal and clean and not (orphans or locks or unended)
 
     def _strike(self, house: House, process: Popen[str], rng: random.Random) -> None:
         stage = self.moment if self.moment in STAGES else "prepare"
@@ -154,7 +154,7 @@ class Kill:
                 os.kill(victim.pid if victim else process.pid, self.signum)
 
     def _recover(self, house: House) -> bool:
-        """By the same command; what is left of the runs before must not be in the way."""
+        """Run the same command; leftovers of earlier runs must not block it."""
         if self.runner in ("repro", "flow"):
             done = run(house.workspace, *COMMANDS[self.runner], expect=None, **house.server)
             return done.returncode == 0
@@ -214,9 +214,9 @@ def main() -> None:
         well = 0
         chosen = list(enumerate(kills, start=1))[first - 1 : last]
         for number, kill in chosen:
-            told, good = kill.run(house, random.Random(number))
+            text, good = kill.run(house, random.Random(number))
             well += good
-            print(f"{number:2} {kill} {told}", flush=True)
+            print(f"{number:2} {kill} {text}", flush=True)
         print(f"{well} of {len(chosen)} as they should be")
         sys.exit(well < len(chosen))
 

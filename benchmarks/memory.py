@@ -52,10 +52,10 @@ def measure(count: int, folder: Path) -> dict[str, float]:
 def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        few, many = measure(10_000, Path(folder)), measure(100_000, Path(folder))
+        small, large = measure(10_000, Path(folder)), measure(100_000, Path(folder))
     for stage in STAGES:
-        ratio = many[stage] / few[stage]
-        print(f"{stage}: {few[stage]:.0f} MB at 10,000, {many[stage]:.0f} MB at 100,000: {ratio:.2f} x")
+        ratio = large[stage] / small[stage]
+        print(f"{stage}: {small[stage]:.0f} MB at 10,000, {large[stage]:.0f} MB at 100,000: {ratio:.2f} x")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from benchmarks.photographs import archive, machine
-from tasks.history import HISTORY, read_history
+from pawline.workspace.history import read_history
+from pawline.workspace.layout import LocalState
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import make_workspace, run, set_params
 from tests.source import ROOT
@@ -49,7 +50,7 @@ def measure_whole(workspace: Path, epochs: int | None, command: tuple[str, ...],
     start = time.perf_counter()
     subprocess.run(command, cwd=workspace, env=environment(server), check=True, stdout=subprocess.DEVNULL)
     whole = time.perf_counter() - start
-    stages = sum(one.seconds for one in read_history(workspace / HISTORY).values())
+    stages = sum(one.seconds for one in read_history(LocalState(workspace).history).values())
     print(
         f"{command[-1]}: {whole:.1f} s, of which stages {stages:.1f} s: {whole / stages - 1:.1%} more", flush=True
     )

@@ -41,7 +41,7 @@ def train_is_running(workspace: Path) -> bool:
 
 
 def killed_after(seconds: float, workspace: Path) -> None:
-    """Of the stage's time, which includes loading TensorFlow."""
+    """A fraction of the stage's time, which includes loading TensorFlow."""
     process = start(workspace)
     wait_for(lambda: train_is_running(workspace) or process.poll() is not None)
     time.sleep(seconds)
@@ -83,8 +83,8 @@ def main() -> None:
             runs, epochs = curve(workspace)
             continuous = runs == 1 and epochs == list(range(1, EPOCHS + 1))
             good += same and continuous
-            told = f"killed after {at:4.1f} s, {len(at_kill)} epochs logged, state of step {saved}"
-            print(f"{number:2} {told}: {'equal' if same else 'DIFFERENT'}, {runs} MLflow run, "
+            text = f"killed after {at:4.1f} s, {len(at_kill)} epochs logged, state of step {saved}"
+            print(f"{number:2} {text}: {'equal' if same else 'DIFFERENT'}, {runs} MLflow run, "
                   f"{'each epoch once' if continuous else f'epochs {epochs}'}", flush=True)  # fmt: skip
             shutil.rmtree(workspace)
     print(f"{good} of {kills} equal to the uninterrupted one, in one MLflow run with one curve")

@@ -17,16 +17,17 @@ from benchmarks import tutorial
 from benchmarks.accuracy import COMMON, PICTURES, SMALL
 from benchmarks.photographs import machine
 from pawline.ingest import ingest
-from pawline.model import predict_rows
-from pawline.params import load_params
+from pawline.model.saved import predict_rows
+from pawline.params.whole import load_params
+from pawline.parts import Part
 from pawline.prepare import prepare
-from pawline.shards import Part, PreparedImages
+from pawline.prepared import PreparedImages
 from pawline.split import split_images
 from pawline.train import train
 from tests.conftest import set_params
 from tests.source import ROOT
 
-STEPS = 300  # chosen on val (docs/decisions/0005-fast-network.md)
+STEPS = 300  # chosen on val (docs/experiments.md)
 SIZE = {"prepare.image_size": 32, "train.sizes": [1.0]}  # chosen on val, of 32, 48 and 64 px
 
 
@@ -37,7 +38,7 @@ def fast(folder: Path) -> tuple[float, pd.DataFrame, list[float]]:
     params = load_params(folder / "params.yaml")
     steps = params.train.model_copy(update={"steps": STEPS})
     times = [time.perf_counter()]
-    rows = ingest(params.ingest, folder / "raw").rows.table()
+    rows = ingest(params.ingest, folder / "raw", folder / "downloads").rows.table()
     prepare(rows, folder / "raw", folder / "prepared", params.prepare, folder / "cache")
     images = PreparedImages(folder / "prepared")
     split = split_images(images, params.split)[0]
@@ -54,8 +55,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         accuracy, split, times = fast(Path(name))
     prepared, trained = np.diff(times)
-    told = f"{prepared:.0f} s until the pictures are prepared and split, {trained:.0f} s of training"
-    print(f"fast: {accuracy:.4f} after {prepared + trained:.0f} s ({told})", flush=True)
+    text = f"{prepared:.0f} s until the pictures are prepared and split, {trained:.0f} s of training"
+    print(f"fast: {accuracy:.4f} after {prepared + trained:.0f} s ({text})", flush=True)
     reached, seconds = tutorial.train(PICTURES, split, 10)
     print(f"the tutorial's network: {reached:.4f} after {seconds:.0f} s")
     ratio = (prepared + trained) / seconds

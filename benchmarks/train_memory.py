@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 
 from benchmarks.photographs import archive, machine
-from pawline.shards import PreparedImages, write_description
+from pawline.prepared import PreparedImages, write_description
 from tests.conftest import run, set_params
 from tests.source import ROOT
 
@@ -44,7 +44,7 @@ def multiply(workspace: Path) -> None:
     copies = range(len(ALTERED))
     table = pd.concat([images.table.assign(path=images.table["path"] + f"?{copy}") for copy in copies])
     hashes = np.concatenate([np.array(images.hashes)] * len(ALTERED))
-    write_description(folder, table, hashes, images.class_names, images.form)
+    write_description(folder, table, hashes, images.class_names, images.decoder, images.form)
     split = pd.concat([split.assign(path=split["path"] + f"?{copy}") for copy in copies])
     split.to_parquet(workspace / "data/split.parquet", index=False)
 
@@ -65,11 +65,11 @@ def main() -> None:
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
         workspace = clone(Path(name, "clone"))
-        few = peak_megabytes(workspace)
-        print(f"18,000 images: {few:.0f} MB", flush=True)
+        small = peak_megabytes(workspace)
+        print(f"18,000 images: {small:.0f} MB", flush=True)
         multiply(workspace)
-        many = peak_megabytes(workspace)
-        print(f"72,000 images: {many:.0f} MB, {many / few:.2f} x")
+        large = peak_megabytes(workspace)
+        print(f"72,000 images: {large:.0f} MB, {large / small:.2f} x")
 
 
 if __name__ == "__main__":

@@ -145,12 +145,13 @@ class InMemory:
 def pawline_way(
     size: int, precision: str = "float32", deterministic: bool = True, optimizer: str = "adamw"
 ) -> None:
-    from pawline.backend import keras, tf
-    from pawline.machine import choose_precision
-    from pawline.networks import build_network
-    from pawline.params import ImageForm, load_params
-    from pawline.shards import Part
-    from pawline.trainer import Trainer
+    from pawline.model.backend import keras, tf
+    from pawline.model.machine import choose_precision
+    from pawline.params.prepare import ImageForm
+    from pawline.params.whole import load_params
+    from pawline.parts import Part
+    from pawline.training.networks import build_network
+    from pawline.training.trainer import Trainer
 
     params = load_params(ROOT / "params.yaml")
     keras.utils.set_random_seed(1)
@@ -173,8 +174,8 @@ def pawline_way(
 
 def peak_convolution(precision: str) -> None:
     """A 3 x 3 convolution of 256 to 256 maps of 16 x 16, 64 at a time, with all threads."""
-    from pawline.backend import tf
-    from pawline.machine import num_threads
+    from pawline.model.backend import tf
+    from pawline.threads import num_threads
 
     tf.config.threading.set_intra_op_parallelism_threads(num_threads())
     kind = tf.bfloat16 if precision == "bfloat16" else tf.float32
@@ -254,10 +255,10 @@ RATIOS = [
 
 
 def can_run(way: str) -> bool:
-    from pawline.machine import able_to_bfloat16
+    from pawline.model.machine import supports_bfloat16
 
     torch_is_there = "TORCH_PYTHON" in os.environ
-    return (torch_is_there or "torch" not in way) and (able_to_bfloat16() or "bfloat16" not in way)
+    return (torch_is_there or "torch" not in way) and (supports_bfloat16() or "bfloat16" not in way)
 
 
 def started(way: str, size: int) -> "subprocess.Popen[str]":

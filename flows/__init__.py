@@ -2,7 +2,9 @@
 
 import os
 
-import tasks  # noqa: F401 - nothing is sent anywhere, by any library
+from pawline.process import begin
+
+begin()  # nothing is sent anywhere, by any library
 
 if not os.environ.get("PREFECT_API_URL", "not set"):
     del os.environ["PREFECT_API_URL"]  # set but empty, it would make Prefect lose every task run

@@ -11,19 +11,18 @@ import psutil
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Crashed
+from prefect.states import Crashed, State
 
-from flows.repro import WORKSPACE
 from pawline.files import write_json
-from tasks.workspace import main_checkout
-
-RECORDS = Path(".pawline/flow_runs")
+from pawline.workspace.checkout import WORKSPACE, main_checkout
+from pawline.workspace.layout import LocalState
+from pawline.workspace.processes import living_process
 
 
 @contextmanager
 def recorded(flow_run_id: str) -> Iterator[None]:
     """Keep on record, for the length of the block, which process it is; and mark those whose process is gone."""
-    folder = main_checkout(WORKSPACE) / RECORDS
+    folder = LocalState(main_checkout(WORKSPACE)).flow_runs
     mark_dead_runs(folder)
     record = folder / f"{flow_run_id}.json"
     process = psutil.Process()
@@ -42,7 +41,9 @@ def mark_dead_runs(folder: Path) -> None:
             with suppress(ObjectNotFound, ValueError), get_client(sync_client=True) as client:
                 run = client.read_flow_run(UUID(record.stem))
                 if run.state and not run.state.is_final():
-                    crashed = Crashed(message="its process ended without a word: killed, or the machine went down")
+                    crashed: State[None] = Crashed(
+                        message="its process ended without a word: killed, or the machine went down"
+                    )
                     client.set_flow_run_state(run.id, crashed, force=True)
             record.unlink(missing_ok=True)
 
@@ -51,15 +52,15 @@ def _server(record: Path) -> str | None:
     try:
         server: str | None = json.loads(record.read_text())["server"]
     except (OSError, ValueError, KeyError, TypeError):
-        return PREFECT_API_URL.value()
+        server = PREFECT_API_URL.value()
     return server
 
 
 def _lives(record: Path) -> bool:
     try:
-        known = json.loads(record.read_text())
-        return psutil.Process(known["pid"]).create_time() == known["started"]
-    except FileNotFoundError:  # it has ended meanwhile, and says so itself
+        fields = json.loads(record.read_text())
+        return living_process(fields["pid"], fields["started"]) is not None
+    except FileNotFoundError:  # it ended in the meantime and reports its own state
         return True
-    except (psutil.NoSuchProcess, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return False

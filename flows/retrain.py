@@ -5,18 +5,20 @@ whoever asks and however often, also after a restart.
 """
 
 from itertools import count
+from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.states import Completed, Failed, State
 
-from flows.repro import WORKSPACE, Pipeline
 from pawline.errors import BusyError, PawlineError
-from pawline.params import load_params
-from tasks.dvc_lock import read_lock
-from tasks.layout import Layout
-from tasks.news import look
+from pawline.params.whole import load_params
+from pawline.workspace.checkout import WORKSPACE
+from pawline.workspace.layout import Layout
+from pawline.workspace.lock import locked_md5
+from pawline.workspace.repro import Pipeline
+from pawline.workspace.source_changes import changes_by_content
 
 DEPLOYMENT = "training/local"
 
@@ -36,28 +38,26 @@ def retrain_on_new_data(at_least: int = 50, any_change: bool = False) -> State[N
 def _look_and_trigger(at_least: int, any_change: bool) -> State[None]:
     if "ingest" not in Pipeline().status():
         return Completed(name="Waiting", message="the source is as it was")
-    news = look(load_params(WORKSPACE / Layout().params).ingest, WORKSPACE)
-    if not (news.num_new >= at_least or (any_change and news.changed)):
-        return Completed(name="Waiting", message=f"{news.num_new} new images; {at_least} are waited for")
-    triggered = _trigger(f"retrain {news.digest} after {_in_use()}")
+    changes = changes_by_content(load_params(WORKSPACE / Layout().params).ingest, WORKSPACE)
+    if not (changes.num_new >= at_least or (any_change and changes.changed)):
+        return Completed(name="Waiting", message=f"{changes.num_new} new images; {at_least} are waited for")
+    triggered = _trigger(f"retrain {changes.digest} after {_in_use()}")
     get_run_logger().info("flow run %s is for this change", triggered.name)
-    return Completed(name="Triggered", message=f"{news.num_new} new images: flow run {triggered.name}")
+    return Completed(name="Triggered", message=f"{changes.num_new} new images: flow run {triggered.name}")
 
 
 def _in_use() -> str:
-    """What the data set in use goes by: when a source is again what it once was, that is a change all the same."""
-    index = (
-        read_lock(WORKSPACE / "dvc.lock").get(str(Layout().index)) if (WORKSPACE / "dvc.lock").exists() else None
-    )
-    return index.md5 if index else "nothing"
+    """Identity of the data set in use, so that returning to an earlier source also counts as a change."""
+    return locked_md5(Layout().index, WORKSPACE) or "nothing"
 
 
 def _trigger(change: str) -> FlowRun:
     """The flow run for this change; another one only where the last was killed."""
     for attempt in count(1):
-        run = run_deployment(
+        run: Any = run_deployment(
             DEPLOYMENT, timeout=0, as_subflow=False, idempotency_key=f"{change}, attempt {attempt}"
         )
         if not (run.state and run.state.is_crashed()):
             break
-    return run
+    triggered: FlowRun = run
+    return triggered

@@ -8,14 +8,14 @@ from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
-from flows.repro import WORKSPACE
 from pawline.errors import PawlineError
-from tasks.layout import Layout
-from tasks.why import duration, explain
+from pawline.figures import figure_rows
+from pawline.page.words import duration
+from pawline.workspace.checkout import WORKSPACE
+from pawline.workspace.layout import Layout
+from pawline.workspace.why import explain
 
 KEY = "training"  # of the artifact: Prefect keeps one version per flow run
-
-FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "loss", "num_images")
 
 
 class Outcome(NamedTuple):
@@ -46,8 +46,7 @@ def _figures(workspace: Path) -> list[str]:
     file = workspace / Layout().metrics_of("evaluate")
     if not file.exists():
         return []
-    figures = json.loads(file.read_text())
-    rows = [f"| {name} | {figures[name]:.4g} |" for name in FIGURES if figures.get(name) is not None]
+    rows = [f"| {name} | {value} |" for name, value in figure_rows(json.loads(file.read_text()))]
     return ["| test part | |", "|---|---|", *rows]
 
 
@@ -63,7 +62,7 @@ def _places(workspace: Path, outcomes: list[Outcome]) -> list[str]:
 
 def _mlflow(workspace: Path) -> list[str]:
     """Only after a training or evaluation: importing MLflow takes longer than finding that nothing changed."""
-    from tasks.tracking import run_link
+    from pawline.tracking.store import run_link
 
     try:
         link = run_link(json.loads((workspace / Layout().card).read_text())["digest"])

@@ -1,14 +1,17 @@
 """The pipeline as a Prefect flow: what `dvc repro` does, with the stages as tasks.
 
 DVC alone decides what is up to date. A task asks it, and ends as *Cached* or as *Completed*. With other params the
-flow runs in a workspace of its own and leaves a DVC experiment (flows/isolated.py).
+flow runs in a workspace of its own and leaves a DVC experiment (pawline/workspace/isolated.py).
 """
 
 import argparse
+import inspect
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import Parameter
+from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -16,51 +19,55 @@ from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed, State
+from pydantic import BaseModel
 
-from flows import overrides
 from flows.dead_runs import recorded
-from flows.isolated import isolated
-from flows.overrides import IngestOverrides, NetworkOverrides, PrepareOverrides, SplitOverrides, TrainOverrides
-from flows.repro import BUSY_SECONDS, WORKSPACE, Pipeline
 from flows.summary import Outcome, publish
 from pawline.errors import BusyError, PawlineError
-from pawline.params import load_params
-from tasks.layout import Layout
-from tasks.orphan import end_with_worker
-from tasks.stage import end_with
-
-STAGES = ["ingest", "prepare", "split", "train", "evaluate", "report"]
+from pawline.params import overrides
+from pawline.params.whole import load_params
+from pawline.process import end_with
+from pawline.workspace.checkout import WORKSPACE
+from pawline.workspace.dag import Stage, read_dag
+from pawline.workspace.isolated import isolated
+from pawline.workspace.layout import Layout
+from pawline.workspace.repro import BUSY_SECONDS, Pipeline
+from pawline.workspace.runner_watch import end_with_worker
+from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
 RETRIES, RETRY_SECONDS = 2, 30
 
 
+def _with_sections(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a flow one typed parameter per section of params.yaml: Prefect makes its form of the signature."""
+    signature = inspect.signature(function)
+    named = [parameter for parameter in signature.parameters.values() if parameter.kind != Parameter.VAR_KEYWORD]
+    parameters = [*overrides.section_parameters(), *named]
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
+
+
 @flow(name="training", persist_result=False)
-def training(
-    ingest: IngestOverrides | None = None,
-    prepare: PrepareOverrides | None = None,
-    split: SplitOverrides | None = None,
-    network: NetworkOverrides | None = None,
-    train: TrainOverrides | None = None,
-    stage_minutes: float | None = None,
-) -> State[list[State]]:
+@_with_sections
+def training(*, stage_minutes: float | None = None, **sections: BaseModel | None) -> State[list[State]]:
     """Bring every stage up to date.
 
     Each section takes some of its keys in params.yaml, such as train = {"epochs": 5}: the flow then runs in a
     workspace of its own and leaves a DVC experiment, and the checkout stays as it is. A stage that takes longer
     than stage_minutes is ended.
     """
-    changes = overrides.given(ingest=ingest, prepare=prepare, split=split, network=network, train=train)
+    changes = overrides.to_tree(sections)
     run_name = str(runtime.flow_run.name)
-    told = {"PAWLINE_RUN": f"flow run {run_name}", "PAWLINE_FLOW_RUN": f"{run_name} {runtime.flow_run.id}"}
+    origin = {"PAWLINE_RUN": f"flow run {run_name}", "PAWLINE_FLOW_RUN": f"{run_name} {runtime.flow_run.id}"}
     end_with_worker()
     try:
         with recorded(str(runtime.flow_run.id)):
             if not changes:
                 with _turn():
-                    return run_stages(Pipeline(**told), stage_minutes)
+                    return run_stages(Pipeline(environment=origin), stage_minutes)
             with isolated(changes, run_name) as workspace:
-                ended = run_stages(Pipeline(workspace.path, **told), stage_minutes)
+                ended = run_stages(Pipeline(workspace.path, origin), stage_minutes)
                 if ended.is_completed():
                     workspace.save()
                     get_run_logger().info("saved as a DVC experiment: dvc exp apply %s", workspace.name)
@@ -98,9 +105,9 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
     """One after the other; a failed one blocks the rest."""
     outcomes: list[Outcome] = []
     states: list[State] = []
-    for name in STAGES:
+    for name, reads in stages_of(pipeline.workspace).items():
         named = stage.with_options(name=name, task_run_name=name)
-        if name == "ingest" and "://" in load_params(pipeline.workspace / Layout().params).ingest.source:
+        if any("://" in dep for dep in reads.deps):
             named = named.with_options(retries=RETRIES, retry_delay_seconds=RETRY_SECONDS)
         start = time.monotonic()
         states.append(named(pipeline, name, minutes, wait_for=states[-1:], return_state=True))
@@ -110,6 +117,12 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
         return Failed(message=failed[0].message, data=states)
     num_cached = sum(state.name == "Cached" for state in states)
     return Completed(message=f"{num_cached} of {len(states)} stages were cached", data=states)
+
+
+def stages_of(workspace: Path) -> dict[str, Stage]:
+    """The stages of a workspace in the order in which they run."""
+    load_params(workspace / Layout().params)  # its own errors first
+    return read_dag(read_yaml(workspace / Layout().params), workspace)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -148,17 +161,17 @@ def start_temporary_server() -> None:
 
 def main() -> None:
     arguments = _parser().parse_args()
-    sections = overrides.checked(overrides.parse(arguments.set))
+    sections = overrides.to_sections(overrides.parse(arguments.set), WORKSPACE / Layout().params)
     try:
         if not PREFECT_API_URL.value():
             start_temporary_server()
-        ended = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
+        ended: Any = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
     states: Any = ended.result(raise_on_failure=False)
     if isinstance(states, Exception):  # the flow ended before its first stage
         raise states
-    for name, state in zip(STAGES, states, strict=True):
+    for name, state in zip(stages_of(WORKSPACE), states, strict=True):
         message = state.message if state.is_final() else "not run: a stage before it failed"
         print(f"{name:<10}{state.name:<11}{message}")
     ended.result()  # raises what the failed stage did

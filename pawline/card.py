@@ -1,4 +1,4 @@
-"""The card beside a model: what is needed to feed it and to know it again. Reading one needs no TensorFlow."""
+"""The card beside a model: how to feed the model, and how to recognize it. Reading a card needs no TensorFlow."""
 
 from pathlib import Path
 
@@ -6,16 +6,17 @@ from pydantic import ValidationError
 
 from pawline.errors import ModelError
 from pawline.files import file_digest, write_text
-from pawline.params import ImageForm, Record
+from pawline.params.prepare import ImageForm
+from pawline.params.record import Record
 
 
 class Conditions(Record):
-    """How the model was trained, besides data and params: its bytes depend on it."""
+    """The conditions of a training, besides data and params. The bytes of the model depend on them."""
 
     num_steps: int
     flip_at_test: bool  # whether the model averages over the picture and its mirror image
     precision: str
-    processor: str  # maker and newest instructions, and the GPU where there is one
+    processor: str  # maker, newest instruction set, and the GPU if there is one
     num_threads: int
     one_dnn: bool
     deterministic: bool
@@ -24,13 +25,15 @@ class Conditions(Record):
 
 
 class Card(Record):
+    """The content of card.json."""
+
     digest: str  # SHA-256 of the model file
-    class_names: list[str]  # by label
-    form: ImageForm  # how to bring a picture to what the network saw
-    network: str
+    class_names: list[str]  # in the order of the labels
+    form: ImageForm  # the form that the network expects of a picture
+    network: str  # its Keras name
     num_weights: int
-    training_data_digest: str  # SHA-256 over the digests, labels and parts of the images it saw
-    decoder: str
+    training_data_digest: str  # of the images, labels and parts, see parts.data_digest
+    decoder: str  # name and version of the decoder, whose pixels the network learned from
     conditions: Conditions
 
 
@@ -39,28 +42,29 @@ def write_card(model: Path, card: Card) -> None:
 
 
 def read_card(model: Path, card_file: Path | None = None) -> Card:
-    """The card of a model file, by default the one beside it. It is checked against the file's bytes before
-    anything parses those: a Keras file can carry code. Raises ModelError."""
+    """Read the card of a model file, by default the card beside the file, and compare its digest with the file.
+
+    Call this before anything parses the model: a Keras file can contain code. Raises ModelError if a file is missing or
+    unreadable, or if the digests differ."""
     card_file = card_file or card_path(model)
     try:
         card = Card.model_validate_json(card_file.read_text(encoding="utf-8"))
         digest = file_digest(model)
     except FileNotFoundError as error:
-        raise ModelError(
-            f"{error.filename}: not found; run `dvc repro` in the checkout, or name another with --model"
-        ) from None
+        raise ModelError(f"{error.filename}: not found") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{model}: cannot be read with its card.json: {error}; run `dvc repro`") from None
+        raise ModelError(f"{model}: cannot be read with its card.json: {error}") from None
     except ValidationError as error:
         problem = error.errors()[0]
         raise ModelError(f"{card_file}: not a model card: {problem['loc']}: {problem['msg']}") from None
     if digest != card.digest:
         raise ModelError(
             f"{model}: its SHA-256 is {digest[:12]}…, but its card says {card.digest[:12]}…; "
-            "the file was changed or the card is another model's: get both again with `dvc checkout`"
+            "the file was changed or the card is another model's: get both again"
         )
     return card
 
 
 def card_path(model: Path) -> Path:
+    """The path of the card beside a model file."""
     return model.with_name("card.json")

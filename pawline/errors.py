@@ -1,15 +1,15 @@
-"""What can go wrong, by who can mend it. Each message is one line: what, where, expected, next.
+"""The errors, grouped by the cause that the user can fix. Each message is one line: what, where, expected, next.
 
 PawlineError
 ├── ParamsError     2   params.yaml is wrong
 ├── DatasetError    3   the data is wrong
-├── ModelError      3   the model file is missing, damaged or not one of ours
-└── BusyError      75   someone else is at it, or a server does not answer; try again
+├── ModelError      3   the model file is missing, damaged or not made by Pawline
+└── BusyError      75   another process is busy, or a server does not answer; try again
 """
 
 
 class PawlineError(Exception):
-    """A mistake that its message lets the user mend. `exit_code` is what the process ends with."""
+    """An error that the user can fix with the help of the message. `exit_code` is the exit code of the process."""
 
     exit_code = 1
 
@@ -30,9 +30,9 @@ class BusyError(PawlineError):
     exit_code = 75
 
 
-def innermost(error: BaseException) -> str:
-    """The reason at the bottom: "Connection refused" rather than what five layers made of it."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    words = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
-    return words.splitlines()[0]
+def root_cause(error: BaseException) -> str:
+    """The first cause, in one line: "Connection refused" instead of the messages of the five layers above it."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    text = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    return text.splitlines()[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from pawline.loss import cross_entropy
+from pawline.cross_entropy import cross_entropy
 
 
 def predictions_table(
@@ -28,16 +28,16 @@ def predictions_table(
 def measure(
     labels: NDArray[np.int64], probabilities: NDArray[np.float32], class_names: list[str]
 ) -> dict[str, Any]:
-    """What `metrics/evaluate.json` holds.
+    """Measure the content of `metrics/evaluate.json`.
 
     labels: (n,) int64; probabilities: (n, num_classes) float32. `accuracy_low` and `accuracy_high` are
-    the 95 % interval of Wilson (1927), which stays inside 0 to 1 and holds near the ends too.
+    the 95 % interval of Wilson (1927), which stays inside 0 to 1 and is also valid near 0 and 1.
     """
     predicted = probabilities.argmax(axis=1)
-    num_right = int((predicted == labels).sum())
-    interval = binomtest(num_right, len(labels)).proportion_ci(0.95, method="wilson")
+    num_correct = int((predicted == labels).sum())
+    interval = binomtest(num_correct, len(labels)).proportion_ci(0.95, method="wilson")
     return {
-        "accuracy": num_right / len(labels),
+        "accuracy": num_correct / len(labels),
         "accuracy_low": float(interval.low),
         "accuracy_high": float(interval.high),
         "loss": cross_entropy(labels, probabilities),
@@ -48,7 +48,9 @@ def measure(
 
 
 def area_under_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Area under the ROC curve; for more than two classes the mean over each class against the rest."""
+    """Area under the ROC curve, the mean over all classes, each against the rest.
+
+    labels: (n,) int64; probabilities: (n, num_classes) float32."""
     per_class = [
         roc_auc_score(labels == label, probabilities[:, label]) for label in range(probabilities.shape[1])
     ]

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, flushed, then renamed."""
+"""Write files that appear whole or not at all: to a temporary path, flushed to disk, then renamed."""
 
 import hashlib
 import json
@@ -7,17 +7,23 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from pawline.errors import DatasetError
 
-ROWS_AT_A_TIME = 10_000  # of a table in memory a second time while it is written
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS_AT_A_TIME = 10_000  # rows of a table that are copied in memory while the table is written
+
+# Files and folders that file managers write: they are neither images nor errors.
+LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it takes the place of `path` only when the block succeeds."""
+    """Yield a temporary path beside `path` to write to; rename that file to `path` when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -31,16 +37,16 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: an empty one to fill, renamed to `path` (replacing it) on success."""
+    """Yield an empty temporary folder to fill; let that folder replace `path` when the block succeeds."""
     partial = path.with_name(path.name + ".partial")
     old = path.with_name(path.name + ".old.partial")
-    for left_by_a_killed_process in (partial, old):
-        shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
+    for leftover in (partial, old):  # a killed process leaves them
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
         if path.exists():
-            path.rename(old)  # removing takes time, in which a kill would leave half of it
+            path.rename(old)  # deleting takes time, and a kill during that time would leave half a folder
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -57,12 +63,15 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Sorted keys and no NaN, so that equal values make equal bytes that every reader accepts."""
+    """Write JSON with sorted keys and without NaN, so equal values give equal bytes, and every reader accepts them.
+
+    Raises ValueError for NaN and infinity.
+    """
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Parquet or CSV, by the name's ending; the row index is not kept."""
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write Parquet or CSV, depending on the suffix of `path`; the row index is not written."""
     with whole_file(path) as partial:
         if path.suffix == ".parquet":
             table.to_parquet(partial, index=False, row_group_size=ROWS_AT_A_TIME)
@@ -76,9 +85,19 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_digest(file: Path, expected: str, name: str) -> None:
+    """Raises DatasetError where the SHA-256 of a file is not `expected`. name: the file's name in the message."""
+    digest = file_digest(file)
+    if digest != expected.lower():
+        raise DatasetError(
+            f"{name}: SHA-256 is {digest}, but ingest.sha256 says {expected.lower()}; "
+            "the file is damaged or not the expected one: get it again, or correct the param"
+        )
+
+
 def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:
-    """The bytes of a regular file. Raises OSError for anything else (a FIFO would block for ever), and for
-    one that is larger than `max_bytes`."""
+    """The bytes of a regular file. Raises OSError for any other kind of file, since a FIFO would block for ever, and
+    for a file larger than `max_bytes`."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -86,3 +105,12 @@ def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:
         if max_bytes is not None and os.fstat(file).st_size > max_bytes:
             raise OSError(f"larger than {max_bytes // 2**20} MB")
         return stream.read()
+
+
+def is_litter(path: PurePath) -> bool:
+    """Whether a path inside a source is ignored: hidden files and folders, and the litter of file managers."""
+    return any(is_litter_name(part) for part in path.parts)
+
+
+def is_litter_name(part: str) -> bool:
+    return part.startswith(".") or part.lower() in LITTER

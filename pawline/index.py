@@ -1,8 +1,8 @@
-"""The index: one row per file found under the class folders."""
+"""The index: one row for each file of a class."""
 
 from array import array
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pawline.files import ROWS_AT_A_TIME, whole_file
 
-# `animated` tells that more frames or pages follow the first, which is the one that is taken;
-# `given_part` is train, val or test where the source came ready-split, else empty;
-# `problem` says why the bytes could not be had, and is empty for every file that could be read.
+# `animated`: the file has more frames or pages than the first, and only the first is used;
+# `given_part`: train, val or test where the source was already split, else empty;
+# `problem`: why the file could not be read; empty for a file that could.
 COLUMNS = {
     "path": "str",
     "class_name": "str",
@@ -32,16 +32,13 @@ COLUMNS = {
 
 SCHEMA = pa.schema([(name, pa.string() if kind == "str" else kind) for name, kind in COLUMNS.items()])
 
-# Written by file managers, not by people: neither images nor errors.
-LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
-
 
 class Row(NamedTuple):
-    """`format` is empty and the size 0 x 0 where the header says nothing usable."""
+    """One file. `format` is empty and the size is 0 x 0 where the header cannot be used."""
 
     path: str
     class_name: str
-    digest: bytes  # empty where the bytes could not be had
+    digest: bytes  # empty where the file could not be read
     bytes: int
     format: str
     width: int
@@ -52,7 +49,7 @@ class Row(NamedTuple):
 
 
 class IndexRows:
-    """The index while it grows: about 200 bytes a row, a sixth of what a tuple takes."""
+    """The index while rows are added. A row takes about 200 bytes, a sixth of a tuple's memory."""
 
     def __init__(self) -> None:
         self._paths: list[str] = []
@@ -60,8 +57,8 @@ class IndexRows:
         self._num_bytes = array("q")
         self._sides = {"width": array("i"), "height": array("i")}
         self._animated = bytearray()
-        # Few different texts, so that a row costs a reference to each.
-        self._words: dict[str, list[str]] = {
+        # These columns repeat a few texts, so a row needs only a reference to each text.
+        self._texts: dict[str, list[str]] = {
             name: [] for name in ("class_name", "format", "given_part", "problem")
         }
 
@@ -75,64 +72,56 @@ class IndexRows:
         for name, sides in self._sides.items():
             sides.append(getattr(row, name))
         self._animated.append(row.animated)
-        for name, words in self._words.items():
-            words.append(intern(getattr(row, name)))
+        for name, texts in self._texts.items():
+            texts.append(intern(getattr(row, name)))
 
-    def words(self, name: str) -> list[str]:
-        """One of the columns of few different texts, in the order of adding."""
-        return self._words[name]
+    def texts(self, name: str) -> list[str]:
+        """The column `class_name`, `format`, `given_part` or `problem`, in the order in which rows were added."""
+        return self._texts[name]
 
     @property
     def num_bytes(self) -> int:
         return sum(self._num_bytes)
 
     def table(self) -> pd.DataFrame:
-        """All rows, by path: the order of listing never shows."""
-        return pd.concat([part.to_pandas() for part in self._parts()], ignore_index=True).astype(COLUMNS)
+        """All rows, sorted by path, so that the order in which the source was listed has no effect."""
+        table: pd.DataFrame = pd.concat([chunk.to_pandas() for chunk in self._chunks()], ignore_index=True)
+        return table.astype(COLUMNS)
 
     def write(self, path: Path) -> None:
-        """As Parquet, one row group at a time."""
+        """Write the table as Parquet, one row group at a time."""
         with whole_file(path) as partial, pq.ParquetWriter(partial, SCHEMA) as writer:
-            for part in self._parts():
-                writer.write_table(part)
+            for chunk in self._chunks():
+                writer.write_table(chunk)
 
-    def _parts(self) -> Iterator[pa.Table]:
+    def _chunks(self) -> Iterator[pa.Table]:
         order = np.argsort(np.array(self._paths, object))
         for start in range(0, max(len(order), 1), ROWS_AT_A_TIME):
             yield self._rows(order[start : start + ROWS_AT_A_TIME].tolist())
 
-    def _rows(self, chosen: list[int]) -> pa.Table:
+    def _rows(self, rows: list[int]) -> pa.Table:
         columns: dict[str, Sequence[Any]] = {
             "path": self._paths,
             "bytes": self._num_bytes,
             **self._sides,
-            **self._words,
+            **self._texts,
         }
-        picked: dict[str, list[Any]] = {name: [column[row] for row in chosen] for name, column in columns.items()}
-        picked["animated"] = [bool(self._animated[row]) for row in chosen]
-        picked["digest"] = [self._digest(row) for row in chosen]
-        return pa.table(picked, schema=SCHEMA)
+        chunk: dict[str, list[Any]] = {name: [column[row] for row in rows] for name, column in columns.items()}
+        chunk["animated"] = [bool(self._animated[row]) for row in rows]
+        chunk["digest"] = [self._digest(row) for row in rows]
+        return pa.table(chunk, schema=SCHEMA)
 
     def _digest(self, row: int) -> str:
-        return "" if self._words["problem"][row] else self._digests[32 * row : 32 * row + 32].hex()
+        return "" if self._texts["problem"][row] else self._digests[32 * row : 32 * row + 32].hex()
 
 
 def digest_bytes(digests: pd.Series) -> NDArray[np.bytes_]:
-    """Hex digests as S32, a quarter of what they take as text; "" (a file that could not be read) as zeros."""
-    starts = range(0, len(digests), 1000)  # fast as lists, which take four times as much
-    lists = (digests.iloc[start : start + 1000].tolist() for start in starts)
-    return np.fromiter((bytes.fromhex(digest) for few in lists for digest in few), "S32", len(digests))
-
-
-def is_litter(path: PurePath) -> bool:
-    """Whether a path inside a source is left alone: hidden files and folders, and file managers' litter."""
-    return any(is_litter_name(part) for part in path.parts)
-
-
-def is_litter_name(part: str) -> bool:
-    return part.startswith(".") or part.lower() in LITTER
+    """S32 (n,): hex digests as bytes, a quarter of the memory of text; "" (a file that could not be read) as zeros."""
+    starts = range(0, len(digests), 1000)  # lists are fast but take four times the memory, hence chunks
+    chunks = (digests.iloc[start : start + 1000].tolist() for start in starts)
+    return np.fromiter((bytes.fromhex(digest) for chunk in chunks for digest in chunk), "S32", len(digests))
 
 
 def class_names(index: pd.DataFrame) -> list[str]:
-    """Sorted; a label is a position in this list."""
+    """The sorted class names; a label is a position in this list."""
     return sorted(index["class_name"].unique())

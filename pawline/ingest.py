@@ -1,4 +1,4 @@
-"""Take a source in: its bytes unchanged under `data/raw`, one row of the index per file."""
+"""Ingest a source: copy its files unchanged to `data/raw` and write one row of the index for each file."""
 
 import hashlib
 from collections import Counter, deque
@@ -9,89 +9,81 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from tqdm import tqdm
 
-from pawline.class_folders import ClassFolders, Place, check_classes, find_class_folders
 from pawline.errors import DatasetError
 from pawline.files import whole_folder
-from pawline.images import BadImage, read_header
 from pawline.index import IndexRows, Row
-from pawline.listing import Listing, Read, name_problem, readable
-from pawline.params import IngestParams
-from pawline.sources import open_source
+from pawline.params.ingest import IngestParams
+from pawline.pictures.decode import BadImage, read_header
+from pawline.sources.class_folders import Place, check_classes
+from pawline.sources.classified import ClassifiedSource, open_classified
+from pawline.sources.listing import Read, display_path, name_problem
 
-# What is being fetched from an address (pawline/download.py), so that the next attempt continues it.
-DOWNLOADS = Path(".pawline/downloads")
-
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """rows: one per file with a class. num_unlabelled: files of a test folder that names no classes.
-    num_beside_classes: other files without a class, a readme say."""
+class IngestResult:
+    """rows: one for each file of a class. num_unlabelled: files of a test folder without class folders.
+    num_beside_classes: other files without a class, such as a readme."""
 
     rows: IndexRows
     num_unlabelled: int
     num_beside_classes: int
 
 
-def ingest(params: IngestParams, raw: Path, downloads: Path = DOWNLOADS) -> Ingested:
+def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
     """Copy every visible file of the source to `raw`. Raises DatasetError.
 
-    `raw` appears whole or not at all. A file that cannot be read is a row with a problem, not an error.
+    `raw` appears whole or not at all. A file that cannot be read becomes a row with a problem, not an error.
+    downloads: the folder that keeps a download until it is ingested.
     """
-    with open_source(params, downloads) as listing:
-        folders = ClassFolders() if listing.has_classes else find_class_folders(listing.paths, params.source)
-        check_classes(_class_names(listing, folders), params.source)
-        wanted = np.fromiter((folders.place(path) is not None for path in listing.paths), bool)
+    with open_classified(params, downloads) as source:
+        _refuse_linked_classes(source)
+        check_classes(
+            sorted({source.place(position).class_name for position in source.positions()}), params.source
+        )
         with whole_folder(raw) as folder:
-            rows = _take_in(listing, folders, wanted, folder)
-        num_unlabelled = sum(map(folders.is_unlabelled, listing.paths))
-        return Ingested(rows, num_unlabelled, int((~wanted).sum()) - num_unlabelled)
+            rows = _copy_files(source, folder)
+        num_beside = len(source.has_place) - len(rows) - source.num_unlabelled
+        return IngestResult(rows, source.num_unlabelled, num_beside)
 
 
-def _class_names(listing: Listing, folders: ClassFolders) -> list[str]:
-    names = set()
-    for path in listing.paths:
-        if place := folders.place(path):
-            names.add(place.class_name)
-        elif path in listing.linked_folders:
+def _refuse_linked_classes(source: ClassifiedSource) -> None:
+    for path, has_place in zip(source.listing.paths, source.has_place, strict=True):
+        if not has_place and path in source.listing.linked_folders:
             raise DatasetError(
-                f"{readable(path)}: a linked folder, which is not entered, where a class is expected; "
+                f"{display_path(path)}: a linked folder, which is not entered, where a class is expected; "
                 "put the folder itself there, or list the pictures in a table of path,label"
             )
-    return sorted(names)
 
 
-def _take_in(listing: Listing, folders: ClassFolders, wanted: Any, folder: Path) -> IndexRows:
+def _copy_files(source: ClassifiedSource, folder: Path) -> IndexRows:
     rows = IndexRows()
-    work = (partial(_copy, folders, listing.paths[at], read, folder) for at, read in listing.reads(wanted))
-    done = _in_order(work, listing.num_threads)
-    for row in tqdm(done, desc="ingest", unit="file", total=int(wanted.sum()), disable=None):
+    calls = (partial(_copy, source.place(position), read, folder) for position, read in source.reads())
+    results = _in_order(calls, source.listing.num_threads)
+    for row in tqdm(results, desc="ingest", unit="file", total=int(source.has_place.sum()), disable=None):
         rows.add(row)
     return rows
 
 
-def _in_order(work: Iterable[Callable[[], Done]], num_threads: int) -> Iterator[Done]:
-    """What each piece of work returns, in order; twice as many as threads are under way, each with its bytes."""
+def _in_order(calls: Iterable[Callable[[], Result]], num_threads: int) -> Iterator[Result]:
+    """Yield the result of each call, in order. At most twice as many calls as threads hold their bytes in memory."""
     if num_threads == 1:
-        yield from (piece() for piece in work)
+        yield from (call() for call in calls)
         return
-    waiting: deque[Future[Done]] = deque()
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(num_threads) as pool:
-        for piece in work:
-            waiting.append(pool.submit(piece))
+        for call in calls:
+            waiting.append(pool.submit(call))
             if len(waiting) > 2 * num_threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _copy(folders: ClassFolders, path: str, read: Read, folder: Path) -> Row:
-    place = folders.place(path)
-    assert place is not None  # only those wanted get here
+def _copy(place: Place, read: Read, folder: Path) -> Row:
     problem = name_problem(place.path)
     data = b""
     if not problem:
@@ -111,7 +103,7 @@ def _row(place: Place, data: bytes, problem: str) -> Row:
     except BadImage:
         shape = ("", 0, 0, False)
     digest = b"" if problem else hashlib.sha256(data).digest()
-    path, class_name = readable(place.path), readable(place.class_name)
+    path, class_name = display_path(place.path), display_path(place.class_name)
     return Row(path, class_name, digest, len(data), *shape, place.given_part, problem)
 
 
@@ -119,20 +111,20 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    except OSError as error:  # a full disk: Python does not say for which file
+    except OSError as error:  # a full disk: the error of Python lacks the file name
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def summarize(ingested: Ingested) -> dict[str, Any]:
-    """What `metrics/ingest.json` holds."""
-    rows = ingested.rows
-    per_class = Counter(rows.words("class_name"))
+def summarize(result: IngestResult) -> dict[str, Any]:
+    """The content of `metrics/ingest.json`."""
+    rows = result.rows
+    per_class = Counter(rows.texts("class_name"))
     return {
         "num_files": len(rows),
         "num_bytes": rows.num_bytes,
         "num_classes": len(per_class),
         "num_files_per_class": dict(per_class),
-        "num_unreadable": sum(1 for problem in rows.words("problem") if problem),
-        "num_unlabelled": ingested.num_unlabelled,
-        "num_beside_classes": ingested.num_beside_classes,
+        "num_unreadable": sum(1 for problem in rows.texts("problem") if problem),
+        "num_unlabelled": result.num_unlabelled,
+        "num_beside_classes": result.num_beside_classes,
     }

@@ -1,25 +1,24 @@
-"""Decode every image once: turn upright, resize, grayscale or RGB, pack; list what must be left out."""
+"""Decode every image once: turn upright, resize, convert to grayscale or RGB, pack; list the images left out."""
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.decoded import DecodedCache, Pack, new_pack
-from pawline.duplicates import perceptual_hashes, pictures_of
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file, whole_folder
-from pawline.images import BadImage, Pixels, decode_image
 from pawline.index import class_names, digest_bytes
-from pawline.params import ImageForm, PrepareParams
-from pawline.shards import Concatenation, ShardWriter, shard_size, write_description
+from pawline.params.prepare import ImageForm, PrepareParams
+from pawline.pictures.cache import DecodedCache, Pack, new_pack
+from pawline.pictures.decode import DECODER, BadImage, Pixels, decode_image
+from pawline.pictures.duplicates import perceptual_hashes, without_padding
+from pawline.prepared import Concatenation, ShardWriter, shard_size, write_description
+from pawline.threads import num_threads
 
 Numbers = NDArray[np.int64]
 
@@ -27,14 +26,14 @@ QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
 
 def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParams, cache: Path) -> pd.DataFrame:
-    """Fill the folder `prepared` (see shards.py) from the images under `raw`; return the quarantine.
+    """Fill the folder `prepared` (see prepared.py) from the images under `raw`; return the quarantine.
 
-    `cache` is the folder of decoded images (see decoded.py); what it holds is not decoded again.
-    Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has none left.
+    `cache` is the folder of decoded images (see pictures/cache.py); an image in it is not decoded again.
+    Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has no image left.
     """
     decoder = _Decoder(raw, params.form, cache, keep=params.cache_gigabytes > 0)
-    conflicting = _conflicting(index)
-    accepted, hashes, bad = [], [], []
+    conflicting = _conflicting_digests(index)
+    accepted_rows, hashes, quarantine_rows = [], [], []
     with (
         whole_folder(prepared) as folder,
         tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar,
@@ -48,18 +47,20 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
             good = np.setdiff1d(np.arange(len(batch)), list(problems))
             shards.write(decoded["pixels"], rows[good])
             hashes.append(decoded["hashes"].read(rows[good]))
-            accepted.append(batch.index[good])
-            bad += [_quarantined(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
-        quarantine = pd.DataFrame(bad, columns=QUARANTINE_COLUMNS)
+            accepted_rows.append(batch.index[good])
+            quarantine_rows += [
+                _quarantine_row(batch.iloc[row], problem) for row, problem in sorted(problems.items())
+            ]
+        quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
         _check_enough(index, quarantine, params)
-        table = _table(index, np.concatenate(accepted))
-        write_description(folder, table, np.concatenate(hashes), class_names(index), params.form)
+        table = _table(index, np.concatenate(accepted_rows))
+        write_description(folder, table, np.concatenate(hashes), class_names(index), DECODER, params.form)
     DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
 
 
 def summarize(index: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
-    """What `metrics/prepare.json` holds."""
+    """The content of `metrics/prepare.json`."""
     return {
         "num_images": len(index) - len(quarantine),
         "num_quarantined": len(quarantine),
@@ -69,19 +70,23 @@ def summarize(index: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
 
 
 class _Decoder:
-    """Raw files to entries, through the cache."""
+    """Turns raw files into pixels and hashes, through the cache."""
 
     def __init__(self, raw: Path, form: ImageForm, cache: Path, keep: bool) -> None:
         self._raw, self._form, self._keep = raw, form, keep
         self._cache = DecodedCache(cache, form)
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-        cv2.setNumThreads(1)  # one image per core beats all cores on one small image
+        self._pool = ThreadPoolExecutor(num_threads())
 
     def decode(
         self, batch: pd.DataFrame, bar: Any
     ) -> tuple[dict[str, Concatenation], Numbers, dict[int, BadImage]]:
-        """(`pixels` and `hashes`; each image's row in them; the problem of each image without one)."""
-        self._cache.let_go()
+        """Decode a batch. Returns (fields, rows, problems).
+
+        fields: `pixels`, uint8 (n, image_size, image_size, channels), and `hashes`, uint64 (n, NUM_HASHES).
+        rows: int64 (len(batch),), the row of each image in the fields, -1 for a bad image.
+        problems: the problem of each bad image, by its position in the batch.
+        """
+        self._cache.drop_pages()
         digests = digest_bytes(batch["digest"])
         rows = self._cache.find(digests)
         missing = np.flatnonzero(rows < 0)
@@ -104,7 +109,7 @@ class _Decoder:
         if images:
             pack["digest"] = digests
             np.stack(images, out=pack["pixels"])
-            pack["hashes"] = perceptual_hashes(pictures_of(pack["pixels"], self._form))
+            pack["hashes"] = perceptual_hashes(without_padding(pack["pixels"], self._form))
             if self._keep:
                 self._cache.add(pack)
         return pack
@@ -116,21 +121,21 @@ class _Decoder:
             return bad
 
 
-def _conflicting(index: pd.DataFrame) -> set[str]:
-    """The digests that stand under two class names."""
-    different = index[["digest", "class_name"]].drop_duplicates()["digest"]
-    return set(different[different.duplicated()]) - {""}
+def _conflicting_digests(index: pd.DataFrame) -> set[str]:
+    """The digests that have two class names."""
+    digests = index[["digest", "class_name"]].drop_duplicates()["digest"]
+    return set(digests[digests.duplicated()]) - {""}
 
 
 def _label_conflicts(
     batch: pd.DataFrame, conflicting: set[str], problems: dict[int, BadImage]
 ) -> dict[int, BadImage]:
-    """Of images only: what is no picture anywhere has no label to be wrong."""
+    """The label conflicts of a batch. A file that cannot be decoded keeps its own problem, since it has no label."""
     rows = np.flatnonzero(batch["digest"].isin(conflicting))
     return {int(row): BadImage("conflicting_label") for row in rows if row not in problems}
 
 
-def _quarantined(row: Any, problem: BadImage) -> tuple[str, str, str, str]:
+def _quarantine_row(row: Any, problem: BadImage) -> tuple[str, str, str, str]:
     return (row["path"], row["class_name"], problem.reason, problem.detail)
 
 
@@ -149,16 +154,18 @@ def _read(row: Any, raw: Path) -> bytes:
 def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: PrepareParams) -> None:
     fraction = len(quarantine) / len(index)
     if fraction > params.max_bad_fraction:
+        reasons = _commonest_reasons(quarantine)
         raise DatasetError(
             f"{len(quarantine)} of {len(index)} images are bad ({fraction:.1%}), but prepare.max_bad_fraction "
-            f"allows {params.max_bad_fraction:.1%}: {_commonest(quarantine)}; mend the data or raise the param"
+            f"allows {params.max_bad_fraction:.1%}: {reasons}; correct the data or raise the param"
         )
-    without = set(class_names(index)) - set(index["class_name"][~index["path"].isin(quarantine["path"])].unique())
-    if without:
-        raise DatasetError(f"class '{min(without)}' has no usable image left: {_commonest(quarantine)}")
+    good = index[~index["path"].isin(quarantine["path"])]
+    if empty_classes := set(class_names(index)) - set(good["class_name"]):
+        reasons = _commonest_reasons(quarantine)
+        raise DatasetError(f"class '{min(empty_classes)}' has no usable image left: {reasons}")
 
 
-def _commonest(quarantine: pd.DataFrame) -> str:
+def _commonest_reasons(quarantine: pd.DataFrame) -> str:
     examples = quarantine.groupby("reason")["path"].agg(["size", "first"]).nlargest(3, "size")
     return ", ".join(
         f"{row.size_} {row.Index} (such as {row.first})"

@@ -1,12 +1,10 @@
-"""The one-file report: what went in, what was left out, what was learned and where it fails.
+"""Write the report, one HTML page: the data, the images left out, the training and the mistakes.
 
-The functions here choose and measure what each section shows; `report.html` puts it into words and
-draws it. Nothing on the page comes from outside the inputs, and nothing on it is unbounded: what is
-cut short says so.
+The functions here select and measure the content of each section; `report.html` describes and draws it. The page
+depends on its inputs alone. Every list on the page has a limit, and the page says where a list was cut.
 """
 
 import base64
-import math
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -17,32 +15,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.images import REASONS, to_jpeg
-from pawline.shards import PreparedImages
+from pawline.figures import FIGURES
+from pawline.page.charts import Axis, Values, histogram, line_chart, size_map, strips
+from pawline.page.words import file_size, number, percent, plural, short
+from pawline.pictures.decode import REASONS, to_jpeg
+from pawline.prepared import PreparedImages
 
+# In the order of a reader: the parts as a model meets them. (split.py has its own PARTS, in the order that decides
+# ties.)
 PARTS = ["train", "val", "test"]
+MEASURED_STAGES = ["ingest", "prepare", "split", "train", "evaluate"]
 
-MAX_CLASSES = 20  # in the matrix and in rows of pictures: a larger one is searched, not read
+# The figures of the headline and the first tile. Every other figure of FIGURES has a tile of its own.
+HEADLINE_KEYS = {"accuracy", "num_images"}
+
+MAX_CLASSES = 20  # in the matrix and in rows of pictures: nobody reads a larger matrix
 MAX_LISTED = 200  # classes, or epochs, in a plain table
 MAX_QUARANTINED = 20  # files listed per reason
-NUM_MISTAKES, NUM_RIGHT, NUM_EXTREMES = 24, 8, 6
+NUM_MISTAKES, NUM_CORRECT, NUM_EXTREMES = 24, 8, 6
 NUM_NEAR_GROUPS, NUM_EXACT_GROUPS, GROUP_SIZE = 12, 4, 4
 
-NUM_MEASURED = 5000  # images are plenty for a spread, and 100,000 take as long as these
-BATCH = 256  # images in memory at once
+NUM_MEASURED = 5000  # images; enough for percentiles, and their number bounds the time for 100,000 images
+BATCH_SIZE = 256  # images in memory at the same time
 
-THUMBNAIL_SIDE = 96
-NUM_BINS = 24
-PERCENTILES = [5, 25, 50, 75, 95]  # report.html draws a strip from these five
-
-Values = NDArray[np.float64]
+THUMBNAIL_SIDE = 96  # pixels
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything a finished pipeline knows; the tables are those of the modules of the same names.
+    """The results of all stages. Each table is described in the module of the same name.
 
-    `split` and `left_out` are what split_images returns; `metrics` has the content of
+    `split` and `left_out` are the tables of split_images; `metrics` has the content of
     `metrics/<stage>.json` under "ingest", "prepare", "split", "train" and "evaluate".
     """
 
@@ -58,24 +61,25 @@ class ReportInputs:
 
 
 def render_report(inputs: ReportInputs) -> str:
-    """One HTML page that needs no other file, no script and no network; equal inputs make equal text."""
-    shown = _hardest_classes(inputs, MAX_CLASSES)
+    """Return one HTML page that needs no other file, no script and no network; equal inputs make equal text."""
+    shown_classes = _hardest_classes(inputs, MAX_CLASSES)
     return _template().render(
         metrics=inputs.metrics,
         images=inputs.images,
         parts=PARTS,
-        shown=shown,
+        shown_classes=shown_classes,
         headline=_headline(inputs),
+        tiles=_tiles(inputs.metrics["evaluate"]),
         training=_training(inputs),
-        confusion=_confusion(inputs.predictions, inputs.images.class_names, shown),
+        confusion=_confusion(inputs.predictions, inputs.images.class_names, shown_classes),
         classes=_classes(inputs),
         examples=_examples(inputs),
-        given=_given_parts(inputs.index),
+        given_parts=_given_parts(inputs.index),
         sizes=_sizes(inputs.index),
-        light=_light(inputs.images, shown),
+        light=_light(inputs.images, shown_classes),
         duplicates=_duplicates(inputs),
         quarantine=_quarantine(inputs.quarantine, inputs.contact_sheet),
-        samples=_samples(inputs.images, shown),
+        samples=_samples(inputs.images, shown_classes),
     )
 
 
@@ -85,60 +89,20 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {
         "count": "{:,}".format,
-        "plural": _plural,
-        "percent": _percent,
-        "number": _number,
-        "size": _file_size,
-        "short": _short,
+        "plural": plural,
+        "percent": percent,
+        "number": number,
+        "size": file_size,
+        "short": short,
     }
-    return environment.from_string(files("pawline").joinpath("report.html").read_text(encoding="utf-8"))
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def _percent(fraction: float | None) -> str:
-    """One decimal, but 0% and 100% only where it is none and all."""
-    if fraction is None:
-        return "–"
-    if 0 < fraction < 0.0005:
-        return "<0.1%"
-    return ">99.9%" if 0.9995 <= fraction < 1 else f"{fraction:.1%}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _number(value: float) -> str:
-    """At least three digits: 0.312, 12.3, 1,234."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _file_size(num_bytes: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if num_bytes >= size:
-            return f"{num_bytes / size:.3g} {unit}"
-    return f"{num_bytes:.0f} B"
-
-
-def _visible(text: object) -> str:
-    """File names hold anything: line feeds, reversed writing, bytes that are no text. Spell those out."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in str(text))
-
-
-def _short(text: object, limit: int = 40) -> str:
-    """At most `limit` characters. The middle goes: names differ at their ends."""
-    text = _visible(text)
-    tail = limit // 2
-    return text if len(text) <= limit else f"{text[: limit - tail - 1]}…{text[-tail:]}"
+    return environment.from_string(files("pawline.page").joinpath("report.html").read_text(encoding="utf-8"))
 
 
 # --- the model ------------------------------------------------------------------------------------
 
 
 def _headline(inputs: ReportInputs) -> dict[str, Any]:
-    """The class to guess without looking, which the accuracy has to beat, and the weak spots."""
+    """The most frequent class (the accuracy must beat always guessing this class), and the weakest class."""
     actual, predicted = inputs.predictions["actual"], inputs.predictions["predicted"]
     per_class = inputs.metrics["evaluate"]["per_class"]
     return {
@@ -148,8 +112,17 @@ def _headline(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
+def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """(Name, value) of each figure that the headline does not show."""
+    return [
+        figure.tile(metrics)
+        for figure in FIGURES
+        if figure.key not in HEADLINE_KEYS and metrics.get(figure.key) is not None
+    ]
+
+
 def _hardest_classes(inputs: ReportInputs, limit: int) -> list[str]:
-    """All class names where they fit, else the `limit` with the most mistakes; in alphabetical order."""
+    """Names of at most `limit` classes, those with the most mistakes, in alphabetical order."""
     names = inputs.images.class_names
     wrong = inputs.predictions[inputs.predictions["actual"] != inputs.predictions["predicted"]]
     num_wrong = wrong["actual"].value_counts()
@@ -160,37 +133,20 @@ def _training(inputs: ReportInputs) -> dict[str, Any]:
     history, best = inputs.history, inputs.metrics["train"]["best_epoch"]
     return {
         "charts": [
-            _line_chart("Loss", history, ["loss", "val_loss"], best, scale=1, unit=""),
-            _line_chart("Accuracy", history, ["accuracy", "val_accuracy"], best, scale=100, unit="%"),
+            line_chart("Loss", history, ["loss", "val_loss"], best, scale=1, unit=""),
+            line_chart("Accuracy", history, ["accuracy", "val_accuracy"], best, scale=100, unit="%"),
         ],
         "rows": list(history.iloc[_evenly(len(history), MAX_LISTED)].itertuples()),
     }
 
 
-def _line_chart(
-    title: str, history: pd.DataFrame, columns: list[str], best_epoch: int, scale: int, unit: str
-) -> dict[str, Any]:
-    """A line each for train and val; the marked point is val in the best epoch."""
-    x = Axis.around(history["epoch"].to_numpy(float), start=46, end=390)
-    y = Axis.around(scale * history[columns].to_numpy(float), start=190, end=24)
-    best = scale * history.loc[history["epoch"] == best_epoch, columns[1]].iloc[0]
-    return {
-        "title": title,
-        "x": [(x.at(tick), f"{tick:g}") for tick in x.ticks() if tick == int(tick) and tick >= 1],
-        "y": [(y.at(tick), f"{tick:g}{unit}") for tick in y.ticks()],
-        "lines": [
-            (part, list(zip(x.at(history["epoch"]), y.at(scale * history[column]), strict=True)))
-            for part, column in zip(["train", "val"], columns, strict=True)
-        ],
-        "best": (x.at(best_epoch), y.at(best), f"epoch {best_epoch}: {best:.3g}{unit}"),
+def _confusion(predictions: pd.DataFrame, class_names: list[str], shown_classes: list[str]) -> dict[str, Any]:
+    """The confusion matrix: rows actual, columns predicted. A last row and column add up the classes not shown."""
+    other = f"{len(class_names) - len(shown_classes):,} other classes"
+    names = shown_classes + [other] * (len(shown_classes) < len(class_names))
+    position = dict.fromkeys(class_names, len(shown_classes)) | {
+        name: place for place, name in enumerate(shown_classes)
     }
-
-
-def _confusion(predictions: pd.DataFrame, class_names: list[str], shown: list[str]) -> dict[str, Any]:
-    """Rows actual, columns predicted; classes not shown are added up in a last row and column."""
-    other = f"{len(class_names) - len(shown):,} other classes"
-    names = shown + [other] * (len(shown) < len(class_names))
-    position = dict.fromkeys(class_names, len(shown)) | {name: place for place, name in enumerate(shown)}
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (predictions["actual"].map(position), predictions["predicted"].map(position)), 1)
     totals = counts.sum(axis=1, keepdims=True)
@@ -198,8 +154,8 @@ def _confusion(predictions: pd.DataFrame, class_names: list[str], shown: list[st
     return {
         "names": names,
         "rows": [
-            (name, int(total), list(zip(row.tolist(), share.tolist(), strict=True)))
-            for name, (total,), row, share in zip(
+            (name, int(total), list(zip(row.tolist(), fractions.tolist(), strict=True)))
+            for name, (total,), row, fractions in zip(
                 names, totals, counts, counts / np.maximum(totals, 1), strict=True
             )
         ],
@@ -208,7 +164,7 @@ def _confusion(predictions: pd.DataFrame, class_names: list[str], shown: list[st
 
 
 def _classes(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """One row per class: how it fares, and where its images went."""
+    """One row per class: its precision and recall, and the parts of its images."""
     per_class, split = inputs.metrics["evaluate"]["per_class"], inputs.metrics["split"]
     labels = inputs.left_out["label"].value_counts()
     quarantined = inputs.quarantine["class_name"].value_counts()
@@ -235,18 +191,20 @@ def _classes(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 
 def _examples(inputs: ReportInputs) -> dict[str, Any]:
-    """The surest mistakes, the surest right predictions and the narrowest ones, as pictures."""
-    told = inputs.predictions.assign(probability=_probability_of_predicted(inputs))
-    told = told.sort_values(["probability", "path"], ascending=[False, True])
-    wrong, right = told[told["actual"] != told["predicted"]], told[told["actual"] == told["predicted"]]
+    """Pictures of the surest mistakes, of the surest correct predictions and of the least sure correct predictions."""
+    predictions = inputs.predictions.assign(probability=_probability_of_predicted(inputs))
+    predictions = predictions.sort_values(["probability", "path"], ascending=[False, True])
+    is_correct = predictions["actual"] == predictions["predicted"]
+    wrong, correct = predictions[~is_correct], predictions[is_correct]
     return {
         "mistakes": _with_pictures(inputs.images, wrong.head(NUM_MISTAKES)),
-        "surest": _with_pictures(inputs.images, right.head(NUM_RIGHT)),
-        "narrowest": _with_pictures(inputs.images, right.iloc[::-1].head(NUM_RIGHT)),
+        "surest": _with_pictures(inputs.images, correct.head(NUM_CORRECT)),
+        "narrowest": _with_pictures(inputs.images, correct.iloc[::-1].head(NUM_CORRECT)),
     }
 
 
 def _probability_of_predicted(inputs: ReportInputs) -> Values:
+    """The probability of each predicted class: float64 (n,)."""
     names = inputs.images.class_names
     probabilities = inputs.predictions[[f"probability_{name}" for name in names]].to_numpy(float)
     label = pd.Index(names).get_indexer(pd.Index(inputs.predictions["predicted"]))
@@ -257,80 +215,41 @@ def _probability_of_predicted(inputs: ReportInputs) -> Values:
 
 
 def _given_parts(index: pd.DataFrame) -> dict[str, Any]:
-    """How many files the source itself gave to each part, and which parts it lacked; empty if it gave none."""
+    """Count the files of each part that the source defines, and list its missing parts; empty if it defines none."""
     counts = index["given_part"].value_counts()
-    given = [(part, int(counts[part])) for part in PARTS if part in counts]
-    return {"counts": given, "cut": [part for part in PARTS[1:] if part not in counts]} if given else {}
+    num_files = [(part, int(counts[part])) for part in PARTS if part in counts]
+    missing = [part for part in PARTS[1:] if part not in counts]
+    return {"num_files": num_files, "missing": missing} if num_files else {}
 
 
 def _sizes(index: pd.DataFrame) -> dict[str, Any]:
-    """Pixels and bytes of the files as they came; a file without a readable header has no pixels."""
-    known = index[(index["width"] > 0) & (index["height"] > 0)]
-    width, height = known["width"].to_numpy(float), known["height"].to_numpy(float)
+    """Sizes of the source files in pixels and bytes; a file without a readable header has no size in pixels."""
+    sized = index[(index["width"] > 0) & (index["height"] > 0)]
+    width, height = sized["width"].to_numpy(float), sized["height"].to_numpy(float)
     return {
-        "num_known": len(known),
+        "num_sized": len(sized),
         "rows": [
             ("Width", _spread(width), "pixels"),
             ("Height", _spread(height), "pixels"),
             ("Width ÷ height", _spread(width / height), ""),
             ("File size", _spread(index["bytes"].to_numpy(float)), "bytes"),
         ],
-        "map": _size_map(width, height),
-        "bytes": _histogram(index["bytes"].to_numpy(float)),
-        "common": _ranked(known["width"], known["height"]),
+        "map": size_map(width, height),
+        "bytes": histogram(index["bytes"].to_numpy(float)),
+        "common": _ranked(sized["width"], sized["height"]),
         "formats": _ranked(index["format"].replace("", "unknown")),
         "num_animated": int(index["animated"].sum()),
     }
 
 
 def _spread(values: Values) -> tuple[float, float, float]:
-    """Smallest, median, largest."""
+    """(Smallest, median, largest) value."""
     return (values.min(), float(np.median(values)), values.max()) if len(values) else (0.0, 0.0, 0.0)
 
 
-def _size_map(width: Values, height: Values) -> dict[str, Any]:
-    """How many images have about which width and height, both on the same logarithmic scale."""
-    x = Axis.logarithmic(np.concatenate([width, height]), start=46, end=390)
-    y = Axis.logarithmic(np.concatenate([width, height]), start=300, end=24)
-    edges = x.bins()
-    counts, _, _ = np.histogram2d(width, height, bins=[edges, edges])
-    left, bottom = x.at(edges), y.at(edges)
-    return {
-        "x": [(x.at(tick), f"{tick:,.0f}") for tick in x.ticks()],
-        "y": [(y.at(tick), f"{tick:,.0f}") for tick in y.ticks()],
-        "cells": [
-            {
-                "box": (left[i], bottom[j + 1], left[i + 1] - left[i], bottom[j] - bottom[j + 1]),
-                "ink": 0.2 + 0.8 * math.log1p(counts[i, j]) / math.log1p(counts.max()),
-                "text": f"{counts[i, j]:,.0f} images, about {edges[i]:,.0f} × {edges[j]:,.0f} pixels",
-            }
-            for i, j in np.argwhere(counts)
-        ],
-    }
-
-
-def _histogram(num_bytes: Values) -> dict[str, Any]:
-    positive = num_bytes[num_bytes > 0]
-    x = Axis.logarithmic(positive, start=46, end=390)
-    counts, edges = np.histogram(positive, bins=x.bins())
-    y = Axis.around(np.append(counts, 0.0), start=190, end=14)
-    left, top = x.at(edges), y.at(counts)
-    return {
-        "x": [(x.at(tick), _file_size(tick)) for tick in x.ticks()],
-        "y": [(y.at(tick), f"{tick:,.0f}") for tick in y.ticks() if tick == int(tick)],
-        "bars": [
-            {
-                "box": (left[i], top[i], max(left[i + 1] - left[i] - 1, 1), y.start - top[i]),
-                "text": f"{counts[i]:,} files of {_file_size(edges[i])} to {_file_size(edges[i + 1])}",
-            }
-            for i in np.flatnonzero(counts)
-        ],
-    }
-
-
-def _light(images: PreparedImages, shown: list[str]) -> dict[str, Any]:
-    """Brightness and sharpness of evenly spaced images: their spread per class and their extremes."""
-    table = _measure(images, _evenly(len(images), NUM_MEASURED))
+def _light(images: PreparedImages, shown_classes: list[str]) -> dict[str, Any]:
+    """Brightness and sharpness of evenly spaced images: percentiles per class, and the extreme images."""
+    table = _light_of(images, _evenly(len(images), NUM_MEASURED))
     axes = {
         "brightness": Axis(0, 255, start=0, end=100, step=51),
         "sharpness": Axis.logarithmic(np.maximum(table["sharpness"].to_numpy(), 1), start=0, end=100),
@@ -341,7 +260,7 @@ def _light(images: PreparedImages, shown: list[str]) -> dict[str, Any]:
             {
                 "name": name,
                 "ends": (axis.low, axis.high),
-                "rows": _strips(table, name, axis, shown),
+                "rows": strips(table, name, axis, shown_classes),
                 "lowest": _extremes(images, table, name, ascending=True),
                 "highest": _extremes(images, table, name, ascending=False),
             }
@@ -350,27 +269,15 @@ def _light(images: PreparedImages, shown: list[str]) -> dict[str, Any]:
     }
 
 
-def _measure(images: PreparedImages, rows: NDArray[np.int64]) -> pd.DataFrame:
-    """path, class_name, brightness (mean level) and sharpness (variance of the Laplacian) of some rows."""
-    found = []
-    for start in range(0, len(rows), BATCH):
-        for pixels in images.pixels(rows[start : start + BATCH]):
+def _light_of(images: PreparedImages, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """A table of path, class_name, brightness (mean grey level) and sharpness (variance of the Laplacian)."""
+    measurements = []
+    for start in range(0, len(rows), BATCH_SIZE):
+        for pixels in images.pixels(rows[start : start + BATCH_SIZE]):
             level = pixels[:, :, 0] if images.form.num_channels == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-            found.append((level.mean(), cv2.Laplacian(level, cv2.CV_16S).var()))
-    brightness, sharpness = np.array(found, float).reshape(-1, 2).T
+            measurements.append((level.mean(), cv2.Laplacian(level, cv2.CV_16S).var()))
+    brightness, sharpness = np.array(measurements, float).reshape(-1, 2).T
     return images.table.iloc[rows][["path", "class_name"]].assign(brightness=brightness, sharpness=sharpness)
-
-
-def _strips(table: pd.DataFrame, name: str, axis: "Axis", shown: list[str]) -> list[dict[str, Any]]:
-    """Percentiles of one measure, first of all classes together, then of each one shown."""
-    chosen = [("all classes", table[name])]
-    chosen += [(one, table.loc[table["class_name"] == one, name]) for one in shown]
-    strips = []
-    for label, values in chosen:
-        if len(values):
-            percentiles = np.percentile(values, PERCENTILES)
-            strips.append({"name": label, "values": percentiles, "at": axis.at(percentiles)})
-    return strips
 
 
 def _extremes(images: PreparedImages, table: pd.DataFrame, name: str, ascending: bool) -> list[dict[str, Any]]:
@@ -379,11 +286,11 @@ def _extremes(images: PreparedImages, table: pd.DataFrame, name: str, ascending:
 
 
 def _duplicates(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """Near-duplicates and copies of the same bytes, a few groups of each, largest first; those that lost images
-    to the split come before the others."""
-    everyone = pd.concat([inputs.split, inputs.left_out], ignore_index=True)
-    everyone["left_out"] = np.arange(len(everyone)) >= len(inputs.split)
-    groups = everyone.groupby("group").agg(
+    """Groups of near-duplicates and of identical files, a few of each kind. Groups with images left out of the split
+    come first, then the largest groups."""
+    every_image = pd.concat([inputs.split, inputs.left_out], ignore_index=True)
+    every_image["left_out"] = np.arange(len(every_image)) >= len(inputs.split)
+    groups = every_image.groupby("group").agg(
         num_copies=("path", "size"), num_different=("digest", "nunique"), num_left_out=("left_out", "sum")
     )
     groups = groups[groups["num_copies"] > 1].sort_values(
@@ -392,131 +299,85 @@ def _duplicates(inputs: ReportInputs) -> list[dict[str, Any]]:
     near = groups["num_different"] > 1
     kinds = [("near", groups[near], NUM_NEAR_GROUPS), ("exact", groups[~near], NUM_EXACT_GROUPS)]
     return [
-        {"kind": kind, "count": len(found), "groups": _group_pictures(inputs.images, everyone, found.head(limit))}
-        for kind, found, limit in kinds
-        if len(found)
+        {
+            "kind": kind,
+            "count": len(of_kind),
+            "groups": _group_pictures(inputs.images, every_image, of_kind.head(limit)),
+        }
+        for kind, of_kind, limit in kinds
+        if len(of_kind)
     ]
 
 
-def _group_pictures(images: PreparedImages, everyone: pd.DataFrame, groups: pd.DataFrame) -> list[dict[str, Any]]:
-    chosen = []
+def _group_pictures(
+    images: PreparedImages, every_image: pd.DataFrame, groups: pd.DataFrame
+) -> list[dict[str, Any]]:
+    group_pictures = []
     for group in groups.itertuples():
-        copies = everyone[everyone["group"] == group.Index].sort_values(["left_out", "path"])
+        copies = every_image[every_image["group"] == group.Index].sort_values(["left_out", "path"])
         pictures = _with_pictures(images, copies.head(GROUP_SIZE))
-        chosen.append({"num_copies": group.num_copies, "copies": pictures})
-    return chosen
+        group_pictures.append({"num_copies": group.num_copies, "copies": pictures})
+    return group_pictures
 
 
 def _quarantine(quarantine: pd.DataFrame, sheet: pd.DataFrame) -> list[dict[str, Any]]:
-    """Per reason, in the order of REASONS: its meaning, how many files it has, the tiles of the contact sheet
-    and the first files as a list."""
+    """For each reason, in the order of REASONS: its meaning, its number of files, its tiles of the contact sheet, and a
+    list of its first files."""
     reasons = []
     for reason, meaning in REASONS.items():
         of_reason = quarantine[quarantine["reason"] == reason].sort_values("path")
         if len(of_reason):
-            listed = list(of_reason.head(MAX_QUARANTINED).itertuples())
+            files = list(of_reason.head(MAX_QUARANTINED).itertuples())
             tiles = [_tile(row) for row in sheet[sheet["reason"] == reason].itertuples()]
             reasons.append(
-                {"reason": reason, "meaning": meaning, "count": len(of_reason), "files": listed, "tiles": tiles}
+                {"reason": reason, "meaning": meaning, "count": len(of_reason), "files": files, "tiles": tiles}
             )
     return reasons
 
 
 def _tile(row: Any) -> dict[str, Any]:
-    """`picture` is empty where nothing can be shown."""
-    told = {name: getattr(row, name) for name in ("path", "class_name", "detail")}
-    return told | {"picture": _jpeg_uri(row.picture) if row.picture else ""}
+    """The fields of a tile; `picture` is empty if the file cannot be shown."""
+    fields = {name: getattr(row, name) for name in ("path", "class_name", "detail")}
+    return fields | {"picture": _jpeg_uri(row.picture) if row.picture else ""}
 
 
-def _samples(images: PreparedImages, shown: list[str]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Evenly spaced images of each class shown: a whole row of them where the classes are few."""
-    each = 12 if len(shown) < 7 else 4
+def _samples(images: PreparedImages, shown_classes: list[str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Evenly spaced images of each class shown; a full row if there are few classes."""
+    per_class = 12 if len(shown_classes) < 7 else 4
     rows = []
-    for name in shown:
+    for name in shown_classes:
         of_class = images.table[images.table["class_name"] == name]
-        rows.append((name, _with_pictures(images, of_class.iloc[_evenly(len(of_class), each)])))
+        rows.append((name, _with_pictures(images, of_class.iloc[_evenly(len(of_class), per_class)])))
     return rows
 
 
-# --- what the sections share ----------------------------------------------------------------------
+# --- used by several sections ----------------------------------------------------------------------
 
 
 def _evenly(count: int, limit: int) -> NDArray[np.int64]:
-    """At most `limit` of the numbers 0 to count - 1, first and last among them."""
+    """At most `limit` evenly spaced numbers from 0 to count - 1, with both ends."""
     return np.linspace(0, max(count - 1, 0), min(count, limit)).astype(np.int64)
 
 
 def _ranked(*columns: pd.Series) -> list[tuple[Any, int]]:
-    """(value, or tuple of values, and how often), most frequent first; equals in alphabetical order."""
+    """(Value or tuple of values, number of rows), most frequent first; equal counts in the order of their values."""
     counts = pd.Series(1, index=range(len(columns[0]))).groupby([column.to_numpy() for column in columns]).sum()
     return list(counts.sort_values(ascending=False, kind="stable").items())
 
 
 def _with_pictures(images: PreparedImages, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table with a `path`, each with that image as a data: URI under `picture`."""
+    """The rows of a table with the column `path`, each with its image as a data: URI under `picture`."""
     pixels = images.pixels(images.rows_of(table["path"]))
     rows = zip(table.itertuples(index=False), pixels, strict=True)
-    return [{**dict(zip(table.columns, row, strict=True)), "picture": _data_uri(one)} for row, one in rows]
+    return [{**dict(zip(table.columns, row, strict=True)), "picture": _data_uri(image)} for row, image in rows]
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
     """A JPEG thumbnail of uint8 (height, width, channels)."""
     side = min(THUMBNAIL_SIDE, len(pixels))
     small = np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    return _jpeg_uri(to_jpeg(small.reshape(side, side, -1)))  # OpenCV drops a lone channel
+    return _jpeg_uri(to_jpeg(small.reshape(side, side, -1)))  # OpenCV drops the axis of a single channel
 
 
 def _jpeg_uri(data: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Values from `low` to `high`, drawn from `start` to `end` in the units of the chart."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    step: float | None = None  # from tick to tick; None for a logarithmic axis
-
-    @classmethod
-    def around(cls, values: Values, start: float, end: float) -> "Axis":
-        """A linear axis that ends on round numbers, on or just outside the smallest and largest value."""
-        low, high = float(values.min()), float(values.max())
-        step = _round_step((high - low) or max(abs(high), 1.0))
-        low, high = math.floor(low / step) * step, math.ceil(high / step) * step
-        return cls(low, high if high > low else low + step, start, end, step)
-
-    @classmethod
-    def logarithmic(cls, values: Values, start: float, end: float) -> "Axis":
-        """A logarithmic axis over positive values, with some room at both ends."""
-        low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 10.0)
-        return cls(low / 1.1, high * 1.1, start, end)
-
-    def at(self, values: Any) -> Any:
-        """Where values are drawn, to a tenth; those outside are drawn at the end."""
-        bend = np.asarray if self.step else np.log
-        share = (bend(np.clip(values, self.low, self.high)) - bend(self.low)) / (bend(self.high) - bend(self.low))
-        return np.round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self) -> list[float]:
-        """Three to seven values: round ones, unless a logarithmic axis is too short to hold them."""
-        if self.step:
-            num_steps = round((self.high - self.low) / self.step)
-            return [round(self.low + i * self.step, 10) for i in range(num_steps + 1)]
-        for factors in ((1, 2, 5), (1,)):
-            ticks = [f * 10.0**power for power in range(13) for f in factors]
-            ticks = [tick for tick in ticks if self.low <= tick <= self.high]
-            if len(ticks) < 8:
-                break
-        return ticks if len(ticks) > 2 else [float(tick) for tick in np.geomspace(self.low, self.high, 3)]
-
-    def bins(self) -> Values:
-        return np.geomspace(self.low, self.high, NUM_BINS + 1)
-
-
-def _round_step(width: float) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that divides `width` into at most five."""
-    power = 10.0 ** math.floor(math.log10(width / 5))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= width / 5)

@@ -1,10 +1,10 @@
-"""Assign every image to train, val or test: for good, and without leaks.
+"""Assign every image to train, val or test, permanently and without leaks.
 
-Which part an image belongs to follows from its own digest and the seed alone, so whatever is added,
-removed or renamed around it, it never moves. Copies of the same bytes have the same digest and stay
-together. Near-duplicates have different digests: where those of one group fall into different parts,
-the part with most of them keeps its own and the others are left out. (No rule without a memory can
-also keep class shares exact; docs/decisions/0003-split.md has the argument.)
+The part of an image depends only on its own digest and the seed, so an image never changes its part when other
+images are added, removed or renamed. Copies of the same bytes have the same digest and stay together.
+Near-duplicates have different digests. If a group of near-duplicates falls into several parts, the part with most of
+its images keeps them, and the images in the other parts are left out. (No rule without a memory can also keep the
+class fractions exact; docs/decisions/0003-split.md explains why.)
 """
 
 import hashlib
@@ -15,64 +15,61 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.duplicates import Pictures, group_duplicates, pictures_of
 from pawline.errors import DatasetError
 from pawline.index import digest_bytes
-from pawline.params import SplitParams
-from pawline.shards import PreparedImages
+from pawline.params.split import SplitParams
+from pawline.pictures.duplicates import Pictures, group_duplicates, without_padding
+from pawline.prepared import PreparedImages
 
-PARTS = ["test", "val", "train"]  # a tie within a group goes to the first: test images are the scarcest
+# In order of preference: a tie within a group goes to the first part, since test images are the scarcest. (report.py
+# has its own PARTS, in the order of a reader.)
+PARTS = ["test", "val", "train"]
 
 Numbers = NDArray[np.int64]
 Parts = NDArray[np.int8]  # positions in PARTS
 
 
 def split_images(images: PreparedImages, params: SplitParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(`path, digest, label, group, split` for the images in use, the same for those left out).
+    """Return two tables with the columns path, digest, label, group and split: the images in use, and the images left
+    out. `group` is the smallest digest in the image's group of duplicates.
 
-    Raises DatasetError when a class has no image in one of the parts.
+    Raises DatasetError if a class has no image in one of the parts.
     """
     table = images.table
     group = group_duplicates(table["digest"], images.hashes, partial(_pictures, images))
     part = _own_part(table["digest"], table["given_part"], params)
     keeps = part == _part_that_keeps(group, part)
     _check_every_class_everywhere(table["label"].to_numpy()[keeps], part[keeps], images.class_names, params)
-    used, left_out = (_assignment(table, group, part, np.flatnonzero(chosen)) for chosen in (keeps, ~keeps))
+    used, left_out = (_assignment(table, group, part, np.flatnonzero(mask)) for mask in (keeps, ~keeps))
     return used, left_out
 
 
 def _pictures(images: PreparedImages, rows: Numbers) -> Pictures:
-    pictures = pictures_of(images.pixels(rows), images.form)
-    images.let_go()
+    pictures = without_padding(images.pixels(rows), images.form)
+    images.drop_pages()
     return pictures
 
 
-def _assignment(table: pd.DataFrame, group: Numbers, part: Parts, chosen: Numbers) -> pd.DataFrame:
+def _assignment(table: pd.DataFrame, group: Numbers, part: Parts, rows: Numbers) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            **{name: table[name].take(chosen).array for name in ("path", "digest", "label")},
-            "group": table["digest"].take(group[chosen]).array,
-            "split": np.array(PARTS)[part[chosen]],
+            **{name: table[name].take(rows).array for name in ("path", "digest", "label")},
+            "group": table["digest"].take(group[rows]).array,
+            "split": np.array(PARTS)[part[rows]],
         }
     )
 
 
-def share(digest: str, seed: int) -> float:
-    """A number in [0, 1) that depends on nothing but its two arguments."""
+def hash_fraction(digest: str, seed: int) -> float:
+    """Map a digest and a seed to a number in [0, 1); the numbers of many digests are spread evenly."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{digest}".encode()).digest()[:8]) / 2**64
 
 
-def data_digest(used: pd.DataFrame) -> str:
-    """SHA-256 over which image content has which label in which part, whatever the files are called."""
-    lines = sorted(f"{row.digest} {row.label} {row.split}" for row in used.itertuples())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
 def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]) -> dict[str, Any]:
-    """What `metrics/split.json` holds."""
+    """The content of `metrics/split.json`."""
     groups = np.concatenate([digest_bytes(table["group"]) for table in (used, left_out)])
-    size = np.unique(groups, return_counts=True)[1]
-    copies = size[size > 1]
+    group_sizes = np.unique(groups, return_counts=True)[1]
+    duplicate_sizes = group_sizes[group_sizes > 1]
     counts = used.groupby(["split", "label"]).size().unstack(fill_value=0).reindex(PARTS, fill_value=0)
     fractions = counts.sum(axis=1).to_numpy() / len(used)
     return {
@@ -81,34 +78,36 @@ def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]
             part: {name: int(row.get(label, 0)) for label, name in enumerate(class_names)}
             for part, row in counts.iterrows()
         },
-        "num_duplicate_groups": len(copies),
-        "num_images_in_duplicate_groups": int(copies.sum()),
+        "num_duplicate_groups": len(duplicate_sizes),
+        "num_images_in_duplicate_groups": int(duplicate_sizes.sum()),
         "num_left_out": len(left_out),
-        # What a random split would do: a group of n copies stays whole with probability sum(p**n).
-        "num_groups_separated_by_a_random_split": round(float(sum(1 - (fractions**n).sum() for n in copies)), 1),
+        # A random split keeps a group of n images together with probability sum(p**n).
+        "num_groups_separated_by_a_random_split": round(
+            float(sum(1 - (fractions**n).sum() for n in duplicate_sizes)), 1
+        ),
     }
 
 
 def _own_part(digests: pd.Series, given: pd.Series, params: SplitParams) -> Parts:
-    """The part by hash; where the source came ready-split, only the parts it lacks are cut from its train."""
-    shares = np.fromiter((share(digest, params.seed) for digest in digests), float, len(digests))
-    part = np.full(len(shares), PARTS.index("train"), np.int8)
+    """The part of each image by its hash. Parts that the source defines stay; a missing part is cut from train."""
+    fractions = np.fromiter((hash_fraction(digest, params.seed) for digest in digests), float, len(digests))
+    part = np.full(len(fractions), PARTS.index("train"), np.int8)
     start = 0.0
-    fixed = {name: (given == name).to_numpy(bool) for name in ("test", "val")}
+    given_rows = {name: (given == name).to_numpy(bool) for name in ("test", "val")}
     for name, width in (("test", params.test_fraction), ("val", params.val_fraction)):
-        if not fixed[name].any():
-            part[(start <= shares) & (shares < start + width)] = PARTS.index(name)
+        if not given_rows[name].any():
+            part[(start <= fractions) & (fractions < start + width)] = PARTS.index(name)
             start += width
-    for name, rows in fixed.items():  # last: what is given is not cut
+    for name, rows in given_rows.items():  # last, so that no given image is cut
         part[rows] = PARTS.index(name)
     return part
 
 
 def _part_that_keeps(group: Numbers, part: Parts) -> Parts:
-    """For each image the part that holds most of its group."""
+    """For each image, the part that holds most images of its group."""
     counts = np.zeros((len(group), len(PARTS)), np.int32)
     np.add.at(counts, (group, part), 1)
-    return counts.argmax(axis=1).astype(np.int8)[group]  # argmax takes the first of equals
+    return np.asarray(counts.argmax(axis=1)[group], np.int8)  # argmax takes the first of equal counts
 
 
 def _check_every_class_everywhere(

@@ -5,12 +5,13 @@ import pandas as pd
 from pawline.card import read_card
 from pawline.evaluate import measure, predictions_table, roc_table
 from pawline.files import write_json, write_table
-from pawline.model import load_model, predict_rows
-from pawline.params import Params
-from pawline.shards import Part, PreparedImages
-from tasks.layout import Layout
+from pawline.model.saved import load_model, predict_rows
+from pawline.params.whole import Params
+from pawline.parts import Part
+from pawline.prepared import PreparedImages
+from pawline.tracking.training_run import log_evaluation
+from pawline.workspace.layout import Layout
 from tasks.stage import run_stage
-from tasks.tracking import log_evaluation
 
 
 def main(params: Params, at: Layout) -> None:

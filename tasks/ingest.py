@@ -1,15 +1,15 @@
-"""Take the source in: raw bytes and their index."""
+"""Copy the source: raw bytes and their index."""
 
 from pawline.files import write_json
-from pawline.ingest import DOWNLOADS, ingest, summarize
-from pawline.params import Params
-from tasks.layout import Layout
+from pawline.ingest import ingest, summarize
+from pawline.params.whole import Params
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.layout import Layout, LocalState
 from tasks.stage import run_stage
-from tasks.workspace import main_checkout
 
 
 def main(params: Params, at: Layout) -> None:
-    ingested = ingest(params.ingest, at.raw, main_checkout() / DOWNLOADS)
+    ingested = ingest(params.ingest, at.raw, LocalState(main_checkout()).downloads)
     ingested.rows.write(at.index)
     write_json(at.metrics_of("ingest"), summarize(ingested))
 

@@ -2,18 +2,18 @@
 
 import pandas as pd
 
-from pawline.contact_sheet import contact_sheet
 from pawline.files import write_json, write_table
-from pawline.params import Params
+from pawline.params.whole import Params
+from pawline.pictures.contact_sheet import contact_sheet
 from pawline.prepare import prepare, summarize
-from tasks.layout import Layout
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.layout import Layout, LocalState
 from tasks.stage import run_stage
-from tasks.workspace import DECODED, main_checkout
 
 
 def main(params: Params, at: Layout) -> None:
     index = pd.read_parquet(at.index)
-    quarantine = prepare(index, at.raw, at.prepared, params.prepare, cache=main_checkout() / DECODED)
+    quarantine = prepare(index, at.raw, at.prepared, params.prepare, LocalState(main_checkout()).decoded)
     write_table(at.quarantine, quarantine)
     write_table(at.contact_sheet, contact_sheet(index, quarantine, at.raw))
     write_json(at.metrics_of("prepare"), summarize(index, quarantine))

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 
 from pawline.files import write_text
-from pawline.params import Params
-from pawline.report import ReportInputs, render_report
-from pawline.shards import PreparedImages
-from tasks.layout import Layout
+from pawline.params.whole import Params
+from pawline.prepared import PreparedImages
+from pawline.report import MEASURED_STAGES, ReportInputs, render_report
+from pawline.workspace.layout import Layout
 from tasks.stage import run_stage
 
 # A class called "001" or "null" stays what it is.
@@ -16,7 +16,6 @@ NAMES = dict.fromkeys(["path", "actual", "predicted"], str)
 
 
 def main(params: Params, at: Layout) -> None:
-    stages = ["ingest", "prepare", "split", "train", "evaluate"]
     inputs = ReportInputs(
         index=pd.read_parquet(at.index),
         quarantine=pd.read_csv(at.quarantine, dtype=str, keep_default_na=False),
@@ -26,7 +25,7 @@ def main(params: Params, at: Layout) -> None:
         images=PreparedImages(at.prepared),
         history=pd.read_csv(at.history),
         predictions=pd.read_csv(at.predictions, dtype=NAMES, keep_default_na=False),
-        metrics={stage: json.loads(at.metrics_of(stage).read_text()) for stage in stages},
+        metrics={stage: json.loads(at.metrics_of(stage).read_text()) for stage in MEASURED_STAGES},
     )
     write_text(at.report, render_report(inputs))
 

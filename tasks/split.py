@@ -1,11 +1,11 @@
 """Assign every image to train, val or test."""
 
 from pawline.files import write_json, write_table
-from pawline.params import Params
-from pawline.shards import PreparedImages
+from pawline.params.whole import Params
+from pawline.prepared import PreparedImages
 from pawline.split import split_images, summarize
-from tasks.layout import Layout
-from tasks.stage import free_at_once, run_stage
+from pawline.workspace.layout import Layout
+from tasks.stage import return_freed_memory, run_stage
 
 
 def main(params: Params, at: Layout) -> None:
@@ -17,5 +17,5 @@ def main(params: Params, at: Layout) -> None:
 
 
 if __name__ == "__main__":
-    free_at_once()
+    return_freed_memory()
     run_stage(main)

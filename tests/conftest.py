@@ -1,12 +1,13 @@
 """What tests share: pictures whose class is obvious, and a whole workspace that runs in seconds."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -147,11 +148,22 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not done.exists():  # nor is it moved when it is: the MLflow store names its artifacts by absolute path
             shutil.rmtree(one_for_all, ignore_errors=True)
             make_workspace(one_for_all)
-            run(one_for_all, "dvc", "repro")
+            writes = str(one_for_all / ".pawline-test-writes")
+            recording = {"PYTHONPATH": str(ROOT / "tests/recorded_writes"), "PAWLINE_TEST_WRITES": writes}
+            run(one_for_all, "dvc", "repro", **recording)
+            Path(writes).rename(one_for_all.with_name("writes.jsonl"))
             commit(one_for_all)
             done.touch()
     folder = tmp_path_factory.mktemp("finished") / "a work space"
     return Path(shutil.copytree(one_for_all, folder, symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def recorded_writes(finished_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the stages wrote while the finished workspace was made, see tests/recorded_writes/sitecustomize.py."""
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return [json.loads(line) for line in (place / "finished/writes.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture

@@ -6,9 +6,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pawline", "tasks", "flows")
 
+# What surrounds a stage's work and cannot change a byte of its outputs: how a process begins and ends, the whole of
+# the params (DVC compares their values itself), the checkout, MLflow's mirror. tests/test_pipeline.py proves it.
+SHELL = (
+    "pawline/process.py",
+    "pawline/params/whole.py",
+    "pawline/workspace/",
+    "pawline/tracking/",
+    "tasks/__init__.py",
+    "tasks/stage.py",
+)
+
 
 def imported_names(file: Path) -> set[str]:
-    """Every module that a file imports, wherever in the file: "pawline.images", "cv2", …"""
+    """Every module that a file imports, wherever in the file: "pawline.files", "cv2", …"""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -30,12 +41,18 @@ def project_files(names: set[str]) -> set[str]:
     return files
 
 
-def executed_files(start: str) -> set[str]:
-    """Every project file that runs when `python -m` runs this one, itself included."""
+def library_files(start: str) -> set[str]:
+    """Every project file whose code runs in a stage, `start` included, without the shell and what only that needs."""
     seen: set[str] = set()
-    waiting = {start, f"{Path(start).parts[0]}/__init__.py"}
+    waiting = {start}
     while waiting:
         file = waiting.pop()
         seen.add(file)
-        waiting |= project_files(imported_names(ROOT / file)) - seen
-    return seen
+        imported = project_files(imported_names(ROOT / file))
+        waiting |= {path for path in imported if not path.startswith(SHELL)} - seen
+    return {file for file in seen if has_code(ROOT / file)}
+
+
+def has_code(file: Path) -> bool:
+    """Whether a module does anything: a package's __init__ may hold a docstring alone."""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text()).body)

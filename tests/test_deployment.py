@@ -88,7 +88,7 @@ def two_at_once_take_turns(workspace: Path, server: dict[str, str]) -> None:
     shutil.rmtree(workspace / "data/prepared")
     lock = (workspace / "dvc.lock").read_bytes()
     triggered = [trigger(server), trigger(server)]
-    messages = {(state := ended(server, one).state) and state.message for one in triggered}
+    messages = {(state := ended(server, run).state) and state.message for run in triggered}
     assert messages == {"6 of 6 stages were cached"}
     assert (workspace / "data/prepared").is_dir()
     assert (workspace / "dvc.lock").read_bytes() == lock
@@ -125,7 +125,7 @@ def test_a_drop_folder_is_trained_on_once_per_change(
     before = len(runs_of(server, "training"))
     with offered("serve", finished, elsewhere, server):
         write_pictures(finished / "pictures", count=2, first=700)
-        assert look() == "Waiting"  # four are too few
+        assert look() == "Waiting"  # four do not suffice
         write_pictures(finished / "pictures", count=3, first=700)
         assert look() == "Triggered"
         assert look() in ("Triggered", "Waiting")  # the same change; waiting where DVC is at work on it already
@@ -135,7 +135,7 @@ def test_a_drop_folder_is_trained_on_once_per_change(
     assert json.loads((finished / "metrics/ingest.json").read_text())["num_files"] == 126
 
 
-def test_fresh_deployments_wait_to_be_scheduled() -> None:
+def test_new_deployments_have_inactive_schedules() -> None:
     deployments = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
-    flows = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in deployments}
+    flows = {run["entrypoint"]: [schedule["active"] for schedule in run["schedules"]] for run in deployments}
     assert flows == {"flows/training.py:training": [False], "flows/retrain.py:retrain_on_new_data": [False]}

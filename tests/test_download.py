@@ -1,4 +1,4 @@
-"""A source behind an address: fetched once, continued where it broke off, checked before use."""
+"""A source at an address: downloaded once, resumed after an interruption, checked before use."""
 
 import hashlib
 import re
@@ -14,30 +14,30 @@ from typing import Any
 import fsspec
 import pytest
 
-from pawline import download
 from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError
-from pawline.ingest import Ingested, ingest
-from pawline.params import IngestParams
+from pawline.ingest import IngestResult, ingest
+from pawline.params.ingest import IngestParams
+from pawline.sources import download
 from tests.conftest import run, set_params
-from tests.taking_in import PICTURE, TWO_CLASSES, content, paths, tar_of, zip_of
+from tests.sample_sources import PICTURE, TWO_CLASSES, content, paths, tar_of, zip_of
 
 
 class Server:
-    """A server on this machine for one file, that can be told to misbehave; it notes what it was asked."""
+    """A local server for a single file that can misbehave on request and records the requested ranges."""
 
     def __init__(self) -> None:
         self.file = b""
         self.headers: dict[str, str] = {"ETag": '"1"'}
         self.status = 200
-        self.knows_ranges = True
-        self.in_chunks = False
-        self.breaks_after: list[int] = []  # bytes, for each answer in turn
-        self.asked: list[str] = []  # the ranges
-        self.sent = 0
+        self.supports_ranges = True
+        self.is_chunked = False
+        self.break_points: list[int] = []  # the number of bytes after which each answer breaks
+        self.requested_ranges: list[str] = []
+        self.num_sent = 0
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         if request.command == "GET":
-            self.asked.append(request.headers.get("Range", ""))
+            self.requested_ranges.append(request.headers.get("Range", ""))
         start = self._start(request)
         status = self.status if self.status != 200 or start is None else 206 if start < len(self.file) else 416
         body = self.file[start or 0 :]
@@ -47,7 +47,7 @@ class Server:
         if start is not None:
             span = f"{start}-{len(self.file) - 1}" if body else "*"
             request.send_header("Content-Range", f"bytes {span}/{len(self.file)}")
-        if not self.in_chunks:
+        if not self.is_chunked:
             request.send_header("Content-Length", str(len(body)))
         else:
             request.send_header("Transfer-Encoding", "chunked")
@@ -56,17 +56,17 @@ class Server:
             )
         request.end_headers()
         if request.command == "GET":
-            body = body[: self.breaks_after.pop(0)] if self.breaks_after else body
+            body = body[: self.break_points.pop(0)] if self.break_points else body
             request.wfile.write(body)
             request.close_connection = True
-            self.sent += len(body)
+            self.num_sent += len(body)
 
     def _start(self, request: BaseHTTPRequestHandler) -> int | None:
-        """Where the answer starts, or nothing for all of it (RFC 9110, 13.1.5)."""
-        found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        """The start of the answer, or None for the whole file (RFC 9110, 13.1.5)."""
+        range_header = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
         version = self.headers.get("ETag", self.headers.get("Last-Modified"))
-        same = request.headers.get("If-Range") == version
-        return int(found[1]) if found and same and self.knows_ranges else None
+        is_current = request.headers.get("If-Range") == version
+        return int(range_header[1]) if range_header and is_current and self.supports_ranges else None
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the name is given
+        def do_GET(self) -> None:  # noqa: N802 - the base class sets the name
             state.answer(self)
 
         do_HEAD = do_GET  # noqa: N815
@@ -94,7 +94,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download.time, "sleep", lambda _: None)
 
 
@@ -103,136 +103,132 @@ def archive(tmp_path: Path) -> bytes:
     return zip_of(tmp_path / "made.zip", TWO_CLASSES).read_bytes()
 
 
-def take_in(address: str, tmp_path: Path, sha256: str | None = None) -> Ingested:
+def ingest_address(address: str, tmp_path: Path, sha256: str | None = None) -> IngestResult:
     return ingest(IngestParams(source=address, sha256=sha256), tmp_path / "raw", tmp_path / "downloads")
 
 
 def refusal(kind: type[PawlineError], address: str, tmp_path: Path, sha256: str | None = None) -> str:
     with pytest.raises(kind) as refused:
-        take_in(address, tmp_path, sha256)
+        ingest_address(address, tmp_path, sha256)
     assert not (tmp_path / "raw").exists()
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
-def parts_kept(tmp_path: Path) -> list[int]:
-    """Sizes of what stays for the next attempt."""
+def kept_sizes(tmp_path: Path) -> list[int]:
+    """The sizes of the partial downloads kept for the next attempt."""
     return [path.stat().st_size for path in (tmp_path / "downloads").glob("*/content")]
 
 
-# Over http
+# From a web server
 
 
-def test_an_address_gives_what_its_file_gives_and_leaves_no_copy(
-    tmp_path: Path, server: Any, archive: bytes
-) -> None:
+def test_a_download_is_ingested_and_leaves_no_copy(tmp_path: Path, server: Any, archive: bytes) -> None:
     server.file = archive
-    assert paths(take_in(server.address, tmp_path).rows.table()) == ["cat/1.jpg", "dog/1.jpg"]
+    assert paths(ingest_address(server.address, tmp_path).rows.table()) == ["cat/1.jpg", "dog/1.jpg"]
     assert content(tmp_path / "raw") == TWO_CLASSES
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_what_is_behind_an_address_follows_from_its_bytes(tmp_path: Path, server: Any) -> None:
-    """Addresses end as they like; this one says zip and sends a tar."""
+def test_type_of_a_download_is_detected_from_the_bytes(tmp_path: Path, server: Any) -> None:
+    """An address may have any ending; here it ends with .zip, but the server sends a tar."""
     server.file = tar_of(tmp_path / "a.tar.zst", TWO_CLASSES).read_bytes()
-    take_in(f"{server.address}?download=1&token=secret", tmp_path)
+    ingest_address(f"{server.address}?download=1&token=secret", tmp_path)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
 @pytest.mark.parametrize("headers", [{"ETag": '"1"'}, {"Last-Modified": "Sat, 01 Aug 2026 10:00:00 GMT"}])
-def test_a_broken_transfer_is_continued_where_it_broke_off(
+def test_an_interrupted_download_is_resumed(
     tmp_path: Path, server: Any, archive: bytes, headers: dict[str, str]
 ) -> None:
-    server.file, server.headers, server.breaks_after = archive, headers, [1000, 500]
-    take_in(server.address, tmp_path)
-    assert server.asked == ["", "bytes=1000-", "bytes=1500-"]
-    assert server.sent == len(archive)
+    server.file, server.headers, server.break_points = archive, headers, [1000, 500]
+    ingest_address(server.address, tmp_path)
+    assert server.requested_ranges == ["", "bytes=1000-", "bytes=1500-"]
+    assert server.num_sent == len(archive)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_after_some_broken_transfers_the_next_command_continues(
-    tmp_path: Path, server: Any, archive: bytes
-) -> None:
-    server.file, server.breaks_after = archive, [100] * 5
+def test_after_five_interruptions_the_next_command_resumes(tmp_path: Path, server: Any, archive: bytes) -> None:
+    server.file, server.break_points = archive, [100] * 5
     message = refusal(BusyError, server.address, tmp_path)
-    assert message.startswith(f"{server.address}: broke off 5 times (")
+    assert message.startswith(f"{server.address}: the download was interrupted 5 times (")
     assert message.endswith("; the same command continues")
-    assert parts_kept(tmp_path) == [500]
-    take_in(server.address, tmp_path)
-    assert server.asked[-1] == "bytes=500-"
-    assert server.sent == len(archive)
+    assert kept_sizes(tmp_path) == [500]
+    ingest_address(server.address, tmp_path)
+    assert server.requested_ranges[-1] == "bytes=500-"
+    assert server.num_sent == len(archive)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_a_file_that_changed_on_the_server_is_fetched_from_the_start(
+def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(
     tmp_path: Path, server: Any, archive: bytes
 ) -> None:
-    server.file, server.breaks_after = bytes(3000), [1000] + [0] * 4
+    server.file, server.break_points = bytes(3000), [1000] + [0] * 4
     refusal(BusyError, server.address, tmp_path)
     server.file, server.headers = archive, {"ETag": '"2"'}
-    take_in(server.address, tmp_path)
+    ingest_address(server.address, tmp_path)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_a_transfer_of_unknown_length_is_taken_up_to_its_end(tmp_path: Path, server: Any, archive: bytes) -> None:
-    server.file, server.in_chunks, server.breaks_after = archive, True, [900]
-    take_in(server.address, tmp_path)
-    assert len(server.asked) == 2
+def test_a_download_of_unknown_length_is_complete(tmp_path: Path, server: Any, archive: bytes) -> None:
+    server.file, server.is_chunked, server.break_points = archive, True, [900]
+    ingest_address(server.address, tmp_path)
+    assert len(server.requested_ranges) == 2
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"1"'}])
-def test_without_a_sure_version_nothing_is_continued(
+def test_without_a_strong_version_tag_nothing_is_resumed(
     tmp_path: Path, server: Any, archive: bytes, headers: dict[str, str]
 ) -> None:
-    """Parts of two versions would make a file that never was."""
-    server.file, server.headers, server.breaks_after = archive, headers, [1000]
-    take_in(server.address, tmp_path)
-    assert server.asked == ["", ""]
+    """Joined parts of two versions would be a file that never existed."""
+    server.file, server.headers, server.break_points = archive, headers, [1000]
+    ingest_address(server.address, tmp_path)
+    assert server.requested_ranges == ["", ""]
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_a_server_that_cannot_continue_sends_all_again(tmp_path: Path, server: Any, archive: bytes) -> None:
-    server.file, server.knows_ranges, server.breaks_after = archive, False, [1000]
-    take_in(server.address, tmp_path)
+def test_a_server_without_ranges_sends_the_whole_file_again(tmp_path: Path, server: Any, archive: bytes) -> None:
+    server.file, server.supports_ranges, server.break_points = archive, False, [1000]
+    ingest_address(server.address, tmp_path)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_a_server_that_continues_another_file_is_not_believed(
+def test_a_range_of_another_version_is_not_used(
     tmp_path: Path, server: Any, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ignores If-Range and sends the rest of a file with another ETag."""
-    server.file, server.breaks_after = bytes(len(archive)), [1000] + [0] * 4
+    """The server ignores If-Range and sends the rest of a file with another ETag."""
+    server.file, server.break_points = bytes(len(archive)), [1000] + [0] * 4
     refusal(BusyError, server.address, tmp_path)
     server.file, server.headers = archive, {"ETag": '"2"'}
     monkeypatch.setattr(server, "_start", lambda request: 1000 if request.headers.get("Range") else None)
-    take_in(server.address, tmp_path)
+    ingest_address(server.address, tmp_path)
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-def test_a_refused_archive_is_not_fetched_again(tmp_path: Path, server: Any) -> None:
+def test_a_refused_archive_is_not_downloaded_again(tmp_path: Path, server: Any) -> None:
     server.file = zip_of(tmp_path / "a.zip", {"cat/1.jpg": PICTURE}).read_bytes()
     for _ in range(2):
         assert refusal(DatasetError, server.address, tmp_path) == (
             f"{server.address}: found 1 class folder ('cat'), need at least 2; "
             "put each class in a folder of its own: <class>/*.jpg"
         )
-    assert server.sent == len(server.file)
-    assert server.asked == ["", f"bytes={len(server.file)}-"]
+    assert server.num_sent == len(server.file)
+    assert server.requested_ranges == ["", f"bytes={len(server.file)}-"]
 
 
 def test_the_digest_is_checked_before_the_file_is_opened(tmp_path: Path, server: Any, archive: bytes) -> None:
     server.file, digest = b"no archive at all", hashlib.sha256(archive).hexdigest()
     message = refusal(DatasetError, server.address, tmp_path, digest)
     assert message.startswith(f"{server.address}: SHA-256 is {hashlib.sha256(server.file).hexdigest()}, but")
-    assert parts_kept(tmp_path) == []
+    assert kept_sizes(tmp_path) == []
     server.file = archive
-    take_in(server.address, tmp_path, digest)
-    assert server.asked == ["", ""]
+    ingest_address(server.address, tmp_path, digest)
+    assert server.requested_ranges == ["", ""]
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "says"),
+    ("status", "kind", "problem"),
     [
         (404, DatasetError, "the server says 404 Not Found; correct ingest.source in params.yaml"),
         (403, DatasetError, "the server says 403 Forbidden; put the credentials for it into ~/.netrc"),
@@ -240,15 +236,15 @@ def test_the_digest_is_checked_before_the_file_is_opened(tmp_path: Path, server:
         (503, BusyError, "the server says 503 Service Unavailable; try again later"),
     ],
 )
-def test_what_a_server_refuses_is_said_in_one_line(
-    tmp_path: Path, server: Any, status: int, kind: type[PawlineError], says: str
+def test_an_error_status_gives_a_message_in_one_line(
+    tmp_path: Path, server: Any, status: int, kind: type[PawlineError], problem: str
 ) -> None:
     server.status = status
-    assert refusal(kind, server.address, tmp_path) == f"{server.address}: {says}"
+    assert refusal(kind, server.address, tmp_path) == f"{server.address}: {problem}"
 
 
-def test_no_connection_is_said_in_one_line(tmp_path: Path) -> None:
-    with socket.socket() as taken:  # bound, but nobody listens
+def test_a_refused_connection_gives_a_message_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip"
         message = refusal(BusyError, address, tmp_path)
@@ -256,7 +252,7 @@ def test_no_connection_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://", "http://a b/c.zip", "http://[bad/c.zip"])
-def test_what_is_no_address_is_a_mistake_in_the_params(tmp_path: Path, address: str) -> None:
+def test_an_invalid_address_is_a_params_error(tmp_path: Path, address: str) -> None:
     assert refusal(ParamsError, address, tmp_path).startswith("ingest.source is ")
 
 
@@ -266,18 +262,18 @@ def test_passwords_and_tokens_are_not_shown(tmp_path: Path, server: Any) -> None
     assert "secret" not in refusal(DatasetError, f"{address}?token=secret", tmp_path)
 
 
-def test_a_disk_that_is_too_small_is_said_before_it_is_full(
+def test_a_disk_that_is_too_small_is_reported_before_the_download(
     tmp_path: Path, server: Any, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.file = archive
     usage = namedtuple("usage", "total used free")  # noqa: PYI024
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 0, 10))
-    with pytest.raises(OSError, match="0.0 GB to fetch, but 0.0 GB free; make room") as refused:
-        take_in(server.address, tmp_path)
+    with pytest.raises(OSError, match="0.0 GB to download, but 0.0 GB free; make room") as refused:
+        ingest_address(server.address, tmp_path)
     assert Path(refused.value.filename).parent == tmp_path / "downloads"
 
 
-def test_a_table_behind_an_address_has_no_pictures_beside_it(tmp_path: Path) -> None:
+def test_a_table_at_an_address_is_refused(tmp_path: Path) -> None:
     message = refusal(ParamsError, "https://example.org/labels.csv", tmp_path)
     assert message.endswith("a table lists pictures beside it; name their folder or an archive")
 
@@ -287,7 +283,7 @@ def test_a_table_behind_an_address_has_no_pictures_beside_it(tmp_path: Path) -> 
 
 @pytest.fixture
 def bucket() -> Iterator[Callable[[str, bytes], None]]:
-    """fsspec's file system in memory, which stands for any cloud's."""
+    """The memory file system of fsspec, in place of a provider's."""
     files = fsspec.filesystem("memory")
     files.store.clear()
     yield lambda path, data: files.pipe_file(path, data)
@@ -296,27 +292,27 @@ def bucket() -> Iterator[Callable[[str, bytes], None]]:
 
 def test_an_archive_in_a_bucket_is_read(tmp_path: Path, bucket: Any, archive: bytes) -> None:
     bucket("/b/a.zip", archive)
-    take_in("memory://b/a.zip", tmp_path, hashlib.sha256(archive).hexdigest())
+    ingest_address("memory://b/a.zip", tmp_path, hashlib.sha256(archive).hexdigest())
     assert content(tmp_path / "raw") == TWO_CLASSES
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_a_transfer_from_a_bucket_is_continued_too(
+def test_an_interrupted_download_from_a_bucket_is_resumed(
     tmp_path: Path, bucket: Any, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket("/b/a.zip", archive)
     monkeypatch.setattr(download, "CHUNK_BYTES", 500)
     started: list[int] = []
 
-    def breaks(file: Any) -> Iterator[bytes]:
+    def interrupted_chunks(file: Any) -> Iterator[bytes]:
         started.append(file.tell())
         yield file.read(500)
         if len(started) < 3:
-            raise download._BrokenOffError("gone")
+            raise download._ConnectionLostError("lost")
         yield file.read()
 
-    monkeypatch.setattr(download, "_chunks", breaks)
-    take_in("memory://b/a.zip", tmp_path)
+    monkeypatch.setattr(download, "_chunks", interrupted_chunks)
+    ingest_address("memory://b/a.zip", tmp_path)
     assert started == [0, 500, 1000]
     assert content(tmp_path / "raw") == TWO_CLASSES
 
@@ -325,19 +321,19 @@ def test_a_folder_in_a_bucket_is_read_without_a_copy(tmp_path: Path, bucket: Any
     files = {f"{kind}/{number}.jpg": bytes([number]) for kind in ("cat", "dog") for number in range(50)}
     for path, data in (files | {".hidden": b"x", "readme.txt": b"x"}).items():
         bucket(f"/b/photos/{path}", data)
-    assert len(take_in("memory://b/photos", tmp_path).rows) == 100
+    assert len(ingest_address("memory://b/photos", tmp_path).rows) == 100
     assert content(tmp_path / "raw") == files
     assert not (tmp_path / "downloads").exists()
 
 
-def test_names_in_a_bucket_are_as_foreign_as_those_in_an_archive(tmp_path: Path, bucket: Any) -> None:
+def test_an_object_name_that_leaves_the_folder_is_refused(tmp_path: Path, bucket: Any) -> None:
     for path in ("cat/1.jpg", "dog/1.jpg", "dog/../../out.jpg"):
         bucket(f"/b/photos/{path}", PICTURE)
     message = refusal(DatasetError, "memory://b/photos", tmp_path)
     assert "entry 'dog/../../out.jpg' would be written outside its folder" in message
 
 
-def test_what_is_not_in_the_bucket_is_said_in_one_line(tmp_path: Path, bucket: Any) -> None:
+def test_a_missing_object_and_a_digest_for_a_folder_are_refused(tmp_path: Path, bucket: Any) -> None:
     assert refusal(DatasetError, "memory://b/nothing.zip", tmp_path) == (
         "memory://b/nothing.zip: no such file or folder; correct ingest.source in params.yaml"
     )
@@ -354,7 +350,7 @@ def test_what_is_not_in_the_bucket_is_said_in_one_line(tmp_path: Path, bucket: A
         ("az://bucket/a.zip", "adlfs", "azure"),
     ],
 )
-def test_a_missing_package_is_named_by_the_extra_that_brings_it(
+def test_a_missing_package_names_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, package: str, extra: str
 ) -> None:
     monkeypatch.setitem(fsspec.config.conf, "any", {})
@@ -365,7 +361,7 @@ def test_a_missing_package_is_named_by_the_extra_that_brings_it(
     )
 
 
-def test_a_scheme_that_nobody_knows_is_a_mistake_in_the_params(tmp_path: Path) -> None:
+def test_an_unknown_scheme_is_a_params_error(tmp_path: Path) -> None:
     assert "ingest.source pigeon://coop/a.zip: Protocol not known: pigeon" in refusal(
         ParamsError, "pigeon://coop/a.zip", tmp_path
     )
@@ -375,13 +371,13 @@ def test_a_scheme_that_nobody_knows_is_a_mistake_in_the_params(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
-def test_dvc_notices_a_file_that_changed_on_its_server(workspace: Path, server: Any, header: str) -> None:
-    """Whatever the server tells versions by; the size is the same, so that only this shows."""
+def test_dvc_detects_a_file_that_changed_on_the_server(workspace: Path, server: Any, header: str) -> None:
+    """The new file has the same size, so only the header shows the change."""
     server.file = zip_of(workspace / "made.zip", TWO_CLASSES).read_bytes()
     server.headers = {header: "Sat, 01 Aug 2026 10:00:00 GMT" if header == "Last-Modified" else '"1"'}
     set_params(workspace, {"ingest.source": server.address})
-    done = run(workspace, "dvc", "repro", "--single-item", "ingest")
-    assert "download" not in done.stdout + done.stderr  # no progress outside a terminal
+    process = run(workspace, "dvc", "repro", "--single-item", "ingest")
+    assert "download" not in process.stdout + process.stderr  # no progress outside a terminal
     assert content(workspace / "data/raw") == TWO_CLASSES
     assert "up to date" in run(workspace, "dvc", "status", "ingest").stdout
     server.file = server.file.replace(b"dog/1.jpg", b"fox/1.jpg")

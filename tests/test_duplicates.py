@@ -1,4 +1,4 @@
-"""Copies are found whatever was done to them; pictures that only resemble each other are kept apart."""
+"""Copies are found after any usual change; pictures that only resemble each other stay separate."""
 
 import hashlib
 import zipfile
@@ -11,10 +11,17 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import COARSE, LEAF_SIZE, NUM_HASHES, group_duplicates, perceptual_hashes, pictures_of
-from pawline.generated import GeneratedSet, draw_data_set
-from pawline.images import BadImage, decode_image
-from pawline.params import ImageForm
+from pawline.drawn.data_set import GeneratedSet, draw_data_set
+from pawline.params.prepare import ImageForm
+from pawline.pictures.decode import BadImage, decode_image
+from pawline.pictures.duplicates import (
+    COARSE,
+    LEAF_SIZE,
+    NUM_HASHES,
+    group_duplicates,
+    perceptual_hashes,
+    without_padding,
+)
 from tests.conftest import encode, stripes
 from tests.source import ROOT
 
@@ -30,14 +37,14 @@ STRETCH, PAD = (
 
 
 def groups_of(pixels: Picture, digests: list[str] | None = None, form: ImageForm = STRETCH) -> list[str]:
-    """The smallest digest in the group of each."""
+    """The smallest digest of each picture's group."""
     column = pd.Series(digests or [f"{number:06}" for number in range(len(pixels))])
-    hashes = perceptual_hashes(pictures_of(pixels, form))
-    return list(column.take(group_duplicates(column, hashes, lambda rows: pictures_of(pixels[rows], form))))
+    hashes = perceptual_hashes(without_padding(pixels, form))
+    return list(column.take(group_duplicates(column, hashes, lambda rows: without_padding(pixels[rows], form))))
 
 
 def drawn(number: int, side: int = SIDE) -> Picture:
-    """uint8 (side, side, 1): a picture that resembles no other one, soft blots at random places."""
+    """uint8 (side, side, 1): soft blots at random places, a picture that resembles no other picture."""
     blots = np.random.default_rng(number).uniform(0, 255, (9, 9))
     return cv2.resize(blots, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.uint8)[..., None]
 
@@ -46,7 +53,7 @@ def drawn_set(count: int) -> Picture:
     return np.array([drawn(number) for number in range(count)], np.uint8).reshape(-1, SIDE, SIDE, 1)
 
 
-# What is done to copies
+# The changes that make copies
 
 COPIES: dict[str, Callable[[Picture], bytes]] = {
     "a third of the size": lambda image: encode(cv2.resize(image, None, fx=0.3, fy=0.3, interpolation=3)),
@@ -88,9 +95,9 @@ def test_copies_join_their_original_and_nothing_else(
             decoded.append(decode_image(data, size, color, aspect))
             number_of.append(number)
     groups = pd.Series(groups_of(np.stack(decoded), form=PAD if aspect == "pad" else STRETCH))
-    right = groups.groupby(number_of).first().to_numpy()[number_of]
+    expected = groups.groupby(number_of).first().to_numpy()[number_of]
     assert groups.groupby(number_of).first().is_unique, "two originals in one group"
-    assert (groups == right).mean() > 0.98
+    assert (groups == expected).mean() > 0.98
 
 
 @pytest.mark.parametrize("color", ["grayscale", "rgb"])
@@ -110,7 +117,7 @@ def test_most_small_crops_join_their_original(originals: list[Picture]) -> None:
     cropped = [image[: round(0.97 * len(image)), round(0.03 * image.shape[1]) :] for image in originals]
     pixels = np.stack([decode_image(encode(image), SIDE, "grayscale") for image in originals + cropped])
     groups = groups_of(pixels)
-    joined = np.mean([one == two for one, two in zip(groups, groups[30:], strict=False)])
+    joined = np.mean([group == crop for group, crop in zip(groups, groups[30:], strict=False)])
     assert joined > 0.7
     assert len(set(groups[:30])) == 30
 
@@ -118,8 +125,8 @@ def test_most_small_crops_join_their_original(originals: list[Picture]) -> None:
 # The hash
 
 
-def test_the_hash_of_a_wave_is_its_frequency() -> None:
-    """A cosine, two half periods down and one across, is one number of 32."""
+def test_the_hash_of_a_wave_is_a_single_frequency() -> None:
+    """A cosine wave, two half periods down and one half period across, gives a single coefficient."""
     place = (np.arange(COARSE) + 0.5) * np.pi / COARSE
     wave = np.rint(128 + 100 * np.outer(np.cos(2 * place), np.cos(place))).astype(np.uint8)[None, ..., None]
     coefficients = perceptual_hashes(wave).view(np.int8)[0]
@@ -135,16 +142,16 @@ def test_a_hash_does_not_depend_on_the_batch(side: int, channels: int) -> None:
     pixels = np.random.default_rng(side).integers(0, 256, (40, side, side, channels), np.uint8)
     together = perceptual_hashes(pixels)
     assert (together.shape, together.dtype) == ((40, NUM_HASHES), np.uint64)
-    alone = np.concatenate([perceptual_hashes(one[None]) for one in pixels])
+    alone = np.concatenate([perceptual_hashes(picture[None]) for picture in pixels])
     assert np.array_equal(together, alone)
     assert len(np.unique(together, axis=0)) == 40
 
 
-def test_hashes_of_no_pictures_are_none() -> None:
+def test_no_pictures_give_no_hashes() -> None:
     assert perceptual_hashes(np.empty((0, SIDE, SIDE, 1), np.uint8)).shape == (0, NUM_HASHES)
 
 
-def test_brightness_and_contrast_leave_the_hash_as_it_is() -> None:
+def test_brightness_and_contrast_do_not_change_the_hash() -> None:
     picture = drawn(1)[None]
     darker = (picture // 2 + 20).astype(np.uint8)
     left, right = (perceptual_hashes(pixels).view(np.int8).astype(int) for pixels in (picture, darker))
@@ -156,15 +163,15 @@ def test_the_bars_of_a_padded_picture_are_not_part_of_its_hash() -> None:
     padded = np.full((SIDE, SIDE, 1), 255, np.uint8)
     padded[8:56] = wide
     for turned in (False, True):
-        one, other = (picture.swapaxes(0, 1) if turned else picture for picture in (padded, wide))
-        assert np.array_equal(perceptual_hashes(pictures_of(one[None], PAD)), perceptual_hashes(other[None]))
+        left, right = (picture.swapaxes(0, 1) if turned else picture for picture in (padded, wide))
+        assert np.array_equal(perceptual_hashes(without_padding(left[None], PAD)), perceptual_hashes(right[None]))
 
 
 def test_a_margin_of_the_photograph_itself_stays() -> None:
-    """It is grey to a JPEG's accuracy only: what is cut from a picture would not be cut from its copy."""
+    """A margin in a JPEG is not exactly one grey, so cutting it from a picture would not cut it from a copy."""
     framed = np.full((1, SIDE, SIDE, 1), 255, np.uint8)
     framed[0, 8:56] = drawn(3)[8:56]
-    assert pictures_of(framed, STRETCH) is framed
+    assert without_padding(framed, STRETCH) is framed
     copy = decode_image(encode(framed[0], quality=30), SIDE, "grayscale")
     assert len(set(groups_of(np.concatenate([framed, copy[None]])))) == 1
 
@@ -172,7 +179,7 @@ def test_a_margin_of_the_photograph_itself_stays() -> None:
 # Groups
 
 
-def test_a_group_is_named_by_its_smallest_digest_whatever_the_order() -> None:
+def test_a_group_has_the_name_of_its_smallest_digest_in_any_order() -> None:
     pixels = np.stack([drawn(1), drawn(2), drawn(1) // 2 + 60, drawn(1)[:, ::-1], drawn(2)])
     digests = ["dd", "bb", "cc", "ee", "aa"]
     assert groups_of(pixels, digests) == ["cc", "aa", "cc", "cc", "aa"]
@@ -182,7 +189,7 @@ def test_a_group_is_named_by_its_smallest_digest_whatever_the_order() -> None:
         assert groups_of(pixels[order], [digests[place] for place in order]) == expected
 
 
-def test_equal_digests_are_one_group_without_a_look_at_the_pixels() -> None:
+def test_equal_digests_are_one_group_without_reading_pixels() -> None:
     pixels = np.stack([drawn(1), drawn(2), drawn(1)])
 
     def refuse(rows: NDArray[np.int64]) -> Picture:
@@ -207,8 +214,8 @@ def test_a_chain_of_near_copies_is_one_group() -> None:
     ]
 
 
-def test_all_of_a_burst_are_found_however_many_there_are() -> None:
-    """Three thousand shots of two scenes, with their own noise: no bucket is ever too full."""
+def test_all_shots_of_a_large_burst_are_found() -> None:
+    """Three thousand shots of two scenes, each with its own noise: no leaf is ever too full."""
     noise = np.random.default_rng(0).integers(-4, 5, (3000, SIDE, SIDE, 1))
     scenes = np.stack([drawn(1), drawn(2)])[np.arange(3000) % 2]
     groups = groups_of((scenes + noise).clip(0, 255).astype(np.uint8))
@@ -219,20 +226,20 @@ def test_two_thousand_copies_with_one_hash_are_one_group() -> None:
     assert set(groups_of(np.repeat(drawn_set(1), 2000, axis=0))) == {"000000"}
 
 
-def test_a_pair_is_found_among_thousands_that_resemble_it() -> None:
-    """Different small things, all at the same place before the same white: the two shots of one are a pair."""
+def test_a_pair_is_found_among_thousands_of_similar_pictures() -> None:
+    """Different small objects at the same place on the same white: only two shots of the same object are a pair."""
     rng = np.random.default_rng(0)
     shots = np.full((2000, SIDE, SIDE, 1), 250, np.uint8)
     for shot in shots:
-        thing = cv2.resize(rng.uniform(60, 190, (6, 6)), (28, 28), interpolation=cv2.INTER_CUBIC)
-        shot[20:48, 18:46, 0] = thing.clip(0, 255)
+        small_object = cv2.resize(rng.uniform(60, 190, (6, 6)), (28, 28), interpolation=cv2.INTER_CUBIC)
+        shot[20:48, 18:46, 0] = small_object.clip(0, 255)
     again = (shots[:3] + rng.integers(-1, 2, shots[:3].shape)).clip(0, 255).astype(np.uint8)
     groups = groups_of(np.concatenate([shots, again]))
     assert groups[2000:] == ["000000", "000001", "000002"]
     assert len(set(groups)) >= 1995
 
 
-def test_pictures_that_show_nothing_are_kept_apart() -> None:
+def test_pictures_without_content_stay_separate() -> None:
     rng = np.random.default_rng(0)
     plain = np.repeat(np.arange(0, 250, 5), SIDE * SIDE).reshape(50, SIDE, SIDE, 1)
     noisy = plain + rng.normal(0, 3, plain.shape)
@@ -241,8 +248,8 @@ def test_pictures_that_show_nothing_are_kept_apart() -> None:
     assert len(set(groups_of(pixels))) == 100
 
 
-def test_walls_lit_from_all_sides_are_kept_apart() -> None:
-    """Nothing but a gradient and noise: they correlate with each other, in thousands."""
+def test_gradients_in_different_directions_stay_separate() -> None:
+    """A thousand pictures with only a gradient and noise, which correlate with each other."""
     rng = np.random.default_rng(0)
     down, across = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     angle = rng.uniform(0, 2 * np.pi, (1000, 1, 1))
@@ -251,13 +258,13 @@ def test_walls_lit_from_all_sides_are_kept_apart() -> None:
     assert len(set(groups_of(pixels))) == 1000
 
 
-def test_drawn_cats_and_dogs_are_kept_apart(originals: list[Picture]) -> None:
+def test_drawn_cats_and_dogs_stay_separate(originals: list[Picture]) -> None:
     pixels = np.stack([decode_image(encode(image), SIDE, "grayscale") for image in originals])
     assert len(set(groups_of(pixels))) == len(originals)
 
 
-def test_pairs_are_found_among_more_images_than_32_bits_count_pairs_of() -> None:
-    """Hashes only: a random one each, and at the end a second one of the first three."""
+def test_pairs_are_found_where_pair_numbers_exceed_32_bits() -> None:
+    """Random hashes without pictures; the last three hashes repeat the first three."""
     hashes = np.random.default_rng(0).integers(0, 2**64, (50_000, NUM_HASHES), np.uint64)
     hashes[-3:] = hashes[:3]
     scenes = drawn_set(5)
@@ -269,8 +276,8 @@ def test_pairs_are_found_among_more_images_than_32_bits_count_pairs_of() -> None
     assert list(group_duplicates(digests, hashes, pictures)[-3:]) == [0, 1, 2]
 
 
-def test_each_pair_is_looked_at_once() -> None:
-    """A thousand striped pictures: the rows read stay few, since what was refused is not looked at again."""
+def test_each_pair_is_compared_once() -> None:
+    """A thousand striped pictures need few reads of rows, since a refused pair is not compared again."""
     pixels = np.stack([cv2.resize(stripes(n % 2 == 0, n), (SIDE, SIDE))[..., :1] for n in range(1000)])
     num_read = 0
 
@@ -285,23 +292,23 @@ def test_each_pair_is_looked_at_once() -> None:
 
 # The shared photographs
 
-NEAR_PAIRS = [  # each looked at: the same photograph, saved twice
+NEAR_PAIRS = [  # each checked by eye: the same photograph, saved twice
     *[("Cat/2565", "Cat/3565"), ("Cat/2580", "Cat/4726"), ("Cat/3112", "Cat/7545"), ("Cat/4126", "Cat/4575")],
     *[("Cat/4852", "Cat/6442"), ("Cat/6143", "Cat/6204"), ("Dog/5163", "Dog/6026"), ("Dog/6421", "Dog/6902")],
 ]
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=f"the photographs are not there: {SHARED}")
-def test_the_duplicates_among_the_shared_photographs() -> None:
+@pytest.mark.skipif(not SHARED.exists(), reason=f"no photographs at {SHARED}")
+def test_all_duplicates_of_the_shared_photographs_are_found() -> None:
     names, digests, pixels = photographs(SHARED)
     names, digests = np.array(names), np.array(digests)
     exact = pd.Series(names).groupby(digests).agg(list)
     exact = exact[exact.map(len) > 1]
     assert len(exact) == 11
-    assert ["Cat/8456", "Dog/8736"] in list(exact)  # one picture under both labels: prepare quarantines it
+    assert ["Cat/8456", "Dog/8736"] in list(exact)  # the same picture with both labels, which prepare quarantines
     groups = pd.Series(names).groupby(groups_of(pixels, list(digests))).agg(list)
-    found = {tuple(group) for group in groups if len(group) > 1}
-    assert found == {tuple(group) for group in exact} | set(NEAR_PAIRS)
+    duplicates = {tuple(group) for group in groups if len(group) > 1}
+    assert duplicates == {tuple(group) for group in exact} | set(NEAR_PAIRS)
 
 
 def photographs(archive: Path) -> tuple[list[str], list[str], Picture]:

@@ -27,14 +27,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_written_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_written_file_replaces_the_old_file(tmp_path: Path) -> None:
     write_text(tmp_path / "new folder/a.txt", "old")
     write_text(tmp_path / "new folder/a.txt", "new")
     assert (tmp_path / "new folder/a.txt").read_text() == "new"
     assert names(tmp_path / "new folder") == ["a.txt"]
 
 
-def test_the_old_file_stays_while_the_new_one_is_written(tmp_path: Path) -> None:
+def test_the_old_file_stays_while_the_new_file_is_written(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
     with whole_file(tmp_path / "a.txt") as partial:
         partial.write_text("ne")
@@ -42,7 +42,7 @@ def test_the_old_file_stays_while_the_new_one_is_written(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), SystemExit(143)])
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, error: BaseException) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path, error: BaseException) -> None:
     write_text(tmp_path / "a.txt", "old")
     with pytest.raises(type(error)), whole_file(tmp_path / "a.txt") as partial:
         partial.write_text("ne")
@@ -51,8 +51,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
-def test_a_disk_that_takes_only_half_leaves_the_old_file(tmp_path: Path) -> None:
-    """A limit on the size of files fails a write half-way, as a full disk does."""
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """A limit on the file size makes a write fail half-way, as a full disk does."""
     write_text(tmp_path / "a.txt", "old")
     code = (
         "import resource; from pathlib import Path; from pawline.files import write_bytes\n"
@@ -76,7 +76,7 @@ with whole_file(Path("a.txt")) as file, whole_folder(Path("a folder")) as folder
 """
 
 
-def test_a_killed_writer_leaves_the_old_file_and_folder_and_the_next_one_succeeds(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_the_old_outputs_and_the_next_writer_succeeds(tmp_path: Path) -> None:
     write_old(tmp_path)
     with subprocess.Popen([sys.executable, "-c", WRITE_HALF], cwd=tmp_path, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
@@ -98,7 +98,7 @@ def write_old(folder: Path) -> None:
     write_text(folder / "a folder/old.txt", "old")
 
 
-def test_a_failed_folder_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_folder_leaves_only_the_old_folder(tmp_path: Path) -> None:
     write_old(tmp_path)
     with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "a folder") as folder:
         (folder / "1.txt").touch()
@@ -107,10 +107,8 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path
     assert names(tmp_path / "a folder") == ["old.txt"]
 
 
-def test_the_old_folder_is_out_of_sight_before_it_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Removing takes time: a process killed meanwhile must not leave half a folder under its name."""
+def test_the_old_folder_is_renamed_before_it_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting takes time: a process killed during that time must not leave half a folder at the path."""
     write_old(tmp_path)
     removed = []
     monkeypatch.setattr("pawline.files.shutil.rmtree", lambda path, **_: removed.append(Path(path).name))
@@ -127,7 +125,7 @@ def test_equal_values_make_equal_json(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_json_that_no_other_reader_takes_is_refused(tmp_path: Path) -> None:
+def test_json_with_nan_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"loss": 1.0})
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"loss": math.nan})
@@ -135,15 +133,15 @@ def test_json_that_no_other_reader_takes_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
-def test_tables_come_back_as_they_were_written(tmp_path: Path, name: str) -> None:
+def test_tables_are_read_as_they_were_written(tmp_path: Path, name: str) -> None:
     table = pd.DataFrame({"path": ["a, b.jpg", 'q"\n.jpg', ""], "size": [1, 2, 3]}, index=[7, 8, 9])
     write_table(tmp_path / name, table)
-    back = (
+    table_read = (
         pd.read_parquet(tmp_path / name)
         if name == "a.parquet"
         else pd.read_csv(tmp_path / name, keep_default_na=False)
     )
-    pd.testing.assert_frame_equal(back, table.reset_index(drop=True))
+    pd.testing.assert_frame_equal(table_read, table.reset_index(drop=True))
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

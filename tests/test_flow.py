@@ -30,14 +30,14 @@ UNCHANGED = dict.fromkeys(STAGES, "Cached")
 
 def training(workspace: Path, *options: str, expect: int = 0, **environment: str) -> dict[str, str]:
     """Run the flow. Returns what it prints for each stage, such as "Cached unchanged since the last run"."""
-    said = run(workspace, "python", "-m", "flows.training", *options, expect=expect, **environment)
-    assert "Traceback" not in said.stderr
-    rows = [line.split(maxsplit=1) for line in said.stdout.splitlines()]
+    output = run(workspace, "python", "-m", "flows.training", *options, expect=expect, **environment)
+    assert "Traceback" not in output.stderr
+    rows = [line.split(maxsplit=1) for line in output.stdout.splitlines()]
     return {stage: " ".join(rest.split()) for stage, rest in rows}
 
 
 def latest_run(server: dict[str, str]) -> tuple[State, dict[str, str]]:
-    """The state of the latest flow run, and the name of each of its tasks' states, as the server tells."""
+    """The state of the latest flow run, and the name of each of its tasks' states, as the server reports."""
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
         [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[latest.id])))
@@ -146,11 +146,11 @@ def test_another_run_on_the_same_files_is_not_disturbed(finished: Path, server: 
 
 @pytest.mark.parametrize("victim", ["flow", "dvc"])
 def test_a_killed_runner_takes_its_stage_along(finished: Path, server: dict[str, str], victim: str) -> None:
-    """A killed flow cannot tell Prefect of its end: the next one does."""
+    """A killed flow cannot report its end to Prefect: the next flow run does."""
     slow_report(finished)
     with background(finished, "python", "-m", "flows.training", **server) as flow:
         wait_for(lambda: "python -m tasks.report" in commands_in(finished))
-        [dvc] = [one for one in psutil.Process(flow.pid).children() if "dvc" in one.cmdline()]
+        [dvc] = [child for child in psutil.Process(flow.pid).children() if "dvc" in child.cmdline()]
         (flow if victim == "flow" else dvc).kill()
         assert flow.wait(60) == (-9 if victim == "flow" else 1)
         wait_for(lambda: commands_in(finished) == [], seconds=15)
@@ -169,9 +169,7 @@ def test_a_stage_that_takes_too_long_is_ended(finished: Path, server: dict[str, 
     assert commands_in(finished) == []
 
 
-def test_other_params_leave_the_checkout_alone_and_an_experiment_behind(
-    finished: Path, server: dict[str, str]
-) -> None:
+def test_overrides_leave_the_checkout_alone_and_make_an_experiment(finished: Path, server: dict[str, str]) -> None:
     write_pictures(finished.parent / "more", count=70)
     (finished / "README.md").write_text("not committed yet")
     lock = (finished / "dvc.lock").read_bytes()
@@ -202,30 +200,30 @@ def test_other_params_leave_the_checkout_alone_and_an_experiment_behind(
         ("train.epochs", "pawline: --set train.epochs: expected KEY=VALUE, such as train.epochs=5"),
     ],
 )
-def test_values_that_cannot_be_are_refused_before_anything_starts(
-    workspace: Path, option: str, message: str
-) -> None:
-    said = run(workspace, "python", "-m", "flows.training", "--set", option, expect=2)
-    assert said.stderr.startswith(message)
-    assert said.stderr.count("\n") == 1
+def test_impossible_values_are_refused_before_anything_starts(workspace: Path, option: str, message: str) -> None:
+    output = run(workspace, "python", "-m", "flows.training", "--set", option, expect=2)
+    assert output.stderr.startswith(message)
+    assert output.stderr.count("\n") == 1
     assert not (workspace / ".pawline/runs").exists()
 
 
-def test_params_that_cannot_be_read_are_named_before_others_are_set(workspace: Path) -> None:
+def test_unreadable_params_are_named_before_overrides(workspace: Path) -> None:
     for content, says in ((b"", "is null"), (b"train: [", "not valid YAML")):
         (workspace / "params.yaml").write_bytes(content)
-        said = run(workspace, "python", "-m", "flows.training", "--set", "train.epochs=1", expect=2)
-        assert says in said.stderr
-        assert said.stderr.count("\n") == 1
+        output = run(workspace, "python", "-m", "flows.training", "--set", "train.epochs=1", expect=2)
+        assert says in output.stderr
+        assert output.stderr.count("\n") == 1
 
 
-def test_a_workspace_that_a_killed_run_left_is_removed_and_one_in_use_is_not(workspace: Path) -> None:
+def test_only_abandoned_workspaces_are_removed(workspace: Path) -> None:
     runs = workspace / ".pawline/runs"
     for name in ("left", "used"):
         run(workspace, "git", "worktree", "add", "--detach", str(runs / name / "1/checkout"))
     (runs / "left.lock").touch()
     with FileLock(runs / "used.lock"):
-        code = "import pathlib, flows.isolated as i; i.remove_left_behind(pathlib.Path('.pawline/runs'))"
+        code = (
+            "import pathlib, pawline.workspace.isolated as i; i.remove_left_behind(pathlib.Path('.pawline/runs'))"
+        )
         run(workspace, "python", "-c", code)
         assert sorted(path.name for path in runs.iterdir()) == ["used", "used.lock"]
     assert len(run(workspace, "git", "worktree", "list").stdout.splitlines()) == 2
@@ -241,20 +239,19 @@ def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[
         )
     page = str(artifact.data)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
-    told = {row[0]: row for row in rows}
-    assert [told[stage][1] for stage in STAGES] == ["Cached"] * 6
-    assert told["train"][2] == "restored from DVC's cache"
-    assert told["split"][4].endswith(" s")  # what the run by `dvc repro` had taken
-    assert float(told["accuracy"][1]) == pytest.approx(
-        json.loads((finished / "metrics/evaluate.json").read_text())["accuracy"], rel=1e-3
-    )
+    cells = {row[0]: row for row in rows}
+    assert [cells[stage][1] for stage in STAGES] == ["Cached"] * 6
+    assert cells["train"][2] == "restored from DVC's cache"
+    assert cells["split"][4].endswith(" s")  # what the run by `dvc repro` had taken
+    accuracy = json.loads((finished / "metrics/evaluate.json").read_text())["accuracy"]
+    assert cells["test accuracy"][1].startswith(f"{accuracy:.3f} ")
     assert f"Report: `{finished / 'reports/report.html'}`" in page
 
 
 def test_another_checkout_with_the_same_cache_has_nothing_to_run(
     finished: Path, server: dict[str, str], tmp_path: Path
 ) -> None:
-    """Nor has the first one to run what the other one did. (The metrics come with git.)"""
+    """The first checkout has nothing to run either after the other one ran. (The metrics come with git.)"""
     clone, worktree, restored = tmp_path / "a clone", tmp_path / "a worktree", "Cached restored from DVC's cache"
     run(finished, "git", "clone", "--quiet", ".", str(clone))
     run(finished, "git", "worktree", "add", "--detach", str(worktree))
@@ -272,9 +269,7 @@ def test_another_checkout_with_the_same_cache_has_nothing_to_run(
 
 
 @pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
-def test_a_lock_that_a_killed_run_left_is_not_in_the_way(
-    finished: Path, server: dict[str, str], record: str
-) -> None:
+def test_a_stale_lock_blocks_nothing(finished: Path, server: dict[str, str], record: str) -> None:
     (finished / "data/split.parquet").unlink()
     (finished / ".dvc/tmp/rwlock").write_text(record.replace("data/", f"{finished}/data/"))
     assert training(finished, **server)["split"] == "Cached restored from DVC's cache"
@@ -290,7 +285,7 @@ def test_a_lock_file_that_was_cut_off_is_put_back(finished: Path, server: dict[s
     assert (finished / "dvc.lock").read_bytes() == lock
 
 
-def test_a_source_that_is_not_there_is_bad_data(finished: Path, server: dict[str, str]) -> None:
+def test_a_missing_source_is_bad_data(finished: Path, server: dict[str, str]) -> None:
     set_params(finished, {"ingest.source": "nowhere.zip"})
     printed = training(finished, expect=3, **server)
     assert printed["ingest"].endswith("/nowhere.zip: no such folder or archive; set ingest.source in params.yaml")
@@ -312,9 +307,9 @@ def test_without_a_server_ctrl_c_ends_everything(finished: Path, no_server: dict
         os.killpg(flow.pid, signal.SIGINT)
         assert flow.wait(30) == 130
         assert commands_in(finished) == []
-    said = (finished / "background.log").read_text()
-    assert "Traceback" not in said
-    assert "pawline: interrupted; the same command continues" in said.splitlines()
+    output = (finished / "background.log").read_text()
+    assert "Traceback" not in output
+    assert "pawline: interrupted; the same command continues" in output.splitlines()
 
 
 def test_the_flow_needs_no_server_and_no_working_directory(
@@ -325,6 +320,6 @@ def test_the_flow_needs_no_server_and_no_working_directory(
 
 def test_a_server_that_does_not_answer_is_named_in_one_line(workspace: Path, tmp_path: Path) -> None:
     nowhere = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
-    said = run(workspace, "python", "-m", "flows.training", expect=75, **nowhere)
-    assert said.stderr.startswith("pawline: Failed to reach API at http://127.0.0.1:9/api/; start the Prefect")
-    assert said.stderr.count("\n") == 1
+    output = run(workspace, "python", "-m", "flows.training", expect=75, **nowhere)
+    assert output.stderr.startswith("pawline: Failed to reach API at http://127.0.0.1:9/api/; start the Prefect")
+    assert output.stderr.count("\n") == 1

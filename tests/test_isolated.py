@@ -1,11 +1,11 @@
-"""In the workspace of a run with other params a relative source is found where it was."""
+"""A relative source stays in place for a run with other params, in a workspace of its own."""
 
 from pathlib import Path
 
 import pytest
 
-from flows import isolated
 from pawline.errors import PawlineError
+from pawline.workspace import isolated
 
 
 @pytest.fixture

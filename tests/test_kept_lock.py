@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.kept_lock import keep_lock, mend_lock
+from pawline.workspace.kept_lock import keep_lock, mend_lock
 
 WHOLE = """\
 schema: '2.0'
@@ -66,7 +66,7 @@ def test_a_lock_that_was_cut_off_anywhere_is_put_back(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["\0\0", "schema: '2.0'\nstages: 3\n", "- 1\n"])
-def test_what_is_no_lock_at_all_is_replaced_too(workspace: Path, left: str) -> None:
+def test_a_file_that_is_no_lock_is_replaced(workspace: Path, left: str) -> None:
     (workspace / "dvc.lock").write_text(WHOLE)
     keep_lock(workspace)
     (workspace / "dvc.lock").write_text(left)
@@ -83,7 +83,7 @@ def test_a_whole_lock_stays(workspace: Path) -> None:
     assert (workspace / "dvc.lock").read_text() == later
 
 
-def test_where_there_was_none_an_empty_one_goes(workspace: Path) -> None:
+def test_an_empty_lock_is_deleted_where_none_was_kept(workspace: Path) -> None:
     keep_lock(workspace)
     mend_lock(workspace)
     assert not (workspace / "dvc.lock").exists()
@@ -92,7 +92,7 @@ def test_where_there_was_none_an_empty_one_goes(workspace: Path) -> None:
     assert not (workspace / "dvc.lock").exists()
 
 
-def test_two_versions_in_one_are_left_to_their_owner(workspace: Path) -> None:
+def test_a_lock_in_conflict_is_left_alone(workspace: Path) -> None:
     """Merge conflicts are not for us to decide."""
     (workspace / "dvc.lock").write_text(WHOLE)
     keep_lock(workspace)
@@ -111,7 +111,7 @@ def test_a_stage_that_writes_nothing_needs_no_outputs(workspace: Path) -> None:
     assert (workspace / "dvc.lock").read_text() == more
 
 
-def test_while_dvc_may_be_writing_nothing_is_touched(workspace: Path) -> None:
+def test_nothing_is_touched_while_dvc_may_be_writing(workspace: Path) -> None:
     (workspace / "dvc.lock").write_text(WHOLE)
     keep_lock(workspace)
     (workspace / "dvc.lock").write_text("")

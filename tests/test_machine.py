@@ -1,16 +1,16 @@
-"""Precision and threads, from what the machine says of itself."""
+"""Precision, processor and GPU are detected from the machine."""
 
 import pytest
 
-from pawline import machine
 from pawline.errors import ParamsError
+from pawline.model import machine
 
 
 @pytest.mark.parametrize(
-    ("flags", "wanted", "chosen"),
+    ("flags", "setting", "precision"),
     [
         ({"amx_bf16", "avx512_bf16"}, "auto", "bfloat16"),
-        ({"avx512_bf16", "GenuineIntel"}, "auto", "float32"),  # which is faster there
+        ({"avx512_bf16", "GenuineIntel"}, "auto", "float32"),  # float32 is faster on Intel's
         ({"avx512_bf16", "AuthenticAMD"}, "auto", "bfloat16"),
         ({"avx512f", "AuthenticAMD"}, "auto", "float32"),
         (set(), "auto", "float32"),
@@ -19,21 +19,21 @@ from pawline.errors import ParamsError
     ],
 )
 def test_precision_follows_the_processor(
-    monkeypatch: pytest.MonkeyPatch, flags: set[str], wanted: str, chosen: str
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], setting: str, precision: str
 ) -> None:
-    monkeypatch.setattr(machine, "_able", lambda: frozenset(flags))
-    assert machine.choose_precision(wanted) == chosen
+    monkeypatch.setattr(machine, "_features", lambda: frozenset(flags))
+    assert machine.choose_precision(setting) == precision
 
 
-def test_processor_and_maker_are_read_as_linux_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512_bf16\n\n"
-    monkeypatch.setattr(machine.Path, "read_text", lambda path: told * 2)
+def test_maker_and_flags_are_read_from_cpuinfo(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpuinfo = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512_bf16\n\n"
+    monkeypatch.setattr(machine.Path, "read_text", lambda path: cpuinfo * 2)
     monkeypatch.setattr(machine.Path, "is_dir", lambda path: False)
-    assert machine._able.__wrapped__() == {"AuthenticAMD", "fpu", "avx512_bf16"}
+    assert machine._features.__wrapped__() == {"AuthenticAMD", "fpu", "avx512_bf16"}
 
 
-def test_a_precision_that_the_machine_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_able", lambda: frozenset({"avx2"}))
+def test_an_unsupported_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_features", lambda: frozenset({"avx2"}))
     with pytest.raises(ParamsError, match=r"train.precision is bfloat16, which this machine cannot compute in"):
         machine.choose_precision("bfloat16")
 
@@ -45,11 +45,11 @@ def test_a_precision_that_the_machine_lacks_is_refused(monkeypatch: pytest.Monke
         (True, True, "0", True),
         (True, True, "", False),
         (True, True, "-1", False),
-        (True, False, None, False),  # as `make setup` leaves it, without the extra `gpu`
+        (True, False, None, False),  # after `make setup`, without the extra `gpu`
         (False, True, None, False),
     ],
 )
-def test_a_gpu_counts_where_tensorflow_can_use_it(
+def test_a_gpu_counts_if_tensorflow_can_use_it(
     monkeypatch: pytest.MonkeyPatch, driver: bool, libraries: bool, visible: str | None, usable: bool
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -62,39 +62,25 @@ def test_a_gpu_counts_where_tensorflow_can_use_it(
 
 
 @pytest.mark.parametrize(
-    ("able", "told"),
+    ("features", "name"),
     [
         ({"AuthenticAMD", "avx2"}, "AuthenticAMD avx2"),
         ({"GenuineIntel", "avx2", "avx512f", "avx512_vnni"}, "GenuineIntel avx512_vnni"),
         ({"AuthenticAMD", "avx2", machine.GPU}, "AuthenticAMD avx2 an NVIDIA GPU"),
     ],
 )
-def test_the_kind_of_processor_is_told(monkeypatch: pytest.MonkeyPatch, able: set[str], told: str) -> None:
-    monkeypatch.setattr(machine, "_able", lambda: frozenset(able))
-    assert machine.processor() == told
+def test_the_processor_is_named_by_maker_instructions_and_gpu(
+    monkeypatch: pytest.MonkeyPatch, features: set[str], name: str
+) -> None:
+    monkeypatch.setattr(machine, "_features", lambda: frozenset(features))
+    assert machine.processor() == name
 
 
-@pytest.mark.parametrize(("setting", "used"), [(None, True), ("1", True), ("0", False), ("False", False)])
+@pytest.mark.parametrize(("setting", "expected"), [(None, True), ("1", True), ("0", False), ("False", False)])
 def test_one_dnn_is_used_unless_turned_off(
-    monkeypatch: pytest.MonkeyPatch, setting: str | None, used: bool
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, expected: bool
 ) -> None:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if setting is not None:
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", setting)
-    assert machine.uses_one_dnn() is used
-
-
-@pytest.mark.parametrize(
-    ("limit", "threads"), [("max 100000", 4), ("150000 100000", 2), ("800000 100000", 4), (None, 4)]
-)
-def test_threads_are_those_that_the_container_is_granted(
-    monkeypatch: pytest.MonkeyPatch, limit: str | None, threads: int
-) -> None:
-    def read_text(path: object) -> str:
-        if limit is None:
-            raise FileNotFoundError
-        return limit
-
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(machine.Path, "read_text", read_text)
-    assert machine.num_threads() == threads
+    assert machine.uses_one_dnn() is expected

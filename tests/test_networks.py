@@ -1,4 +1,4 @@
-"""The networks are what their descriptions say, and what is saved computes what was trained."""
+"""The networks match their descriptions, and the saved network computes the same as the trained one."""
 
 import math
 from pathlib import Path
@@ -6,18 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pawline.backend import keras
 from pawline.errors import ModelError
-from pawline.model import load_model, predict_probabilities, save_model
-from pawline.networks import build_network, finish_network
-from pawline.networks.classic import build_classic
-from pawline.networks.fast import FusedBatchNormalization, build_fast, start_fast
-from pawline.params import FastParams, ImageForm, load_params
+from pawline.model.backend import keras
+from pawline.model.saved import load_model, predict_probabilities, save_model
+from pawline.params.network import FastParams
+from pawline.params.prepare import ImageForm
+from pawline.params.whole import load_params
+from pawline.training.networks import build_network, finish_network
+from pawline.training.networks.classic import build as build_classic
+from pawline.training.networks.fast import FusedBatchNormalization
+from pawline.training.networks.fast import build as build_fast
+from pawline.training.networks.fast import start as start_fast
 from tests.source import ROOT
 
 NETWORK = load_params(ROOT / "params.yaml").network
 CLASSIC = NETWORK.classic
-PLAIN = {
+KERAS_LAYERS = {
     "InputLayer", "Rescaling", "Conv2D", "ReLU", "Add", "GlobalAveragePooling2D", "Dense", "MaxPooling2D",
     "Flatten", "Dropout", "Sequential", "Functional", "Flip", "Average",
 }  # fmt: skip
@@ -28,7 +32,7 @@ def form(image_size: int, num_channels: int) -> ImageForm:
     return ImageForm(image_size=image_size, color=color, aspect="stretch", background=255)
 
 
-def test_layers_are_convolution_pooling_twice_then_fully_connected_and_output() -> None:
+def test_the_classic_network_has_the_layers_of_its_description() -> None:
     model = build_classic(CLASSIC, form(64, 1), num_classes=2)
     names = [layer.name for layer in model.layers if not layer.name.startswith(("dropout", "flatten"))]
     assert names == [
@@ -36,7 +40,7 @@ def test_layers_are_convolution_pooling_twice_then_fully_connected_and_output() 
     ]  # fmt: skip
 
 
-def test_weights_are_counted_by_hand() -> None:
+def test_the_number_of_weights_matches_a_count_by_hand() -> None:
     params = CLASSIC.model_copy(
         update={
             "filters": (4, 6),
@@ -55,7 +59,7 @@ def test_weights_are_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("size", "stride"), [(17, (1, 1)), (16, (2, 1)), (33, (2, 3))])
-def test_map_sizes_are_those_of_the_built_network(size: int, stride: tuple[int, int]) -> None:
+def test_map_sizes_match_the_built_network(size: int, stride: tuple[int, int]) -> None:
     params = CLASSIC.model_copy(update={"stride": stride})
     model = build_classic(params, form(size, 1), num_classes=2)
     layers = [model.get_layer(name) for name in ("convolution_1", "pooling_1", "convolution_2", "pooling_2")]
@@ -65,23 +69,23 @@ def test_map_sizes_are_those_of_the_built_network(size: int, stride: tuple[int, 
 def test_pooling_keeps_the_largest_value_of_each_window() -> None:
     pooling = build_classic(CLASSIC, form(64, 1), num_classes=2).get_layer("pooling_1")
     pixels = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
-    # 3 x 3 windows that move by 2: their lower right corners are 12, 14, 22 and 24.
+    # The 3 x 3 windows move by 2, so their lower right corners are 12, 14, 22 and 24.
     assert keras.ops.convert_to_numpy(pooling(pixels)).ravel().tolist() == [12, 14, 22, 24]
 
 
-def test_values_are_rescaled_inside_the_model() -> None:
+def test_pixels_are_rescaled_inside_the_model() -> None:
     rescale = build_classic(CLASSIC, form(64, 1), num_classes=2).get_layer("rescale")
     assert keras.ops.convert_to_numpy(rescale(np.array([0.0, 255.0]))).tolist() == [0.0, 1.0]
 
 
-def test_the_fast_network_halves_its_maps_and_is_as_large_as_it_says() -> None:
+def test_the_fast_network_halves_its_maps_and_has_the_expected_weights() -> None:
     model = build_fast(FastParams(filters=(4, 8)), form(32, 3), num_classes=5)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [(layer.kernel_size, layer.strides, layer.filters) for layer in convolutions] == [
         ((4, 4), (2, 2), 4), ((3, 3), (2, 2), 8), *[((3, 3), (1, 1), 8)] * 2
     ]  # fmt: skip
     kernels = 4 * 4 * 3 * 4 + 3 * 3 * 4 * 8 + 2 * 3 * 3 * 8 * 8
-    # Of each channel a scale, a shift, a mean and a variance.
+    # Each normalized channel has a scale, a shift, a mean and a variance.
     assert model.count_params() == kernels + 4 * (1 * 4 + 3 * 8) + (8 * 5 + 5)
     assert keras.Model(model.input, model.get_layer("average").input)(np.zeros((1, 32, 32, 3))).shape == (
         1,
@@ -92,8 +96,8 @@ def test_the_fast_network_halves_its_maps_and_is_as_large_as_it_says() -> None:
     assert model(np.zeros((2, 24, 40, 3))).shape == (2, 5)
 
 
-def test_the_stem_begins_as_what_the_pictures_patches_are_made_of() -> None:
-    """Tiles of noise: much of one pattern, less of another, of which the largest components must be found."""
+def test_the_stem_starts_with_the_principal_components_of_patches() -> None:
+    """Tiles with a strong and a weaker pattern plus noise: the stem must find both patterns, the strong one first."""
     rng = np.random.default_rng(1)
     across, down = np.zeros((2, 4, 4, 3))
     across[:, :2], across[:, 2:], down[:2], down[2:] = 1, -1, 1, -1
@@ -108,7 +112,7 @@ def test_the_stem_begins_as_what_the_pictures_patches_are_made_of() -> None:
     np.testing.assert_allclose(cosines, np.eye(2), atol=0.1)
 
 
-def test_a_stem_with_more_filters_than_a_patch_has_values_keeps_the_rest_random() -> None:
+def test_filters_beyond_the_principal_components_stay_random() -> None:
     model = build_fast(FastParams(filters=(40, 8)), form(32, 1), num_classes=2)
     stem = model.get_layer("stem")
     before = keras.ops.convert_to_numpy(stem.kernel).copy()
@@ -119,16 +123,16 @@ def test_a_stem_with_more_filters_than_a_patch_has_values_keeps_the_rest_random(
     assert not np.array_equal(after[..., :16], before[..., :16])
 
 
-def test_the_fast_network_of_the_params_has_two_million_weights() -> None:
+def test_the_default_fast_network_has_two_million_weights() -> None:
     assert build_fast(NETWORK.fast, form(64, 3), num_classes=2).count_params() == 1_942_914
     assert NETWORK.fast.total_stride == 16
 
 
-def trained_a_little(network: str, at: ImageForm) -> tuple[keras.Model, np.ndarray]:
-    """A network whose statistics are no longer those that it starts with, and pictures."""
+def slightly_trained(network: str, form: ImageForm) -> tuple[keras.Model, np.ndarray]:
+    """A network whose statistics differ from their first values, and pictures."""
     keras.utils.set_random_seed(1)
-    model = build_network(NETWORK.model_copy(update={"name": network}), at, 3, "float32")
-    pixels = np.random.default_rng(1).integers(0, 256, (8, at.image_size, at.image_size, at.num_channels))
+    model = build_network(NETWORK.model_copy(update={"name": network}), form, 3, "float32")
+    pixels = np.random.default_rng(1).integers(0, 256, (8, form.image_size, form.image_size, form.num_channels))
     for layer in model.layers:
         if isinstance(layer, FusedBatchNormalization):
             layer.gamma.assign(np.random.default_rng(2).uniform(0.5, 1.5, layer.gamma.shape))
@@ -139,39 +143,41 @@ def trained_a_little(network: str, at: ImageForm) -> tuple[keras.Model, np.ndarr
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("network", ["fast", "classic"])
-def test_what_is_saved_is_plain_and_computes_what_was_trained(network: str, flip: bool, tmp_path: Path) -> None:
-    at = form(32, 3)
-    model, pixels = trained_a_little(network, at)
+def test_the_saved_network_computes_the_same_with_keras_layers_alone(
+    network: str, flip: bool, tmp_path: Path
+) -> None:
+    rgb = form(32, 3)
+    model, pixels = slightly_trained(network, rgb)
     params = NETWORK.model_copy(update={"name": network})
-    save_model(finish_network(model, params, at, 3, flip), tmp_path / "model.keras")
+    save_model(finish_network(model, params, rgb, 3, flip), tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
     inner = [layer for outer in loaded.layers for layer in getattr(outer, "layers", [outer])]
-    assert {type(layer).__name__ for layer in [*loaded.layers, *inner]} <= PLAIN
-    wanted = keras.ops.convert_to_numpy(model(pixels, training=False))
+    assert {type(layer).__name__ for layer in [*loaded.layers, *inner]} <= KERAS_LAYERS
+    expected = keras.ops.convert_to_numpy(model(pixels, training=False))
     if flip:
-        wanted = (wanted + keras.ops.convert_to_numpy(model(pixels[:, :, ::-1], training=False))) / 2
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(pixels)), wanted, rtol=1e-4, atol=1e-4)
+        expected = (expected + keras.ops.convert_to_numpy(model(pixels[:, :, ::-1], training=False))) / 2
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(pixels)), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_fused_normalization_computes_what_keras_does() -> None:
+def test_fused_normalization_equals_that_of_keras() -> None:
     maps = np.random.default_rng(1).normal(3, 2, (6, 5, 5, 4)).astype(np.float32)
     ours, theirs = FusedBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
     np.testing.assert_allclose(ours(maps, training=True), theirs(maps, training=True), atol=1e-4)
     np.testing.assert_allclose(ours.moving_mean.numpy(), 0.1 * maps.mean((0, 1, 2)), rtol=1e-4)
-    # Of a sample, by n - 1; Keras's own divides by n.
+    # The fused operation divides the variance by n - 1, Keras by n.
     np.testing.assert_allclose(ours.moving_variance.numpy(), 0.9 + 0.1 * maps.var((0, 1, 2), ddof=1), rtol=1e-4)
     theirs.set_weights(ours.get_weights())
     np.testing.assert_allclose(ours(maps, training=False), theirs(maps, training=False), atol=1e-4)
 
 
-def test_bfloat16_is_for_computing_only() -> None:
+def test_bfloat16_computes_with_float32_weights() -> None:
     model = build_network(NETWORK.model_copy(update={"name": "fast"}), form(16, 1), 2, "bfloat16")
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert model.get_layer("stem").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 
 
-def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path) -> None:
+def test_the_pretrained_network_gets_the_weights_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "some.weights.h5"
     keras.utils.set_random_seed(7)
     source = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -183,7 +189,7 @@ def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path)
     for ours, theirs in zip(body.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert {weight.path.split("/")[0] for weight in model.trainable_weights} == {"output"}
-    file.unlink()  # the weights are the model's own by now
+    file.unlink()  # from now on the model must not need the file
     save_model(finish_network(model, params, form(32, 1), 3, flip=False), tmp_path / "model.keras")
     pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     np.testing.assert_allclose(
@@ -194,14 +200,14 @@ def test_weights_from_a_file_are_those_of_the_pretrained_network(tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", [None, b"no weights"])
-def test_weights_that_cannot_be_had_are_refused_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "some.weights.h5"
     if content is not None:
         file.write_bytes(content)
     pretrained = NETWORK.pretrained.model_copy(update={"weights": str(file)})
     params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
     with pytest.raises(
-        ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not to be had"
+        ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not usable as headless weights"
     ) as caught:
         build_network(params, form(32, 3), 2, "float32")
     assert "\n" not in str(caught.value)

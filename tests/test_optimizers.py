@@ -1,11 +1,11 @@
-"""The fused updates are Keras's own."""
+"""The fused updates equal those of Keras, and Muon orthogonalizes."""
 
 import numpy as np
 import pytest
 
-from pawline.backend import keras, tf
-from pawline.optimizers import FusedAdamW, FusedSGD, build_optimizer, orthogonalized
-from pawline.params import load_params
+from pawline.model.backend import keras, tf
+from pawline.params.whole import load_params
+from pawline.training.optimizers import FusedAdamW, FusedSGD, build_optimizer, orthogonalized
 from tests.source import ROOT
 
 SGD = {"momentum": 0.9, "nesterov": True}
@@ -15,7 +15,7 @@ SGD = {"momentum": 0.9, "nesterov": True}
     ("ours", "theirs", "options"),
     [(FusedSGD, keras.optimizers.SGD, SGD), (FusedAdamW, keras.optimizers.AdamW, {})],
 )
-def test_fused_updates_are_those_of_keras(
+def test_fused_updates_equal_those_of_keras(
     ours: type[keras.optimizers.Optimizer], theirs: type[keras.optimizers.Optimizer], options: dict[str, object]
 ) -> None:
     rng = np.random.default_rng(1)
@@ -48,23 +48,23 @@ def test_only_kernels_decay(name: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(36, 8), (8, 36), (9, 9)])
-def test_an_orthogonalized_matrix_keeps_its_directions_and_evens_out_their_lengths(shape: tuple[int, int]) -> None:
+def test_an_orthogonalized_matrix_keeps_its_directions(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     left, _, right = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
     lengths = np.geomspace(1, 0.03, len(right))
     ours = orthogonalized(tf.constant(1e-3 * left * lengths @ right, tf.float32)).numpy()
     along = left.T @ ours @ right.T
     np.testing.assert_allclose(along - np.diag(np.diag(along)), 0, atol=1e-4)
-    # Three steps of the quintic that Muon is known by, each length by itself.
-    wanted = lengths / np.linalg.norm(lengths)
+    # Three steps of Muon's quintic polynomial, on each singular value separately.
+    expected = lengths / np.linalg.norm(lengths)
     for _ in range(3):
-        wanted = 3.4445 * wanted - 4.7750 * wanted**3 + 2.0315 * wanted**5
-    np.testing.assert_allclose(np.diag(along), wanted, rtol=1e-3)
-    assert 0.68 < wanted.min() < wanted.max() < 1.21
+        expected = 3.4445 * expected - 4.7750 * expected**3 + 2.0315 * expected**5
+    np.testing.assert_allclose(np.diag(along), expected, rtol=1e-3)
+    assert 0.68 < expected.min() < expected.max() < 1.21
     assert not orthogonalized(tf.zeros(shape)).numpy().any()
 
 
-def muon_changes(weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+def muon_change(weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     params = load_params(ROOT / "params.yaml").train
     optimizer = build_optimizer(params.model_copy(update={"optimizer": "muon", "weight_decay": 0.0}))
     variable = keras.Variable(weight.astype(np.float32), name="kernel")
@@ -75,18 +75,18 @@ def muon_changes(weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable) - weight
 
 
-def test_muon_makes_the_momentum_of_a_convolution_orthogonal() -> None:
+def test_muon_orthogonalizes_the_momentum_of_a_convolution() -> None:
     first, second = np.random.default_rng(1).normal(size=(2, 3, 3, 2, 4))
-    ahead = [first + 0.7 * first, second + 0.7 * (0.7 * first + second)]  # Nesterov's
+    nesterov = [first + 0.7 * first, second + 0.7 * (0.7 * first + second)]
     changes = [
-        0.2 * np.sqrt(18) * orthogonalized(tf.constant(g.reshape(18, 4), tf.float32)).numpy() for g in ahead
+        0.2 * np.sqrt(18) * orthogonalized(tf.constant(g.reshape(18, 4), tf.float32)).numpy() for g in nesterov
     ]
-    moved = muon_changes(np.ones((3, 3, 2, 4)), [first, second])
-    np.testing.assert_allclose(moved.reshape(18, 4), -0.1 * (changes[0] + changes[1]), rtol=1e-3, atol=1e-5)
+    change = muon_change(np.ones((3, 3, 2, 4)), [first, second])
+    np.testing.assert_allclose(change.reshape(18, 4), -0.1 * (changes[0] + changes[1]), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (5,), (3, 3, 4, 1)])
-def test_muon_leaves_the_rest_to_adam_at_a_smaller_rate(shape: tuple[int, ...]) -> None:
-    """Adam's first step has the length of the learning rate, whatever the gradient."""
-    moved = muon_changes(np.zeros(shape), [np.full(shape, 7.0)])
-    np.testing.assert_allclose(moved, -0.03, rtol=1e-4)
+def test_muon_updates_other_weights_by_adam_at_a_smaller_rate(shape: tuple[int, ...]) -> None:
+    """The first step of Adam has the length of the learning rate, for any gradient."""
+    change = muon_change(np.zeros(shape), [np.full(shape, 7.0)])
+    np.testing.assert_allclose(change, -0.03, rtol=1e-4)

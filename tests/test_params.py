@@ -1,4 +1,4 @@
-"""`params.yaml` is checked on load; each mistake is one line with the key, the value and what is allowed."""
+"""`params.yaml` is checked on load; each error is one line with the key, the value and the allowed values."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pawline.errors import ParamsError
-from pawline.params import load_params
+from pawline.params.whole import load_params
 from tests.conftest import run, set_params
 from tests.source import ROOT
 
@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def complaint(file: Path) -> str:
-    """The message that a params file is refused with, without the file's name that it starts with."""
+    """The error message for a params file, without the file name at its start."""
     with pytest.raises(ParamsError) as refused:
         load_params(file)
     message = str(refused.value)
@@ -33,7 +33,7 @@ def complaint_about(file: Path, values: dict[str, object]) -> str:
     return complaint(file)
 
 
-def test_the_projects_own_params_are_fine() -> None:
+def test_the_projects_own_params_are_valid() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.ingest.source == "data/generated.yaml"
     assert params.prepare.num_channels == 1
@@ -42,7 +42,7 @@ def test_the_projects_own_params_are_fine() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        # wrong type, and no silent conversion from one to another
+        # wrong type; no silent conversion
         ("train.epochs", "five", 'train.epochs is "five": input should be a valid integer'),
         ("train.epochs", "5", 'train.epochs is "5": input should be a valid integer'),
         ("train.epochs", True, "train.epochs is true: input should be a valid integer"),
@@ -63,8 +63,8 @@ def test_the_projects_own_params_are_fine() -> None:
             [8] * 8,
             "network.fast.filters is [8, 8, 8, 8, 8, 8, 8, 8]: expected a list of 2",
         ),
-        ("train.sizes", 0.9, "train.sizes is 0.9: expected a list of one share or more"),
-        ("train.sizes", [], "train.sizes is []: expected a list of one share or more"),
+        ("train.sizes", 0.9, "train.sizes is 0.9: expected a list of one or more fractions"),
+        ("train.sizes", [], "train.sizes is []: expected a list of one or more fractions"),
         # out of range
         ("train.epochs", 0, "train.epochs is 0: input should be greater than or equal to 1"),
         ("train.seed", -1, "train.seed is -1: input should be greater than or equal to 0"),
@@ -88,7 +88,9 @@ def test_the_projects_own_params_are_fine() -> None:
         ("network.classic.stride", [1, -1], "network.classic: stride is [1, -1]; each number must be 1 or more"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(file: Path, key: str, value: object, message: str) -> None:
+def test_an_error_names_the_value_and_the_allowed_values(
+    file: Path, key: str, value: object, message: str
+) -> None:
     assert complaint_about(file, {key: value}).startswith(message)
 
 
@@ -101,23 +103,23 @@ def test_a_stride_larger_than_its_window_is_refused(file: Path, stride: str, win
     )
 
 
-def test_a_stride_as_large_as_its_window_is_fine(file: Path) -> None:
+def test_a_stride_may_equal_its_window(file: Path) -> None:
     set_params(file.parent, {"network.classic.kernel": [3, 2], "network.classic.stride": [3, 2]})
     assert load_params(file).network.classic.stride == (3, 2)
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.75])
-def test_fractions_must_leave_something_to_train_on(file: Path, fraction: float) -> None:
+def test_fractions_must_leave_images_for_training(file: Path, fraction: float) -> None:
     assert complaint_about(file, {"split.val_fraction": 0.5, "split.test_fraction": fraction}) == (
         f"split: val_fraction 0.5 and test_fraction {fraction} sum to 1 or more; "
         "their sum must stay below 1, the rest is what the network learns from"
     )
 
 
-def test_images_too_small_for_the_network_are_refused_with_the_map_sizes(file: Path) -> None:
-    """8 -> pool 8 -> 1 leaves the second window of 8 nothing to slide over."""
-    wide = {"network.name": "classic", "network.classic.pool_window": [8, 8], "prepare.image_size": 8}
-    assert complaint_about(file, wide) == (
+def test_the_error_for_too_small_images_gives_the_map_sizes(file: Path) -> None:
+    """The first pooling shrinks 8 to 1, which is too small for the second window of 8."""
+    settings = {"network.name": "classic", "network.classic.pool_window": [8, 8], "prepare.image_size": 8}
+    assert complaint_about(file, settings) == (
         "prepare.image_size 8 is too small for network.classic: its feature maps would shrink to "
         "[8, 1, 1, -3]; use larger images, smaller pool windows or smaller strides"
     )
@@ -137,16 +139,16 @@ def test_a_pretrained_network_needs_weights(file: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
-def test_only_a_file_of_weights_has_a_digest(file: Path, weights: str | None) -> None:
-    checked = {"network.pretrained.weights": weights, "network.pretrained.sha256": "0" * 64}
-    assert complaint_about(file, checked) == (
+def test_a_digest_without_a_weights_file_is_refused(file: Path, weights: str | None) -> None:
+    settings = {"network.pretrained.weights": weights, "network.pretrained.sha256": "0" * 64}
+    assert complaint_about(file, settings) == (
         "network.pretrained: sha256 is set, but weights names no file to check; leave it empty"
     )
 
 
-def test_a_pretrained_network_needs_pictures_that_it_can_halve(file: Path) -> None:
-    tiny = {"network.name": "pretrained", "network.pretrained.weights": "imagenet", "prepare.image_size": 31}
-    assert complaint_about(file, tiny) == (
+def test_a_pretrained_network_refuses_tiny_pictures(file: Path) -> None:
+    settings = {"network.name": "pretrained", "network.pretrained.weights": "imagenet", "prepare.image_size": 31}
+    assert complaint_about(file, settings) == (
         "prepare.image_size 31 is too small for network.pretrained; use at least 32"
     )
 
@@ -161,16 +163,16 @@ def test_a_pretrained_network_needs_pictures_that_it_can_halve(file: Path) -> No
         ("split.epochs", "unknown key 'split.epochs'; known here: val_fraction, test_fraction, seed"),
     ],
 )
-def test_an_unknown_key_is_answered_with_the_nearest_one(file: Path, key: str, message: str) -> None:
+def test_the_error_for_an_unknown_key_suggests_a_known_key(file: Path, key: str, message: str) -> None:
     assert complaint_about(file, {key: 1}) == message
 
 
-def test_a_misspelt_key_is_named_before_the_one_that_is_missing_for_it(file: Path) -> None:
+def test_a_misspelt_key_is_reported_before_the_missing_key(file: Path) -> None:
     file.write_text(file.read_text().replace("  epochs: ", "  epoch: "))
     assert complaint(file) == "unknown key 'train.epoch'; did you mean 'epochs'?"
 
 
-def test_a_missing_key_is_named(file: Path) -> None:
+def test_the_error_for_a_missing_key_names_it(file: Path) -> None:
     file.write_text(file.read_text().replace("  color: grayscale\n", ""))
     assert complaint(file) == "'prepare.color' is missing; add it, or restore the file from git"
 
@@ -187,20 +189,20 @@ def test_a_missing_key_is_named(file: Path) -> None:
         ("2026-11-23: a date\n", "keys must be str"),
     ],
 )
-def test_what_is_no_params_file_is_one_short_line(file: Path, text: str, message: str) -> None:
+def test_the_error_for_an_invalid_file_is_one_short_line(file: Path, text: str, message: str) -> None:
     file.write_text(text)
     assert complaint(file).startswith(message)
     assert len(complaint(file)) < 200
 
 
-def test_a_missing_file_or_one_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_file_gives_the_reason(tmp_path: Path) -> None:
     assert complaint(tmp_path / "nothing.yaml").startswith("not found; run from the project's root")
     (tmp_path / "latin.yaml").write_bytes("größe: 1".encode("latin-1"))
     assert complaint(tmp_path / "latin.yaml").startswith("cannot be read: 'utf-8' codec")
 
 
 def test_numbers_are_read_as_dvc_reads_them(file: Path) -> None:
-    """YAML 1.2: 1e-3 is a number there, and a text in the older YAML that many parsers still speak."""
+    """In YAML 1.2, 1e-3 is a number; in YAML 1.1, which many parsers still use, it is text."""
     file.write_text(file.read_text().replace("learning_rate: ", "learning_rate: 1e-3 # "))
     assert load_params(file).train.learning_rate == 0.001
 
@@ -213,18 +215,20 @@ def test_params_cannot_be_changed_after_loading(file: Path) -> None:
 
 def test_a_stage_ends_with_one_line_and_exit_code_2(file: Path) -> None:
     set_params(file.parent, {"split.val_fracton": 0.1})
-    done = run(file.parent, "python", "-m", "tasks.ingest", expect=2)
-    assert done.stderr == ("pawline: params.yaml: unknown key 'split.val_fracton'; did you mean 'val_fraction'?\n")
-    assert done.stdout == ""
+    stage = run(file.parent, "python", "-m", "tasks.ingest", expect=2)
+    assert stage.stderr == (
+        "pawline: params.yaml: unknown key 'split.val_fracton'; did you mean 'val_fraction'?\n"
+    )
+    assert stage.stdout == ""
     assert [path.name for path in file.parent.iterdir()] == ["params.yaml"]
 
 
-def test_params_yaml_stands_as_dvc_writes_it(tmp_path: Path) -> None:
-    """`dvc exp run -S` rewrites the whole file: git should show one changed line."""
+def test_dvc_keeps_the_form_of_params_yaml(tmp_path: Path) -> None:
+    """`dvc exp run -S` rewrites the whole file, but git must show only one changed line."""
     from dvc.utils.hydra import apply_overrides
 
-    shipped = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(shipped)
+    original = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(original)
     apply_overrides(tmp_path / "params.yaml", ["train.epochs=7"])
     written = (tmp_path / "params.yaml").read_text()
-    assert written == re.sub(r"(?m)^  epochs: \d+$", "  epochs: 7", shipped) != shipped
+    assert written == re.sub(r"(?m)^  epochs: \d+$", "  epochs: 7", original) != original

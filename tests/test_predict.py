@@ -1,4 +1,4 @@
-"""`pawline predict` and the model in MLflow give what evaluate gave."""
+"""`pawline predict` and the model in MLflow give the same predictions as evaluate."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str,
     return rows
 
 
-def test_every_test_picture_gets_the_class_that_evaluate_gave_it(finished_workspace: Path) -> None:
+def test_every_test_picture_gets_the_same_class_as_in_evaluate(finished_workspace: Path) -> None:
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv")
     rows = predict(finished_workspace, *(f"data/raw/{path}" for path in evaluated["path"]))
     assert [row["label"] for row in rows] == list(evaluated["predicted"])
@@ -54,11 +54,11 @@ def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspac
     assert rows[4] == rows[2] | {"path": "-"}
 
 
-def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) -> None:
+def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> None:
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv").iloc[0]
-    share = evaluated[f"probability_{evaluated['predicted']}"]
-    said = run(finished_workspace, "pawline", "predict", picture := f"data/raw/{evaluated['path']}").stdout
-    assert said == f"{picture}: {evaluated['predicted']} {share:.1%}\n"
+    probability = evaluated[f"probability_{evaluated['predicted']}"]
+    line = run(finished_workspace, "pawline", "predict", picture := f"data/raw/{evaluated['path']}").stdout
+    assert line == f"{picture}: {evaluated['predicted']} {probability:.1%}\n"
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_lines_for_people_name_path_class_and_share(finished_workspace: Path) ->
     [
         (["nowhere*.jpg"], "pawline: nowhere*.jpg: no such file or folder; give the pictures to predict\n"),
         (["nowhere.jpg"], "pawline: nowhere.jpg: no such file or folder; give the pictures to predict\n"),
-        (["pictures", "--model", "none.keras"], "run `dvc repro`"),
+        (["pictures", "--model", "none.keras"], "card.json: not found; name another with --model\n"),
     ],
 )
-def test_what_is_not_there_is_one_line_and_exit_code_3(
+def test_a_missing_file_gives_one_line_and_exit_code_3(
     finished_workspace: Path, arguments: list[str], message: str
 ) -> None:
-    said = run(finished_workspace, "pawline", "predict", *arguments, expect=3).stderr
-    assert message in said
-    assert said.count("\n") == 1
+    line = run(finished_workspace, "pawline", "predict", *arguments, expect=3).stderr
+    assert message in line
+    assert line.count("\n") == 1
 
 
 def test_a_changed_model_file_is_refused_before_it_is_loaded(finished_workspace: Path, tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_a_changed_model_file_is_refused_before_it_is_loaded(finished_workspace:
     with (tmp_path / "model.keras").open("r+b") as file:
         file.seek(100)
         file.write(b"\0")
-    said = run(
+    result = run(
         finished_workspace, "pawline", "predict", "pictures", "--model", str(tmp_path / "model.keras"), expect=3
     )
-    assert "the file was changed or the card is another model's" in said.stderr
+    assert "the file was changed or the card is another model's" in result.stderr
 
 
 def test_the_model_in_mlflow_takes_raw_bytes(finished_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

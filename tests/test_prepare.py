@@ -1,4 +1,4 @@
-"""Each image is decoded once and packed in order; each bad one is a row with its reason."""
+"""Each image is decoded once and packed in order; each bad image is a row of the quarantine with its reason."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.duplicates import perceptual_hashes
 from pawline.errors import DatasetError
-from pawline.images import decode_image
 from pawline.ingest import ingest
-from pawline.params import IngestParams, PrepareParams
+from pawline.params.ingest import IngestParams
+from pawline.params.prepare import PrepareParams
+from pawline.pictures.decode import decode_image
+from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepare import prepare, summarize
-from pawline.shards import PreparedImages
+from pawline.prepared import PreparedImages
 from tests.conftest import encode, stripes, write_pictures
 
 PARAMS = PrepareParams(
@@ -29,7 +30,8 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def index_of(pictures: Path) -> pd.DataFrame:
-    return ingest(IngestParams(source=str(pictures), sha256=None), pictures.parent / "raw").rows.table()
+    params, root = IngestParams(source=str(pictures), sha256=None), pictures.parent
+    return ingest(params, root / "raw", root / "downloads").rows.table()
 
 
 def prepare_all(pictures: Path, params: PrepareParams = PARAMS) -> tuple[PreparedImages, pd.DataFrame]:
@@ -67,21 +69,19 @@ def test_the_table_names_class_label_and_hashes(pictures: Path) -> None:
         assert np.array_equal(images.hashes[[number]], perceptual_hashes(pixels))
 
 
-def test_many_shards_hold_what_one_holds(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = all_pixels(prepare_all(pictures)[0])
+def test_many_shards_hold_the_same_pixels_as_one_shard(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    single_shard = all_pixels(prepare_all(pictures)[0])
     monkeypatch.setattr("pawline.prepare.shard_size", lambda form: 7)
     images, _ = prepare_all(pictures)
     folder = pictures.parent / "prepared"
     shapes = [np.load(path).shape[0] for path in sorted(folder.glob("images-*.npy"))]
     assert shapes == [7, 7, 7, 7, 7, 5]
-    np.testing.assert_array_equal(all_pixels(images), one)
-    jumbled = np.array([39, 0, 20, 6, 7, 6])
-    np.testing.assert_array_equal(images.pixels(jumbled), one[jumbled])
+    np.testing.assert_array_equal(all_pixels(images), single_shard)
+    shuffled = np.array([39, 0, 20, 6, 7, 6])
+    np.testing.assert_array_equal(images.pixels(shuffled), single_shard[shuffled])
 
 
-def test_the_same_input_gives_the_same_bytes_whatever_the_number_of_threads(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bytes_do_not_depend_on_the_number_of_threads(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (pictures / "vertical/bad.jpg").touch()
     _, first_quarantine = prepare_all(pictures)
     first = content(pictures.parent / "prepared")
@@ -128,7 +128,7 @@ def test_a_bad_picture_is_a_row_with_its_reason_and_stays_in_raw(pictures: Path)
     assert {path: (pictures.parent / "raw" / path).read_bytes() for path in bad} == bad
 
 
-def test_bad_pictures_shift_no_pixels_to_other_rows(pictures: Path) -> None:
+def test_bad_pictures_do_not_shift_pixels_to_other_rows(pictures: Path) -> None:
     for name in ("horizontal/000.jpg", "horizontal/013.jpg", "vertical/019.jpg"):
         (pictures / name).write_bytes(b"")
     images, _ = prepare_all(pictures)
@@ -136,7 +136,7 @@ def test_bad_pictures_shift_no_pixels_to_other_rows(pictures: Path) -> None:
     np.testing.assert_array_equal(all_pixels(images), np.stack(expected))
 
 
-def test_the_same_bytes_under_two_classes_are_both_left_out(pictures: Path) -> None:
+def test_equal_bytes_in_two_classes_are_both_left_out(pictures: Path) -> None:
     data = (pictures / "vertical/003.jpg").read_bytes()
     (pictures / "horizontal/copy.jpg").write_bytes(data)
     (pictures / "vertical/copy within the class.jpg").write_bytes((pictures / "vertical/004.jpg").read_bytes())
@@ -148,7 +148,7 @@ def test_the_same_bytes_under_two_classes_are_both_left_out(pictures: Path) -> N
     assert "vertical/copy within the class.jpg" in set(images.table["path"])
 
 
-def test_what_is_no_picture_has_the_same_reason_when_it_stands_under_two_classes(pictures: Path) -> None:
+def test_a_bad_file_in_two_classes_keeps_its_own_reason(pictures: Path) -> None:
     for class_name in ("horizontal", "vertical"):
         (pictures / class_name / "empty.jpg").write_bytes(b"")
         (pictures / class_name / "readme.txt").write_bytes(b"the same words in each folder")
@@ -161,7 +161,7 @@ def test_what_is_no_picture_has_the_same_reason_when_it_stands_under_two_classes
     }
 
 
-def test_bytes_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path) -> None:
+def test_files_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path) -> None:
     index, raw = index_of(pictures), pictures.parent / "raw"
     (raw / "vertical/001.jpg").write_bytes(encode(stripes(False, 77)))
     (raw / "vertical/002.jpg").unlink()
@@ -185,7 +185,7 @@ def test_too_many_bad_pictures_fail_with_the_three_commonest_reasons(pictures: P
     assert str(refused.value) == (
         "10 of 50 images are bad (20.0%), but prepare.max_bad_fraction allows 19.0%: "
         "4 empty (such as vertical/e0.jpg), 3 not_an_image (such as vertical/w0.jpg), "
-        "2 truncated (such as vertical/c0.jpg); mend the data or raise the param"
+        "2 truncated (such as vertical/c0.jpg); correct the data or raise the param"
     )
     assert not (pictures.parent / "prepared").exists()
     assert not (pictures.parent / "prepared.partial").exists()
@@ -204,7 +204,7 @@ def test_a_class_with_no_usable_picture_is_refused(pictures: Path) -> None:
     assert not (pictures.parent / "prepared").exists()
 
 
-def test_a_failure_keeps_what_was_prepared_before(pictures: Path) -> None:
+def test_a_failure_keeps_the_earlier_prepared_images(pictures: Path) -> None:
     prepare_all(pictures)
     before = content(pictures.parent / "prepared")
     (pictures / "vertical/000.jpg").write_bytes(b"")
@@ -214,7 +214,7 @@ def test_a_failure_keeps_what_was_prepared_before(pictures: Path) -> None:
 
 
 def test_pixels_stay_within_three_shards_of_memory(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is decoded while the two before are written."""
+    """A shard is decoded while the two shards before are written."""
     decoded, written, ahead = [], [], []
 
     def counted(data: bytes, **form: object) -> np.ndarray:
@@ -223,7 +223,7 @@ def test_pixels_stay_within_three_shards_of_memory(pictures: Path, monkeypatch: 
         return decode_image(data, **form)
 
     monkeypatch.setattr("pawline.prepare.decode_image", counted)
-    monkeypatch.setattr("pawline.shards.write_shard", lambda *to, rows: written.append(len(rows)))
+    monkeypatch.setattr("pawline.prepared.write_shard", lambda *to, rows: written.append(len(rows)))
     monkeypatch.setattr("pawline.prepare.shard_size", lambda form: 4)
     prepare(
         index_of(pictures), pictures.parent / "raw", pictures.parent / "prepared", PARAMS, pictures.parent / "c"
@@ -245,7 +245,7 @@ def test_metrics_count_images_and_reasons(pictures: Path) -> None:
     }
 
 
-def test_ready_made_parts_are_carried_along(tmp_path: Path) -> None:
+def test_ready_made_parts_are_kept(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write_pictures(tmp_path / "pictures" / part, 3, first=0 if part == "train" else 10)
     images, _ = prepare_all(tmp_path / "pictures")

@@ -1,4 +1,4 @@
-"""The report says what the tables say, escapes what they hold, and depends on nothing else."""
+"""The report states the content of the tables, escapes it, and depends on nothing else."""
 
 import base64
 import re
@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.contact_sheet import MAX_TILES
-from pawline.duplicates import NUM_HASHES
-from pawline.images import REASONS, to_jpeg
+from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
-from pawline.params import ImageForm
+from pawline.params.prepare import ImageForm
+from pawline.pictures.contact_sheet import MAX_TILES
+from pawline.pictures.decode import REASONS, to_jpeg
+from pawline.pictures.duplicates import NUM_HASHES
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
+from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.report import ReportInputs, render_report
-from pawline.shards import Concatenation, PreparedImages, write_description, write_shard
 from pawline.split import summarize as summarize_split
 from tests.conftest import stripes
 
@@ -37,7 +38,7 @@ def inputs(tmp_path: Path) -> ReportInputs:
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of `inputs`, for tests that change nothing."""
+    """The page of `inputs`, shared by tests that change nothing."""
     return render_report(make_inputs(tmp_path_factory.mktemp("prepared"), ["cat", "dog"]))
 
 
@@ -46,16 +47,16 @@ def make_inputs(
     names: list[str],
     quarantined: list[tuple[str, str, str, str]] = NOT_QUARANTINED,
     copies: int = 1,
-    each: int = 10,
+    num_per_class: int = 10,
 ) -> ReportInputs:
     """A finished run over striped images. The first test image of the first class is predicted to be of
     the last class; all others are right. The first `copies` images of the first class are duplicates."""
-    table = prepared_table(names, each)
+    table = prepared_table(names, num_per_class)
     pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
     write_shard(folder, 0, Concatenation([np.stack(pictures)]), np.arange(len(pictures)))
     form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
-    write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, form)
-    split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, each))
+    write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, "none", form)
+    split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, num_per_class))
     split.loc[: copies - 1, "group"] = split.loc[0, "group"]
     predictions = invented_predictions(split[split["split"] == "test"], names)
     quarantine = pd.DataFrame(quarantined, columns=QUARANTINE_COLUMNS)
@@ -88,22 +89,21 @@ def make_inputs(
             "prepare": summarize_prepare(index, quarantine),
             "split": summarize_split(split, split.head(0), names),
             "train": {"num_epochs": 3, "best_epoch": 2, "num_weights": 1234},
-            "evaluate": measured(predictions, names),
+            "evaluate": metrics_of(predictions, names),
         },
     )
 
 
-def prepared_table(names: list[str], each: int) -> pd.DataFrame:
-    rows = [(f"{name}/{i}.jpg", name, label) for label, name in enumerate(names) for i in range(each)]
+def prepared_table(names: list[str], num_per_class: int) -> pd.DataFrame:
+    rows = [(f"{name}/{i}.jpg", name, label) for label, name in enumerate(names) for i in range(num_per_class)]
     table = pd.DataFrame(rows, columns=["path", "class_name", "label"])
     return table.assign(digest=[f"{row:064x}" for row in range(len(table))], given_part="")
 
 
-def parts_of(table: pd.DataFrame, each: int) -> list[str]:
-    of_class = (
-        ["train"] * (each - 2 * max(each // 5, 1)) + ["val"] * max(each // 5, 1) + ["test"] * max(each // 5, 1)
-    )
-    return of_class * (len(table) // each)
+def parts_of(table: pd.DataFrame, num_per_class: int) -> list[str]:
+    num_test = max(num_per_class // 5, 1)
+    one_class = ["train"] * (num_per_class - 2 * num_test) + ["val"] * num_test + ["test"] * num_test
+    return one_class * (len(table) // num_per_class)
 
 
 def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -119,13 +119,13 @@ def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
-    good = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
-    bad = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="")
-    return pd.concat([good, bad]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
+    usable = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
+    unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="")
+    return pd.concat([usable, unusable]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
 
 
-def measured(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    right = predictions["actual"] == predictions["predicted"]
+def metrics_of(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    is_correct = predictions["actual"] == predictions["predicted"]
     counts = predictions["actual"].value_counts()
     return {
         "accuracy": 0.7512,
@@ -137,7 +137,7 @@ def measured(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         "per_class": {
             name: {
                 "precision": None if name == names[-1] else 1.0,
-                "recall": float(right[predictions["actual"] == name].mean()),
+                "recall": float(is_correct[predictions["actual"] == name].mean()),
                 "num_images": int(counts[name]),
             }
             for name in names
@@ -146,12 +146,12 @@ def measured(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """Tags that do not match, the attributes of every tag, and the cells of every table row."""
+    """Collect the tags without a partner, the attributes of every tag, and the cells of every table row."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.wrong: list[str] = []
+        self.unmatched: list[str] = []
         self.attributes: list[tuple[str, dict[str, str | None]]] = []
         self.rows: list[list[str]] = []
         self.feed(html)
@@ -171,7 +171,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
+            self.unmatched.append(tag)
 
     def handle_data(self, data: str) -> None:
         if "tr" in self.open:
@@ -190,7 +190,13 @@ def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -
     assert "AUC 0.8750" in text
 
 
-def test_same_inputs_same_bytes(tmp_path: Path) -> None:
+def test_a_new_figure_appears_on_the_page(inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pawline.report.FIGURES", (*FIGURES, Figure("kappa", "Cohen's kappa", ".2f")))
+    inputs.metrics["evaluate"]["kappa"] = 0.75
+    assert "<dt>Cohen&#39;s kappa</dt><dd>0.75</dd>" in render_report(inputs)
+
+
+def test_equal_inputs_make_equal_bytes(tmp_path: Path) -> None:
     pages = []
     for name in ("one", "another"):
         (tmp_path / name).mkdir()
@@ -209,7 +215,7 @@ def test_page_refers_to_nothing_outside_itself(html: str) -> None:
 
 def test_tags_balance_and_pictures_and_headers_are_described(html: str) -> None:
     page = Page(html)
-    assert not page.wrong and not page.open
+    assert not page.unmatched and not page.open
     assert all(attributes.get("alt") for tag, attributes in page.attributes if tag == "img")
     assert all(attributes.get("scope") for tag, attributes in page.attributes if tag == "th")
     ids = [attributes["id"] for _, attributes in page.attributes if "id" in attributes]
@@ -217,11 +223,11 @@ def test_tags_balance_and_pictures_and_headers_are_described(html: str) -> None:
     assert len(ids) == len(set(ids)) and set(anchors) <= set(ids)
 
 
-def test_confusion_matrix_is_the_hand_counted_one(html: str) -> None:
+def test_confusion_matrix_matches_a_count_by_hand(html: str) -> None:
     rows = Page(html).rows
-    at = rows.index(["actual ↓ predicted →", "cat", "dog", "Images"])
-    assert rows[at + 1] == ["cat", "150.0%", "150.0%", "2"]  # 1 and its share 50.0%, as text without tags
-    assert rows[at + 2] == ["dog", "0", "2100.0%", "2"]
+    header = rows.index(["actual ↓ predicted →", "cat", "dog", "Images"])
+    assert rows[header + 1] == ["cat", "150.0%", "150.0%", "2"]  # 1 and its fraction 50.0%, as text without tags
+    assert rows[header + 2] == ["dog", "0", "2100.0%", "2"]
 
 
 def test_class_that_is_never_predicted_has_no_precision(html: str) -> None:
@@ -238,7 +244,7 @@ def test_hostile_names_are_escaped_and_spelled_out(tmp_path: Path) -> None:
     html = render_report(make_inputs(tmp_path, [HOSTILE, f"{HOSTILE} too"], quarantined=bad, copies=3))
     assert "<script" not in html and "<b>&#34;" not in html
     assert r"&lt;/script&gt;\n\u202e{{ 7 * 7 }}&amp;amp;" in html
-    assert not Page(html).wrong
+    assert not Page(html).unmatched
 
 
 def test_quarantine_lists_reasons_with_their_meaning_and_stops_at_twenty_files(tmp_path: Path) -> None:
@@ -250,7 +256,7 @@ def test_quarantine_lists_reasons_with_their_meaning_and_stops_at_twenty_files(t
     assert "Listed: 20 of 30" in html
 
 
-def test_what_was_left_out_is_shown_as_a_picture_or_as_a_tile_with_its_reason(tmp_path: Path) -> None:
+def test_quarantined_files_are_shown_as_a_picture_or_a_tile_with_the_reason(tmp_path: Path) -> None:
     bad = [("cat/1.png", "cat", "too_small", "3 x 2 pixels"), ("dog/2.jpg", "dog", "empty", REASONS["empty"])]
     inputs = make_inputs(tmp_path, ["cat", "dog"], quarantined=bad)
     picture = to_jpeg(stripes(True, 1))
@@ -260,12 +266,12 @@ def test_what_was_left_out_is_shown_as_a_picture_or_as_a_tile_with_its_reason(tm
     assert '<span class="blank">empty</span>dog<span class="path" title="dog/2.jpg">' in html
 
 
-def test_what_does_not_fit_on_the_sheet_is_said(tmp_path: Path) -> None:
+def test_the_report_says_where_the_contact_sheet_was_cut(tmp_path: Path) -> None:
     bad = [(f"cat/{i:03}.txt", "cat", "not_an_image", "of no known format") for i in range(MAX_TILES + 10)]
     assert "Shown: 60 of 70." in render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))
 
 
-def test_ready_made_parts_and_what_has_no_class_are_stated(inputs: ReportInputs) -> None:
+def test_parts_of_the_source_and_files_without_a_class_are_stated(inputs: ReportInputs) -> None:
     assert "parts of its own" not in words(render_report(inputs))
     inputs.index["given_part"] = ["train"] * 19 + ["test"]
     inputs.metrics["ingest"] |= {"num_unlabelled": 7, "num_beside_classes": 1}
@@ -280,7 +286,7 @@ def test_pictures_of_several_frames_are_counted(inputs: ReportInputs) -> None:
     assert "2 files of more than one frame or page; the first was taken." in render_report(inputs)
 
 
-def test_no_quarantine_no_duplicates_and_no_mistakes_are_said_in_words(inputs: ReportInputs) -> None:
+def test_empty_sections_say_so_in_words(inputs: ReportInputs) -> None:
     inputs.predictions["predicted"] = inputs.predictions["actual"]
     html = render_report(inputs)
     assert "Empty: all 20 files could be used." in html
@@ -294,28 +300,28 @@ def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
     assert 'alt="Copy 4 of 6"' in html and "and 2 more" in html and 'alt="Copy 5 of 6"' not in html
 
 
-def test_copies_of_the_same_bytes_are_told_from_near_ones(tmp_path: Path) -> None:
+def test_identical_files_are_listed_apart_from_near_duplicates(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path, ["cat", "dog"], copies=3)
     inputs.split.loc[:2, "digest"] = inputs.split.loc[0, "digest"]
     html = render_report(inputs)
     assert "The same bytes under several names: 1 group" in html and "Judged the same" not in html
 
 
-def test_two_hundred_classes_with_long_names_stay_bounded(tmp_path: Path) -> None:
+def test_the_page_of_two_hundred_classes_has_a_bounded_size(tmp_path: Path) -> None:
     names = [f"class {number:03} " + "x" * 200 for number in range(200)]
-    html = render_report(make_inputs(tmp_path, names, each=3))
+    html = render_report(make_inputs(tmp_path, names, num_per_class=3))
     assert len(html) < 1_500_000
     assert "180 other classes" in html
     assert "the 20 of 200 classes with the most mistakes" in html
-    assert not Page(html).wrong
+    assert not Page(html).unmatched
 
 
 def test_one_epoch_is_enough(inputs: ReportInputs) -> None:
     inputs.metrics["train"] |= {"num_epochs": 1, "best_epoch": 1}
     html = render_report(replace(inputs, history=inputs.history.head(1)))
-    assert "epoch 1: 0.6<" in html and not Page(html).wrong
+    assert "epoch 1: 0.6<" in html and not Page(html).unmatched
 
 
-def test_empty_files_only_have_no_size_to_show(inputs: ReportInputs) -> None:
+def test_a_data_set_of_empty_files_has_no_sizes(inputs: ReportInputs) -> None:
     inputs.index[["width", "height", "bytes"]] = 0
     assert "0 of 20 have a header that tells" in render_report(inputs)

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pawline.model import save_model
-from pawline.params import load_params
-from pawline.shards import PreparedImages
+from pawline.model.saved import save_model
+from pawline.params.whole import load_params
+from pawline.prepared import PreparedImages
 from pawline.train import train
 from tests.background import background, commands_in, kill_group, saved_step, wait_for
 from tests.conftest import run, set_params
@@ -42,8 +42,8 @@ def test_a_killed_training_goes_on_in_the_same_mlflow_run(finished: Path) -> Non
     assert at_kill[-1] < EPOCHS
     (finished / "pawline/report.py").open("a").write("# What a training does not use costs it nothing.\n")
 
-    said = run(finished, "dvc", "repro", "train")
-    assert "Running stage 'train'" in said.stdout
+    output = run(finished, "dvc", "repro", "train")
+    assert "Running stage 'train'" in output.stdout
     assert num_runs(finished) == before + 1
     assert logged_epochs(finished) == list(range(1, EPOCHS + 1))
     assert saved_step(finished) == 0
@@ -96,7 +96,7 @@ PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.
         ),
     ],
 )
-def test_what_cannot_work_is_refused_before_tensorflow_is_loaded(
+def test_impossible_params_are_refused_before_tensorflow_loads(
     finished: Path, params: dict[str, Any], says: str
 ) -> None:
     set_params(finished, params)
@@ -106,6 +106,6 @@ def test_what_cannot_work_is_refused_before_tensorflow_is_loaded(
         "import runpy, sys; sys.modules['tensorflow'] = None; from pawline import machine; "
         "machine._able = lambda: frozenset(); runpy.run_module('tasks.train', run_name='__main__')"
     )
-    said = run(finished, "python", "-c", code, expect=2)
-    assert said.stderr.startswith(f"pawline: {says}")
-    assert said.stderr.count("\n") == 1
+    output = run(finished, "python", "-c", code, expect=2)
+    assert output.stderr.startswith(f"pawline: {says}")
+    assert output.stderr.count("\n") == 1

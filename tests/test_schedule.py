@@ -1,65 +1,64 @@
-"""Which learning rate, size and epoch belong to a step."""
+"""The schedule gives each step its learning rate, picture size and epoch."""
 
 import pytest
 
 from pawline.errors import ParamsError
-from pawline.params import load_params
-from pawline.schedule import Schedule, affordable_steps, batches_per_epoch, picture_sizes
+from pawline.params.whole import load_params
+from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch
 from tests.source import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
 TRAIN = PARAMS.train.model_copy(update={"learning_rate": 0.8, "warm_up": 0.2, "sizes": (0.5, 0.75, 1.0)})
 
 
-def test_the_learning_rate_rises_in_a_line_and_falls_in_a_line_to_zero() -> None:
+def test_the_learning_rate_rises_linearly_and_falls_linearly_to_zero() -> None:
     schedule = Schedule(TRAIN, num_batches=10, num_steps=100)
     rates = {step: schedule.learning_rate(step) for step in (1, 10, 20, 60, 100)}
     assert rates == pytest.approx({1: 0.04, 10: 0.4, 20: 0.8, 60: 0.4, 100: 0.0})
 
 
-def test_without_warm_up_it_starts_at_the_top() -> None:
+def test_without_warm_up_the_learning_rate_starts_near_its_maximum() -> None:
     schedule = Schedule(TRAIN.model_copy(update={"warm_up": 0.0}), num_batches=10, num_steps=10)
     assert schedule.learning_rate(1) == pytest.approx(0.72)
     assert Schedule(TRAIN, num_batches=1, num_steps=1).learning_rate(1) == 0
 
 
-def test_each_size_has_its_share_of_the_steps() -> None:
+def test_each_size_gets_an_equal_number_of_steps() -> None:
     schedule = Schedule(TRAIN, num_batches=10, num_steps=9)
     assert [schedule.picture_size(step, [32, 48, 64]) for step in range(1, 10)] == [32] * 3 + [48] * 3 + [64] * 3
 
 
 def test_sizes_are_multiples_of_the_total_stride_within_the_picture() -> None:
-    fast = PARAMS.network.model_copy(update={"name": "fast"})
-    assert picture_sizes(TRAIN, fast, 72) == [32, 48, 64]  # of 36, 54 and 72
-    assert picture_sizes(TRAIN, fast, 20) == [16, 16, 16]  # the network halves four times
-    assert picture_sizes(TRAIN, fast.model_copy(update={"name": "classic"}), 72) == [72]
+    assert PARAMS.network.fast.picture_sizes(72, TRAIN.sizes) == [32, 48, 64]  # of 36, 54 and 72
+    assert PARAMS.network.fast.picture_sizes(20, TRAIN.sizes) == [16, 16, 16]  # the network halves four times
+    assert PARAMS.network.classic.picture_sizes(72, TRAIN.sizes) == [72]
 
 
-def test_the_default_sizes_stay_below_what_is_predicted_at() -> None:
-    fast = PARAMS.network.model_copy(update={"name": "fast"})
-    assert picture_sizes(PARAMS.train, fast, PARAMS.prepare.image_size) == [32, 48]
+def test_the_default_sizes_stay_below_the_image_size() -> None:
+    sizes = PARAMS.network.fast.picture_sizes(PARAMS.prepare.image_size, PARAMS.train.sizes)
+    assert sizes == [32, 48]
     assert PARAMS.prepare.image_size == 64
 
 
-def test_pixels_are_those_of_the_steps_batches() -> None:
+def test_num_pixels_counts_the_pixels_of_all_batches() -> None:
     schedule = Schedule(TRAIN, num_batches=10, num_steps=4)
     assert schedule.num_pixels(range(1, 5), [32, 48]) == 64 * (2 * 32 * 32 + 2 * 48 * 48)
 
 
 @pytest.mark.parametrize(("warm_up", "epochs"), [(0.0, 0), (0.2, 2), (0.21, 3)])
-def test_epochs_count_as_warm_up_while_the_rate_rises(warm_up: float, epochs: int) -> None:
+def test_warm_up_epochs_are_those_in_which_the_rate_rises(warm_up: float, epochs: int) -> None:
     schedule = Schedule(TRAIN.model_copy(update={"warm_up": warm_up}), num_batches=10, num_steps=100)
     assert schedule.num_warm_up_epochs() == epochs
 
 
-def test_an_epoch_ends_after_its_batches_and_at_the_last_step() -> None:
+def test_an_epoch_ends_after_its_batches_or_at_the_last_step() -> None:
     schedule = Schedule(TRAIN, num_batches=4, num_steps=10)
     assert [schedule.epoch(step) for step in (1, 4, 5, 10)] == [1, 1, 2, 3]
     assert [schedule.number_in_epoch(step) for step in (1, 4, 5, 10)] == [1, 4, 1, 2]
 
 
-def test_a_budget_buys_steps_and_their_validation() -> None:
-    # Steps of 1 and 3 s, 2 on average, and half a second of each epoch's validation.
+def test_a_time_budget_pays_for_steps_and_validation() -> None:
+    # A step takes 1 or 3 s, on average 2 s, plus half a second of its epoch's validation.
     assert affordable_steps(100, [1, 3], num_batches=4, validation_seconds=2) == 40
     assert affordable_steps(-5, [1], num_batches=4, validation_seconds=2) < 1
 

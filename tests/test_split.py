@@ -1,4 +1,4 @@
-"""Every image has its part for good; copies and near-copies never straddle two parts."""
+"""Every image keeps its part permanently; copies and near-copies never straddle two parts."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pawline.duplicates import perceptual_hashes
 from pawline.errors import DatasetError
-from pawline.params import ImageForm, SplitParams
-from pawline.shards import Concatenation, PreparedImages, write_description, write_shard
-from pawline.split import PARTS, data_digest, share, split_images, summarize
+from pawline.params.prepare import ImageForm
+from pawline.params.split import SplitParams
+from pawline.parts import data_digest
+from pawline.pictures.duplicates import perceptual_hashes
+from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
+from pawline.split import PARTS, hash_fraction, split_images, summarize
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
 SIDE = 24
@@ -22,7 +24,7 @@ SIDE = 24
 
 @dataclass(frozen=True)
 class Picture:
-    """A prepared image: where it lies, what it shows and the digest of its bytes."""
+    """A prepared image: its path, its pixels and the digest of its bytes."""
 
     path: str
     pixels: NDArray[np.uint8]
@@ -44,12 +46,12 @@ def picture(number: int, class_name: str | None = None, given_part: str = "") ->
 
 
 def copy_of(original: Picture, number: int) -> Picture:
-    """The same bytes under another name."""
+    """Return the same bytes under another name."""
     return replace(original, path=f"{original.class_name}/copy {number}.jpg")
 
 
 def near_copy_of(original: Picture, number: int) -> Picture:
-    """The same picture saved again, a little noisier, and mirrored every other time."""
+    """Save the picture again, slightly noisier, and mirrored for odd numbers."""
     noise = np.random.default_rng(number).integers(-1, 2, original.pixels.shape)
     pixels = (original.pixels + noise).clip(0, 255).astype(np.uint8)[:, :: (-1) ** number]
     digest = hashlib.sha256(b"near %d" % number).hexdigest()
@@ -57,7 +59,7 @@ def near_copy_of(original: Picture, number: int) -> Picture:
 
 
 def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
-    """A folder as the stage `prepare` writes it, in the order given."""
+    """Write a folder like the stage `prepare`, in the order given."""
     names = sorted({picture.class_name for picture in pictures})
     rows = [(p.path, p.digest, p.class_name, p.given_part, names.index(p.class_name)) for p in pictures]
     pixels = np.stack([picture.pixels for picture in pictures])
@@ -66,7 +68,7 @@ def prepared(folder: Path, pictures: list[Picture]) -> PreparedImages:
     folder.mkdir(parents=True)
     write_shard(folder, 0, Concatenation([pixels]), np.arange(len(pixels)))
     form = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
-    write_description(folder, table, hashes, names, form)
+    write_description(folder, table, hashes, names, "none", form)
     return PreparedImages(folder)
 
 
@@ -88,26 +90,26 @@ def split(tmp_path: Path) -> Splitter:
 
 
 def part_by_hash(digest: str, seed: int = 1) -> str:
-    """The part of a picture that has no copies, from the rule as the style guide writes it."""
+    """The part of a picture without copies, by the rule in the style guide."""
     number = int.from_bytes(hashlib.sha256(f"{seed}:{digest}".encode()).digest()[:8]) / 2**64
     return "test" if number < 0.3 else "val" if number < 0.5 else "train"
 
 
-def pictures_in(part: str, count: int, first: int = 0) -> list[Picture]:
-    """Pictures of cats whose own part is the given one."""
-    found = []
-    while len(found) < count:
-        candidate = picture(first, "cat")
-        first += 1
+def pictures_in(part: str, count: int, number: int = 0) -> list[Picture]:
+    """Pictures of cats that fall into the given part, numbered from `number`."""
+    pictures: list[Picture] = []
+    while len(pictures) < count:
+        candidate = picture(number, "cat")
+        number += 1
         if part_by_hash(candidate.digest) == part:
-            found.append(candidate)
-    return found
+            pictures.append(candidate)
+    return pictures
 
 
 # The assignment
 
 
-def test_the_part_follows_from_digest_and_seed_alone(split: Splitter) -> None:
+def test_the_part_depends_on_digest_and_seed_alone(split: Splitter) -> None:
     used, left_out = split([picture(n) for n in range(200)])
     assert list(used.columns) == list(left_out.columns) == ["path", "digest", "label", "group", "split"]
     assert (len(used), len(left_out)) == (200, 0)
@@ -123,9 +125,9 @@ def test_another_seed_is_another_assignment(split: Splitter) -> None:
     assert list(used["split"]) != list(split(pictures)[0]["split"])
 
 
-def test_shares_are_even_between_nought_and_one() -> None:
-    shares = np.array([share(str(n), seed=3) for n in range(20000)])
-    counts, _ = np.histogram(shares, bins=10, range=(0, 1))
+def test_hash_fractions_are_spread_evenly() -> None:
+    fractions = np.array([hash_fraction(str(n), seed=3) for n in range(20000)])
+    counts, _ = np.histogram(fractions, bins=10, range=(0, 1))
     assert counts.sum() == 20000
     assert np.abs(counts - 2000).max() < 4 * np.sqrt(2000)  # four standard deviations
 
@@ -134,7 +136,7 @@ def test_shares_are_even_between_nought_and_one() -> None:
 
 
 @pytest.mark.parametrize("trial", range(5))
-def test_adding_images_moves_no_old_one_between_parts(split: Splitter, trial: int) -> None:
+def test_adding_images_moves_no_old_image_between_parts(split: Splitter, trial: int) -> None:
     rng = np.random.default_rng(trial)
     old = [picture(n + 1000 * trial) for n in range(120)]
     old += [copy_of(old[n], n) for n in rng.integers(120, size=8)]
@@ -146,16 +148,16 @@ def test_adding_images_moves_no_old_one_between_parts(split: Splitter, trial: in
     ]
     before, _ = split(unique_paths(old))
     after, left_out = split(unique_paths(old + new))
-    assert len(left_out) > 0, "the case that matters did not occur"
+    assert len(left_out) > 0, "no image was left out, so this trial tests nothing"
     part_before, part_after = (table.set_index("path")["split"] for table in (before, after))
-    stayed = part_before.index.intersection(part_after.index)
-    assert len(stayed) > 100
-    assert part_after[stayed].equals(part_before[stayed])
-    # An old image may only drop out, and only where new near-copies of it outnumber its part of the group.
-    dropped = part_before.index.difference(part_after.index)
-    assert set(dropped) <= set(left_out["path"])
+    common = part_before.index.intersection(part_after.index)
+    assert len(common) > 100
+    assert part_after[common].equals(part_before[common])
+    # An old image may only drop out of the split, and only if new near-copies outnumber the images in its part.
+    dropped_paths = part_before.index.difference(part_after.index)
+    assert set(dropped_paths) <= set(left_out["path"])
     groups_with_new = set(left_out["group"]) & set(after["group"][~after["path"].isin(part_before.index)])
-    assert set(left_out.set_index("path")["group"][dropped]) <= groups_with_new
+    assert set(left_out.set_index("path")["group"][dropped_paths]) <= groups_with_new
 
 
 def unique_paths(pictures: list[Picture]) -> list[Picture]:
@@ -169,10 +171,10 @@ def test_no_group_straddles_two_parts(split: Splitter) -> None:
     assert (used.groupby("group")["split"].nunique() == 1).all()
     assert used["group"].nunique() == 60
     assert len(used) + len(left_out) == 240
-    # Near-copies get parts of their own, so groups would straddle if nothing were left out.
-    own = {row.path: part_by_hash(row.digest) for row in pd.concat([used, left_out]).itertuples()}
+    # Each near-copy has its own part by hash, so groups would straddle if no image were left out.
+    own_part = {row.path: part_by_hash(row.digest) for row in pd.concat([used, left_out]).itertuples()}
     assert len(left_out) > 60
-    assert all(own[row.path] == row.split for row in used.itertuples())
+    assert all(own_part[row.path] == row.split for row in used.itertuples())
 
 
 def test_copies_under_new_names_stay_with_the_original(split: Splitter) -> None:
@@ -199,26 +201,26 @@ def test_names_and_order_of_listing_do_not_matter(split: Splitter) -> None:
     assert data_digest(used) == data_digest(used_again)
 
 
-def test_removing_images_moves_no_remaining_one(split: Splitter) -> None:
+def test_removing_images_moves_no_remaining_image(split: Splitter) -> None:
     pictures = [picture(n) for n in range(100)]
-    all_of_them = split(pictures)[0].set_index("path")["split"]
-    some = split(pictures[::2])[0].set_index("path")["split"]
-    assert some.equals(all_of_them[some.index])
+    part_before = split(pictures)[0].set_index("path")["split"]
+    part_after = split(pictures[::2])[0].set_index("path")["split"]
+    assert part_after.equals(part_before[part_after.index])
 
 
 # Groups whose images fall into different parts
 
 
 def filler() -> list[Picture]:
-    """Enough of both classes for every part."""
+    """Enough pictures of both classes for every part."""
     return [picture(n) for n in range(5000, 5100)]
 
 
-def test_the_part_with_most_of_a_group_keeps_its_own(split: Splitter) -> None:
+def test_the_part_with_most_of_a_group_keeps_its_images(split: Splitter) -> None:
     train, test = pictures_in("train", 2), pictures_in("test", 1)
-    one_look = [replace(picture, pixels=train[0].pixels) for picture in [*train, *test]]
-    used, left_out = split(filler() + one_look)
-    kept = used[used["group"] == min(picture.digest for picture in one_look)]
+    look_alikes = [replace(picture, pixels=train[0].pixels) for picture in [*train, *test]]
+    used, left_out = split(filler() + look_alikes)
+    kept = used[used["group"] == min(picture.digest for picture in look_alikes)]
     assert set(zip(kept["path"], kept["split"], strict=True)) == {(picture.path, "train") for picture in train}
     assert list(left_out["path"]) == [test[0].path]
     assert list(left_out["split"]) == ["test"]
@@ -236,10 +238,10 @@ def test_the_part_with_most_of_a_group_keeps_its_own(split: Splitter) -> None:
 )
 def test_a_tie_goes_to_the_scarcer_part(split: Splitter, parts: list[str], keeps: str) -> None:
     members = [pictures_in(part, 2)[parts[:place].count(part)] for place, part in enumerate(parts)]
-    one_look = [replace(picture, pixels=members[0].pixels) for picture in members]
-    used, left_out = split(filler() + one_look)
-    expected = {picture.path for picture, part in zip(one_look, parts, strict=True) if part == keeps}
-    assert set(used["path"][used["path"].isin([picture.path for picture in one_look])]) == expected
+    look_alikes = [replace(picture, pixels=members[0].pixels) for picture in members]
+    used, left_out = split(filler() + look_alikes)
+    expected = {picture.path for picture, part in zip(look_alikes, parts, strict=True) if part == keeps}
+    assert set(used["path"][used["path"].isin([picture.path for picture in look_alikes])]) == expected
     assert len(left_out) == len(parts) - len(expected)
 
 
@@ -259,9 +261,9 @@ def test_a_part_that_is_not_given_is_cut_from_train(split: Splitter, given: str,
     used, _ = split(pictures)
     part = used["split"].to_numpy()
     assert set(part[1::2]) == {given}
-    shares = np.array([share(picture.digest, 1) for picture in pictures[::2]])
+    fractions = np.array([hash_fraction(picture.digest, 1) for picture in pictures[::2]])
     width = 0.2 if cut == "val" else 0.3
-    assert list(part[::2]) == list(np.where(shares < width, cut, "train"))
+    assert list(part[::2]) == list(np.where(fractions < width, cut, "train"))
 
 
 def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
@@ -277,7 +279,7 @@ def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
 
 
 @pytest.mark.parametrize("missing", PARTS)
-def test_a_class_without_an_image_in_some_part_is_refused(split: Splitter, missing: str) -> None:
+def test_a_class_without_images_in_a_part_is_refused(split: Splitter, missing: str) -> None:
     others = [part for part in PARTS if part != missing]
     cats = pictures_in(others[0], 3) + pictures_in(others[1], 3)
     dogs = [picture(n, "dog") for n in range(5000, 5100)]
@@ -292,7 +294,7 @@ def test_a_class_without_an_image_in_some_part_is_refused(split: Splitter, missi
 # Figures
 
 
-def test_metrics_are_those_counted_by_hand() -> None:
+def test_metrics_match_a_count_by_hand() -> None:
     rows = [
         *[("aa", 0, "train"), ("aa", 0, "train")],
         *[("bb", 1, "test"), ("bb", 1, "test"), ("bb", 0, "test")],
@@ -302,7 +304,7 @@ def test_metrics_are_those_counted_by_hand() -> None:
     used = pd.DataFrame(rows, columns=["group", "label", "split"])
     left_out = pd.DataFrame([("aa", 0, "val")], columns=["group", "label", "split"])
     # Groups aa and bb have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
-    # one of them stays whole in a random split with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
+    # a random split keeps each group together with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
     assert summarize(used, left_out, ["cat", "dog"]) == {
         "num_images": {"test": 3, "val": 1, "train": 6},
         "num_per_class": {
@@ -317,7 +319,7 @@ def test_metrics_are_those_counted_by_hand() -> None:
     }
 
 
-def test_the_data_digest_follows_content_label_and_part_and_nothing_else() -> None:
+def test_the_data_digest_depends_on_content_label_and_part_alone() -> None:
     table = pd.DataFrame({"path": ["x", "y"], "digest": ["1", "2"], "label": [0, 1], "split": ["train", "val"]})
     digest = data_digest(table)
     assert digest == hashlib.sha256(b"1 0 train\n2 1 val").hexdigest()

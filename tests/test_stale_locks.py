@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stale_locks import release_stale_locks
+from pawline.workspace.stale_locks import release_stale_locks
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def ended() -> int:
     return process.pid
 
 
-def test_only_what_dvc_holds_stays(record: Path, tmp_path: Path) -> None:
+def test_only_locks_of_living_dvc_commands_stay(record: Path, tmp_path: Path) -> None:
     with program(tmp_path / "dvc") as dvc_number, program(tmp_path / "editor") as other_number:
         gone, other, dvc = holder(ended()), holder(other_number), holder(dvc_number)
         held = {"write": {"a": gone, "b": other, "c": dvc}, "read": {"d": [gone, dvc], "e": [other]}}
@@ -50,12 +50,12 @@ def test_only_what_dvc_holds_stays(record: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"write": {"a"', "[]", '{"write": 1}', '{"write": {"a": {}}}'])
-def test_what_a_killed_command_wrote_by_half_is_deleted(record: Path, tmp_path: Path, text: str) -> None:
+def test_a_half_written_record_is_deleted(record: Path, tmp_path: Path, text: str) -> None:
     record.write_text(text)
     release_stale_locks(tmp_path)
     assert not record.exists()
 
 
-def test_without_a_record_nothing_is_made(record: Path, tmp_path: Path) -> None:
+def test_without_a_record_none_is_created(record: Path, tmp_path: Path) -> None:
     release_stale_locks(tmp_path)
     assert list(record.parent.iterdir()) == []

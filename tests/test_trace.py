@@ -26,7 +26,7 @@ def test_a_renamed_picture_is_found_with_part_model_and_mlflow_run(finished: Pat
     assert sighting["mlflow_run"]
 
 
-def test_each_version_tells_what_it_knew(finished: Path) -> None:
+def test_each_version_names_its_part_and_model(finished: Path) -> None:
     """Version 1 lacks the new pictures; the commit after keeps them under another name."""
     write_pictures(finished / "pictures", count=1, first=900)
     run(finished, "dvc", "repro", "split")
@@ -51,5 +51,5 @@ def test_a_quarantined_picture_is_known_with_its_reason(finished: Path) -> None:
 def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_3(finished_workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "new.jpg").write_bytes(b"never seen")
     assert trace(finished_workspace, tmp_path / "new.jpg", expect=1)["sightings"] == []
-    said = run(finished_workspace, "pawline", "trace", "nowhere.jpg", expect=3).stderr
-    assert said == "pawline: nowhere.jpg: No such file or directory; give a picture file to trace\n"
+    output = run(finished_workspace, "pawline", "trace", "nowhere.jpg", expect=3).stderr
+    assert output == "pawline: nowhere.jpg: No such file or directory; give a picture file to trace\n"

@@ -12,8 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pawline.errors import BusyError, ModelError
-from pawline.params import load_params
-from tasks import tracking
+from pawline.params.whole import load_params
+from pawline.tracking import store
+from pawline.tracking import training_run as tracking
+from pawline.training.checkpoint import Checkpoint, Progress
+from pawline.workspace.kept_training import KeptTraining
 from tests.background import answers, background, free_port, wait_for
 from tests.source import ROOT
 
@@ -49,7 +52,11 @@ def epoch(number: int) -> dict[str, float]:
 
 
 def start(training: str = "this one", continued: bool = False) -> AbstractContextManager[tracking.TrainingRun]:
-    return tracking.training_run(PARAMS, SPLIT, "d" * 64, training, continued)
+    checkpoint = Checkpoint(Path.cwd() / ".pawline/training/state.npz", training)
+    checkpoint.remove()
+    if continued:
+        checkpoint.save(Progress(num_steps=1), variables=[], best=[])
+    return tracking.training_run(PARAMS, SPLIT, KeptTraining(checkpoint, "d" * 64))
 
 
 def all_runs(store: str) -> list[Run]:
@@ -104,7 +111,9 @@ def test_a_training_that_goes_on_does_so_in_the_same_run(checkout: Path) -> None
 def test_a_kill_while_the_store_is_created_leaves_none(checkout: Path) -> None:
     """A store half made is one that MLflow refuses for ever."""
     half_made = checkout / ".pawline/mlflow.partial/mlflow.db"
-    with background(checkout, "python", "-c", "from tasks import tracking; tracking.use_store()") as process:
+    with background(
+        checkout, "python", "-c", "from pawline.tracking.store import use_store; use_store()"
+    ) as process:
         wait_for(lambda: half_made.exists() and half_made.stat().st_size > 0)
         process.kill()
         process.wait()
@@ -118,14 +127,14 @@ def test_a_kill_while_the_store_is_created_leaves_none(checkout: Path) -> None:
 
 def test_a_damaged_store_is_named_with_what_to_do(checkout: Path) -> None:
     (checkout / "mlflow.db").write_bytes(b"no database" * 100)
-    told = r"mlflow\.db does not answer: file is not a database; move that file away to begin a new one$"
-    with pytest.raises(BusyError, match=told), start():
+    answer = r"mlflow\.db does not answer: file is not a database; move that file away to begin a new one$"
+    with pytest.raises(BusyError, match=answer), start():
         pytest.fail("it started")
     assert (checkout / "mlflow.db").read_bytes() == b"no database" * 100
 
 
-def test_what_a_kill_kept_from_the_run_is_in_it_at_last(checkout: Path) -> None:
-    tracking.use_store()
+def test_params_and_data_set_lost_by_a_kill_are_logged_later(checkout: Path) -> None:
+    store.use_store()
     mlflow.start_run(tags={tracking.TRAINING: "this one"})  # and killed
     mlflow.end_run("KILLED")
     for _ in range(2):
@@ -144,7 +153,7 @@ def test_what_a_kill_kept_from_the_run_is_in_it_at_last(checkout: Path) -> None:
         (1, "another one", True, 2),
     ],
 )
-def test_what_does_not_go_on_has_a_run_of_its_own(
+def test_a_training_that_starts_over_has_its_own_run(
     checkout: Path, num_epochs: int, training: str, continued: bool, num_runs: int
 ) -> None:
     with pytest.raises(KeyboardInterrupt), start() as run:
@@ -157,8 +166,8 @@ def test_what_does_not_go_on_has_a_run_of_its_own(
 
 
 @pytest.mark.parametrize(("continued", "num_runs"), [(True, 1), (False, 2)])
-def test_a_run_that_ended_is_taken_up_with_the_state_only(checkout: Path, continued: bool, num_runs: int) -> None:
-    """Its training's files were not safe yet; or somebody trains anew."""
+def test_a_finished_run_is_continued_only_with_its_state(checkout: Path, continued: bool, num_runs: int) -> None:
+    """Either the training's files were not safe yet, or somebody trains again."""
     for state in (False, continued):
         with start(continued=state) as run:
             run.log_epoch(epoch(1))
@@ -168,7 +177,7 @@ def test_a_run_that_ended_is_taken_up_with_the_state_only(checkout: Path, contin
     assert [len(client.get_metric_history(run.info.run_id, "loss")) for run in runs] == [1] * num_runs
 
 
-def test_what_a_server_missed_is_sent_when_it_is_back_and_one_that_stays_away_costs_warnings_only(
+def test_missed_epochs_are_sent_later_and_a_dead_server_costs_warnings_only(
     checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
@@ -193,7 +202,7 @@ def test_what_a_server_missed_is_sent_when_it_is_back_and_one_that_stays_away_co
     assert mlflow.active_run() is None
 
 
-def test_an_evaluation_that_no_server_heard_of_is_done_all_the_same(
+def test_an_evaluation_without_a_server_costs_a_warning_only(
     checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
@@ -211,6 +220,6 @@ def test_no_server_at_all_stops_the_training_before_it_starts(
 
 
 def test_a_model_that_mlflow_does_not_have_is_named(checkout: Path) -> None:
-    missing = "models:/nobody@champion: cannot be had from MLflow at sqlite"
-    with pytest.raises(ModelError, match=missing), tracking.downloaded_model("models:/nobody@champion"):
+    missing = "models:/nobody@champion: cannot be downloaded from MLflow at sqlite"
+    with pytest.raises(ModelError, match=missing), store.downloaded_model("models:/nobody@champion"):
         pytest.fail("it is there")

@@ -1,4 +1,4 @@
-"""Training learns what is there to learn, repeats, stops in time and keeps the best."""
+"""Training learns its data, is repeatable, stops in time, resumes and keeps the best epoch."""
 
 from pathlib import Path
 
@@ -6,20 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.backend import keras
 from pawline.card import Conditions
-from pawline.checkpoint import Arrays, Checkpoint, Progress
 from pawline.errors import ParamsError, PawlineError
 from pawline.ingest import ingest
-from pawline.machine import able_to_bfloat16
-from pawline.model import load_model, predict_rows, save_model, save_with_card
-from pawline.networks import build_network
-from pawline.params import Params, load_params
+from pawline.model.backend import keras
+from pawline.model.machine import supports_bfloat16
+from pawline.model.saved import load_model, predict_rows, save_model, save_with_card
+from pawline.params.whole import Params, load_params
+from pawline.parts import Part
 from pawline.prepare import prepare
-from pawline.shards import Part, PreparedImages
+from pawline.prepared import PreparedImages
 from pawline.split import split_images
 from pawline.train import Trained, summarize, train
-from pawline.trainer import LEAST_SHARE, Trainer
+from pawline.training.checkpoint import Arrays, Checkpoint, Progress
+from pawline.training.networks import build_network
+from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
 from tests.source import ROOT
 
@@ -42,7 +43,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
 def data(params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedImages, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("data")
     prepare(
-        ingest(params.ingest, folder / "raw").rows.table(),
+        ingest(params.ingest, folder / "raw", folder / "downloads").rows.table(),
         folder / "raw",
         folder / "prepared",
         params.prepare,
@@ -52,41 +53,41 @@ def data(params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Prep
     return images, split_images(images, params.split)[0]
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"] if able_to_bfloat16() else ["float32"])
+@pytest.fixture(scope="module", params=["float32", "bfloat16"] if supports_bfloat16() else ["float32"])
 def trained(data: tuple[PreparedImages, pd.DataFrame], params: Params, request: pytest.FixtureRequest) -> Trained:
     return train(*data, params.network, params.train.model_copy(update={"epochs": 4, "precision": request.param}))
 
 
-def test_stripes_are_told_apart(trained: Trained, data: tuple[PreparedImages, pd.DataFrame]) -> None:
+def test_training_learns_to_classify_stripes(trained: Trained, data: tuple[PreparedImages, pd.DataFrame]) -> None:
     test = Part.of("test", *data)
     assert len(test.rows) > 20
     assert (predict_rows(trained.model, data[0], test.rows).argmax(axis=1) == test.labels).mean() >= 0.95
 
 
-def test_the_kept_weights_are_those_of_the_lowest_val_loss(
+def test_the_weights_of_the_lowest_val_loss_are_kept(
     trained: Trained, data: tuple[PreparedImages, pd.DataFrame], request: pytest.FixtureRequest
 ) -> None:
     history = trained.history.set_index("epoch")
     assert trained.best_epoch == history["val_loss"].idxmin()
     val = Part.of("val", *data)
-    of_truth = predict_rows(trained.model, data[0], val.rows)[np.arange(len(val.labels)), val.labels]
-    # Saved in float32 either way, while the history is of what was trained.
+    true_class = predict_rows(trained.model, data[0], val.rows)[np.arange(len(val.labels)), val.labels]
+    # The model is always saved in float32; the history has the precision of the training.
     rounding = 1e-4 if request.node.callspec.params["trained"] == "float32" else 0.05
-    assert -np.log(of_truth.astype(float)).mean() == pytest.approx(history["val_loss"].min(), rel=rounding)
+    assert -np.log(true_class.astype(float)).mean() == pytest.approx(history["val_loss"].min(), rel=rounding)
     assert summarize(trained)["val_loss"] == pytest.approx(history["val_loss"].min(), rel=rounding)
 
 
-def test_the_same_seed_makes_the_same_file_and_another_seed_another(
+def test_a_seed_determines_the_bytes_of_the_model(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path
 ) -> None:
-    def saved(seed: int, name: str) -> bytes:
+    def model_bytes(seed: int, name: str) -> bytes:
         model = train(*data, params.network, params.train.model_copy(update={"epochs": 1, "seed": seed})).model
         save_model(model, tmp_path / name)
         return (tmp_path / name).read_bytes()
 
-    first = saved(1, "first.keras")
-    assert saved(1, "again.keras") == first
-    assert saved(2, "other.keras") != first
+    expected = model_bytes(1, "first.keras")
+    assert model_bytes(1, "second.keras") == expected
+    assert model_bytes(2, "other.keras") != expected
 
 
 def test_a_saved_model_predicts_the_same(
@@ -104,42 +105,44 @@ def test_a_saved_model_predicts_the_same(
 def test_training_stops_when_val_no_longer_improves(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A learning rate this small changes float32 weights by nothing, so val loss stays where it is. In the first
-    fifth of the epochs the rate rises: those are not counted against it."""
-    still = params.train.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-30, "warm_up": 0.2})
-    trained = train(*data, params.network, still)
+    """A learning rate this small changes no float32 weight, so val loss stays the same. The rate rises in the first
+    fifth of the epochs, which do not count towards the patience."""
+    constant = params.train.model_copy(
+        update={"epochs": 50, "patience": 2, "learning_rate": 1e-30, "warm_up": 0.2}
+    )
+    trained = train(*data, params.network, constant)
     assert (trained.best_epoch, len(trained.history)) == (1, 12)
     assert capsys.readouterr().err == (
         "pawline: train: stopped after epoch 12 of 50: val loss has not fallen for 2 (train.patience)\n"
     )
 
 
-def test_a_loss_that_is_no_number_stops_with_step_and_remedy(
+def test_training_stops_if_the_loss_is_not_a_number(
     data: tuple[PreparedImages, pd.DataFrame], params: Params
 ) -> None:
-    wild = params.train.model_copy(update={"learning_rate": 1e30})
+    diverging = params.train.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(PawlineError, match=r"the loss is (nan|inf) at step \d+, .* smaller train.learning_rate"):
-        train(*data, params.network, wild)
+        train(*data, params.network, diverging)
 
 
-def test_weights_that_a_step_spoilt_do_not_replace_the_state_that_is_kept(
+def test_nan_weights_do_not_replace_the_saved_state(
     data: tuple[PreparedImages, pd.DataFrame],
     params: Params,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The loss of a step is of before its update: the state is asked for right after the bad one."""
+    """The loss was computed before the update, so only the weights show the damage of the third step."""
     checkpoint = Checkpoint(tmp_path / "state.npz", "this one")
     step = Trainer.step
 
-    def spoilt_at_three(self: Trainer, number: int, *arguments: float) -> tuple[float, float]:
-        told = step(self, number, *arguments)  # type: ignore[arg-type]
+    def step_with_nan_at_three(self: Trainer, number: int, *arguments: float) -> tuple[float, float]:
+        result = step(self, number, *arguments)  # type: ignore[arg-type]
         if number == 3:
             self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * float("nan"))
-        return told
+        return result
 
-    monkeypatch.setattr("pawline.train.SAVE_SHARE", 1e9)
-    monkeypatch.setattr(Trainer, "step", spoilt_at_three)
+    monkeypatch.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)
+    monkeypatch.setattr(Trainer, "step", step_with_nan_at_three)
     with pytest.raises(PawlineError, match="the weights are no longer numbers after step 3, .* smaller"):
         train(*data, params.network, params.train, checkpoint=checkpoint)
     progress, variables, _ = checkpoint.load() or pytest.fail("lost")
@@ -147,14 +150,14 @@ def test_weights_that_a_step_spoilt_do_not_replace_the_state_that_is_kept(
     assert all(np.isfinite(values).all() for values in variables)
 
 
-def test_each_epoch_is_reported_as_it_ends(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
+def test_each_epoch_is_reported(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
     rows: list[dict[str, float]] = []
     history = train(*data, params.network, params.train, on_epoch=rows.append).history
     assert all(row.pop("images_per_second") > 0 for row in rows)
     assert rows == history.to_dict("records")
 
 
-def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
+def test_ten_classes_train_like_two(params: Params, tmp_path: Path) -> None:
     for label in range(10):
         folder = tmp_path / "digits" / f"class {label}"
         folder.mkdir(parents=True)
@@ -163,7 +166,7 @@ def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
             (folder / f"{number}.png").write_bytes(encode(tone.clip(0, 255).astype(np.uint8), ".png"))
     source = params.ingest.model_copy(update={"source": str(tmp_path / "digits")})
     prepare(
-        ingest(source, tmp_path / "raw").rows.table(),
+        ingest(source, tmp_path / "raw", tmp_path / "downloads").rows.table(),
         tmp_path / "raw",
         tmp_path / "prepared",
         params.prepare,
@@ -184,11 +187,11 @@ def test_ten_classes_need_no_other_code(params: Params, tmp_path: Path) -> None:
 
 
 class StoppedError(Exception):
-    """In place of a kill: nothing catches it."""
+    """Stands for a kill: nothing catches this exception."""
 
 
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the state after every step, and go no further than this one."""
+    """Save the state after every step, and stop the training after this step."""
     save = Checkpoint.save
 
     def save_and_stop(self: Checkpoint, progress: Progress, variables: Arrays, best: Arrays) -> None:
@@ -196,13 +199,13 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if progress.step == step:
             raise StoppedError
 
-    monkeypatch.setattr("pawline.train.SAVE_SHARE", 1e9)
+    monkeypatch.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)
     monkeypatch.setattr(Checkpoint, "save", save_and_stop)
 
 
 @pytest.mark.parametrize("step", [0, 1, 14, 17, 28])
 @pytest.mark.parametrize("name", ["fast", "classic"])
-def test_a_stopped_training_goes_on_to_the_same_bytes(
+def test_a_resumed_training_ends_with_the_same_bytes(
     data: tuple[PreparedImages, pd.DataFrame],
     params: Params,
     tmp_path: Path,
@@ -210,111 +213,113 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
     step: int,
     name: str,
 ) -> None:
-    """14 steps an epoch: stopped before the first, in an epoch, at its end, and after the last."""
+    """An epoch has 14 steps. Stop before the first step, within an epoch, at its end, and after the last step."""
     classic = params.network.classic.model_copy(update={"dropout": 0.5})
     network = params.network.model_copy(update={"name": name, "classic": classic})
-    twice = params.train.model_copy(update={"epochs": 2, "learning_rate": 0.01})
+    two_epochs = params.train.model_copy(update={"epochs": 2, "learning_rate": 0.01})
     checkpoint, rows = Checkpoint(tmp_path / "state.npz", "this one"), []
     with monkeypatch.context() as patched:
         stop_at(step, patched)
         with pytest.raises(StoppedError):
-            train(*data, network, twice, on_epoch=rows.append, checkpoint=checkpoint)
-    before = [row["epoch"] for row in rows]
-    continued = train(*data, network, twice, on_epoch=rows.append, checkpoint=checkpoint)
-    whole = train(*data, network, twice)
-    for trained, file in ((continued, "continued.keras"), (whole, "whole.keras")):
+            train(*data, network, two_epochs, on_epoch=rows.append, checkpoint=checkpoint)
+    epochs_before = [row["epoch"] for row in rows]
+    resumed = train(*data, network, two_epochs, on_epoch=rows.append, checkpoint=checkpoint)
+    uninterrupted = train(*data, network, two_epochs)
+    for trained, file in ((resumed, "resumed.keras"), (uninterrupted, "uninterrupted.keras")):
         save_model(trained.model, tmp_path / file)
-    assert (tmp_path / "continued.keras").read_bytes() == (tmp_path / "whole.keras").read_bytes()
-    pd.testing.assert_frame_equal(continued.history, whole.history)
-    assert before == list(range(1, step // 14 + 1))
-    assert [row["epoch"] for row in rows] == [*before, 1, 2]
+    assert (tmp_path / "resumed.keras").read_bytes() == (tmp_path / "uninterrupted.keras").read_bytes()
+    pd.testing.assert_frame_equal(resumed.history, uninterrupted.history)
+    assert epochs_before == list(range(1, step // 14 + 1))
+    assert [row["epoch"] for row in rows] == [*epochs_before, 1, 2]
 
 
-def test_a_damaged_state_starts_over_with_a_line_that_says_so(
+def test_training_starts_over_from_a_damaged_state_with_a_warning(
     data: tuple[PreparedImages, pd.DataFrame],
     params: Params,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    once = params.train.model_copy(update={"epochs": 1})
+    one_epoch = params.train.model_copy(update={"epochs": 1})
     checkpoint = Checkpoint(tmp_path / "state.npz", "this one")
     with monkeypatch.context() as patched:
         stop_at(7, patched)
         with pytest.raises(StoppedError):
-            train(*data, params.network, once, checkpoint=checkpoint)
+            train(*data, params.network, one_epoch, checkpoint=checkpoint)
     content = bytearray(checkpoint.path.read_bytes())
     middle = slice(len(content) // 2, len(content) // 2 + 64)
     flipped = content.copy()
     flipped[middle] = bytes(255 - byte for byte in content[middle])
     encrypted = content.copy()
-    encrypted[content.index(b"PK\x01\x02") + 8] ^= 1  # says the zip's directory, of its first entry
-    for damaged in (content[:1000], flipped, encrypted, b""):
-        checkpoint.path.write_bytes(damaged)
+    encrypted[content.index(b"PK\x01\x02") + 8] ^= 1  # the flag of the first entry in the zip's directory
+    for damaged_content in (content[:1000], flipped, encrypted, b""):
+        checkpoint.path.write_bytes(damaged_content)
         assert checkpoint.load() is None
         assert capsys.readouterr().err.startswith(f"pawline: warning: {checkpoint.path}: damaged (")
         assert checkpoint.load() is None
-        assert capsys.readouterr().err == ""  # it is said once
-    history = train(*data, params.network, once, checkpoint=checkpoint).history
-    pd.testing.assert_frame_equal(history, train(*data, params.network, once).history)
+        assert capsys.readouterr().err == ""  # only one warning
+    history = train(*data, params.network, one_epoch, checkpoint=checkpoint).history
+    pd.testing.assert_frame_equal(history, train(*data, params.network, one_epoch).history)
 
 
-def test_a_gpu_that_tensorflow_cannot_use_is_not_passed_over(
+def test_training_refuses_a_gpu_that_tensorflow_cannot_use(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pawline.train.has_gpu", lambda: True)
-    monkeypatch.setattr("pawline.train.GPUS", [])
+    monkeypatch.setattr("pawline.training.trainer.has_gpu", lambda: True)
+    monkeypatch.setattr("pawline.training.trainer.GPUS", [])
     with pytest.raises(
         PawlineError, match=r"there is an NVIDIA GPU, but .* set CUDA_VISIBLE_DEVICES=-1 to train on"
     ):
         train(*data, params.network, params.train)
 
 
-def test_the_state_of_another_training_is_left_alone(tmp_path: Path) -> None:
+def test_the_state_of_another_training_is_neither_used_nor_removed(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "state.npz", "this one").save(Progress(3), [np.arange(3)], [])
     assert Checkpoint(tmp_path / "state.npz", "another one").load() is None
     progress, variables, best = Checkpoint(tmp_path / "state.npz", "this one").load() or pytest.fail("lost")
     assert (progress, variables[0].tolist(), best) == (Progress(3), [0, 1, 2], [])
 
 
-def test_a_time_budget_fixes_the_number_of_steps_first(
+def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of what is left of half a minute, with what steps and validation take. As many steps, asked for, make the
-    same model."""
-    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: [0.25, 0.75])
+    """The number follows from the rest of the half minute and the seconds of a step. `train.steps` with the same number
+    makes the same model."""
+    monkeypatch.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.25, 0.75])
     monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
     budget = params.train.model_copy(update={"minutes": 0.5, "patience": 1000})
     trained = train(*data, params.network, budget, started=2e9 - 5)
-    assert trained.num_steps == 30  # 30 s less 5 and FINISH_SECONDS, at half a second each
+    assert trained.num_steps == 30  # 30 s minus 5 s minus FINISH_SECONDS, at half a second each
     assert trained.history["learning_rate"].iloc[-1] == 0
 
-    again = train(*data, params.network, params.train.model_copy(update={"steps": 30, "patience": 1000}))
-    for one, name in ((trained, "budget.keras"), (again, "again.keras")):
-        save_model(one.model, tmp_path / name)
-    assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
+    repeated = train(*data, params.network, params.train.model_copy(update={"steps": 30, "patience": 1000}))
+    for training, name in ((trained, "budget.keras"), (repeated, "repeated.keras")):
+        save_model(training.model, tmp_path / name)
+    assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
 
 
-def test_a_budget_that_affords_hardly_a_step_is_refused(
+def test_a_time_budget_for_too_few_steps_is_refused(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pawline.trainer.Trainer.measure", lambda self, sizes: [0.5])
+    monkeypatch.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5])
     monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
-    hasty = params.train.model_copy(update={"minutes": 0.25})
+    short_budget = params.train.model_copy(update={"minutes": 0.25})
     with pytest.raises(
         ParamsError, match=r"train.minutes is 0.25: .* time for 8 steps, expected 10 or more; make it"
     ):
-        train(*data, params.network, hasty, started=2e9 - 1)
+        train(*data, params.network, short_budget, started=2e9 - 1)
     with pytest.raises(ParamsError, match="time for 0 steps, expected 10"):
-        train(*data, params.network, hasty, started=2e9 - 60)
+        train(*data, params.network, short_budget, started=2e9 - 60)
 
 
-def test_measuring_leaves_everything_as_it_was(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
+def test_measuring_the_step_time_changes_no_variable(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params
+) -> None:
     model = build_network(params.network, data[0].form, 2, "float32")
     trainer = Trainer(model, params.train, data[0], Part.of("train", *data))
-    before = trainer.variables()
-    assert all(seconds > 0 for seconds in trainer.measure([8, 16]))
-    for old, new in zip(before, trainer.variables(), strict=True):
+    variables = trainer.variables()
+    assert all(seconds > 0 for seconds in trainer.step_seconds([8, 16]))
+    for old, new in zip(variables, trainer.variables(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
@@ -327,55 +332,55 @@ def test_a_batch_larger_than_the_train_part_is_refused(
 
 
 @pytest.mark.parametrize("balance", ["none", "weights", "sampling"])
-def test_a_rare_class_counts_as_much_as_a_common_one_when_asked_to(
+def test_balancing_makes_a_rare_class_count_as_much_as_a_common_one(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, balance: str
 ) -> None:
-    """Of 9 images of one class and 1 of the other: how much of the loss and of the batches is the rare one's."""
+    """With 9 images of a common class for each image of a rare one, measure the rare class's fraction of the loss."""
     images, split = data
     common, rare = (np.flatnonzero(images.table["label"] == label) for label in (0, 1))
     rows = np.concatenate([common[:45], rare[:5]])
     part = Part([], rows, images.table["label"].to_numpy()[rows])
     model = build_network(params.network, images.form, 2, "float32")
     trainer = Trainer(model, params.train.model_copy(update={"balance": balance}), images, part)
-    drawn = np.concatenate([part.labels[trainer.order(epoch)] for epoch in range(1, 41)])
-    weight = trainer.class_weights[drawn]
-    share = (weight * (drawn == 1)).sum() / weight.sum()
-    assert share == pytest.approx(0.1 if balance == "none" else 0.5, abs=0.03)
+    labels = np.concatenate([part.labels[trainer.order(epoch)] for epoch in range(1, 41)])
+    weights = trainer._class_weights[labels]
+    fraction = (weights * (labels == 1)).sum() / weights.sum()
+    assert fraction == pytest.approx(0.1 if balance == "none" else 0.5, abs=0.03)
 
 
 @pytest.mark.parametrize("network", ["classic", "fast"])
-def test_a_batch_in_two_shares_makes_one_step(
+def test_a_batch_in_two_pieces_makes_one_step(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The classic network's is that of the whole batch; the fast one normalizes each share by itself."""
-    seen = {}
-    for num_shares in (1, 2):
-        monkeypatch.setattr("pawline.trainer.SHARES", num_shares)
+    """The classic network's step equals that of a whole batch; the fast network normalizes each piece by itself."""
+    results = {}
+    for num_pieces in (1, 2):
+        monkeypatch.setattr("pawline.training.trainer.NUM_PIECES", num_pieces)
         keras.utils.set_random_seed(1)
         model = build_network(params.network.model_copy(update={"name": network}), data[0].form, 2, "float32")
-        uneven = params.train.model_copy(update={"batch_size": 2 * LEAST_SHARE + 1})
-        trainer = Trainer(model, uneven, data[0], Part.of("train", *data))
+        odd_batch = params.train.model_copy(update={"batch_size": 2 * MIN_PIECE_SIZE + 1})
+        trainer = Trainer(model, odd_batch, data[0], Part.of("train", *data))
         losses = [trainer.step(step, 1, 1, 16, 0.01)[0] for step in (1, 2)]
-        seen[num_shares] = np.concatenate([losses, *map(np.ravel, trainer.weights())])
-    difference = np.abs(seen[2] - seen[1]).max()
+        results[num_pieces] = np.concatenate([losses, *map(np.ravel, trainer.weights())])
+    difference = np.abs(results[2] - results[1]).max()
     assert difference < 1e-5 if network == "classic" else 1e-3 < difference < 0.5
 
 
 def test_two_epochs_show_each_image_both_ways(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
     model, part = build_network(params.network, data[0].form, 2, "float32"), Part.of("train", *data)
     trainer = Trainer(model, params.train, data[0], part)
-    first, second, third = (trainer.mirrored(epoch) for epoch in (1, 2, 3))
+    first, second, third = (trainer.mirror_mask(epoch) for epoch in (1, 2, 3))
     assert 0.25 < first.mean() < 0.75
     np.testing.assert_array_equal(second, ~first)
     np.testing.assert_array_equal(third, first)
     upright = Trainer(model, params.train.model_copy(update={"flip": False}), data[0], part)
-    assert not upright.mirrored(1).any()
+    assert not upright.mirror_mask(1).any()
 
 
-def test_an_average_of_the_weights_is_what_is_validated_and_kept(
+def test_the_average_of_the_weights_is_validated_and_kept(
     data: tuple[PreparedImages, pd.DataFrame], params: Params
 ) -> None:
-    """At a momentum this high the average stays near where training began: at chance."""
+    """At a momentum this high the average stays near the first weights, which classify at random."""
     slow = params.train.model_copy(update={"ema": 0.99999})
     trained = train(*data, params.network, slow)
     assert trained.history["accuracy"].iloc[-1] > 0.8

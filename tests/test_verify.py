@@ -54,5 +54,5 @@ def test_missing_and_added_files_are_named(finished: Path) -> None:
 
 
 def test_before_the_first_run_there_is_nothing_to_verify(workspace: Path) -> None:
-    said = run(workspace, "pawline", "verify", expect=1).stderr
-    assert said == "pawline: dvc.lock: not there; nothing has been run yet: `dvc repro`\n"
+    output = run(workspace, "pawline", "verify", expect=1).stderr
+    assert output == "pawline: dvc.lock: not there; nothing has been run yet: `dvc repro`\n"

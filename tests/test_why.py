@@ -5,16 +5,21 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from tasks.dvc_status import ANSWER
-from tasks.history import HISTORY, MAX_BYTES, StageRun, append, read_history
-from tasks.why import duration, explain
+from pawline.page.words import duration
+from pawline.workspace.dag import read_dag
+from pawline.workspace.history import MAX_BYTES, StageRun, append, code_digests, read_history
+from pawline.workspace.layout import LocalState
+from pawline.workspace.why import explain
+from pawline.yaml_files import read_yaml
 from tests.background import background, wait_for
 from tests.conftest import encode, run, set_params, stripes, write_pictures
 from tests.source import ROOT
@@ -24,26 +29,26 @@ WHEN = datetime(2026, 11, 23, 4, 12, tzinfo=UTC)
 
 
 def why(workspace: Path, *arguments: str) -> dict[str, dict[str, Any]]:
-    told = json.loads(run(workspace, "pawline", "why", "--json", *arguments).stdout)
-    return {one["stage"]: one for one in told}
+    answer = json.loads(run(workspace, "pawline", "why", "--json", *arguments).stdout)
+    return {entry["stage"]: entry for entry in answer}
 
 
-def states(told: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {stage: one["state"] for stage, one in told.items()}
+def states(answer: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {stage: entry["state"] for stage, entry in answer.items()}
 
 
-def texts(told: dict[str, Any]) -> list[str]:
-    return [reason["text"] for reason in told["reasons"]]
+def texts(answer: dict[str, Any]) -> list[str]:
+    return [reason["text"] for reason in answer["reasons"]]
 
 
 def test_an_unchanged_stage_names_the_run_that_made_it_and_what_it_saves(finished_workspace: Path) -> None:
-    told = why(finished_workspace)
-    assert states(told) == dict.fromkeys(STAGES, "unchanged")
-    for one in told.values():
-        assert list(one) == ["stage", "state", "reasons", "made_at", "made_by", "saved_seconds"]
-        assert (one["reasons"], one["made_by"]) == ([], "dvc repro")
-        assert abs((datetime.now(UTC) - datetime.fromisoformat(one["made_at"])).total_seconds()) < 86400
-        assert 0 < one["saved_seconds"] < 600
+    answer = why(finished_workspace)
+    assert states(answer) == dict.fromkeys(STAGES, "unchanged")
+    for entry in answer.values():
+        assert list(entry) == ["stage", "state", "reasons", "made_at", "made_by", "saved_seconds"]
+        assert (entry["reasons"], entry["made_by"]) == ([], "dvc repro")
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(entry["made_at"])).total_seconds()) < 86400
+        assert 0 < entry["saved_seconds"] < 600
     lines = run(finished_workspace, "pawline", "why").stdout.splitlines()
     assert [line.split()[0] for line in lines] == STAGES
     assert all(" by dvc repro; saved " in line for line in lines)
@@ -51,11 +56,11 @@ def test_an_unchanged_stage_names_the_run_that_made_it_and_what_it_saves(finishe
 
 def test_changed_params_are_shown_with_their_old_and_new_value(finished: Path) -> None:
     set_params(finished, {"prepare.image_size": 24, "train.epochs": 9, "network.classic.kernel": [5, 3]})
-    told = why(finished)
-    assert texts(told["prepare"]) == ["prepare.image_size 16 -> 24"]
-    assert told["prepare"]["reasons"][0]["detail"] == {"old": 16, "new": 24}
-    assert texts(told["train"]) == ["network.classic.kernel [3, 3] -> [5, 3]", "train.epochs 4 -> 9", "prepare"]
-    assert states(told) == {
+    answer = why(finished)
+    assert texts(answer["prepare"]) == ["prepare.image_size 16 -> 24"]
+    assert answer["prepare"]["reasons"][0]["detail"] == {"old": 16, "new": 24}
+    assert texts(answer["train"]) == ["network.classic.kernel [3, 3] -> [5, 3]", "train.epochs 4 -> 9", "prepare"]
+    assert states(answer) == {
         **{"ingest": "unchanged", "prepare": "will run", "split": "may run"},
         **{"train": "will run", "evaluate": "may run", "report": "may run"},
     }
@@ -64,7 +69,7 @@ def test_changed_params_are_shown_with_their_old_and_new_value(finished: Path) -
 
 
 def test_new_changed_and_removed_pictures_are_counted(finished: Path) -> None:
-    """Of the changed ones, one has kept its size."""
+    """One of the changed pictures keeps its size."""
     folder = finished / "pictures/vertical"
     write_pictures(finished / "pictures", count=2, first=900)
     (folder / "001.jpg").unlink()
@@ -106,51 +111,85 @@ def test_an_archive_that_changed_is_named_with_its_size(finished: Path) -> None:
     before = (finished / "pictures.zip").stat().st_size
     with zipfile.ZipFile(finished / "pictures.zip", "a") as archive:
         archive.write(finished / "pictures/vertical/001.jpg", "pictures/vertical/again.jpg")
-    told = why(finished)
+    answer = why(finished)
     after = (finished / "pictures.zip").stat().st_size
-    assert texts(told["ingest"]) == [f"the source pictures.zip changed ({before:,} -> {after:,} bytes)"]
+    assert texts(answer["ingest"]) == [f"the source pictures.zip changed ({before:,} -> {after:,} bytes)"]
 
 
 def test_an_edited_module_is_named(finished: Path) -> None:
     with (finished / "pawline/split.py").open("a") as file:
         file.write("# a thought\n")
-    told = why(finished)
-    assert told["prepare"]["state"] == "unchanged"
-    assert texts(told["split"]) == ["pawline/split.py"]
+    answer = why(finished)
+    assert answer["prepare"]["state"] == "unchanged"
+    assert texts(answer["split"]) == ["pawline/split.py"]
     assert "edited pawline/split.py" in run(finished, "pawline", "why", "split").stdout
 
 
-def test_deleted_and_tampered_outputs_are_named_and_stop_nobody_downstream(finished: Path) -> None:
+def test_an_edited_module_of_a_folder_is_named_by_the_history_or_by_git(finished: Path) -> None:
+    edit(finished, "augment")
+    assert texts(why(finished)["train"]) == ["pawline/training/augment.py"]
+    LocalState(finished).history.unlink()  # as in a fresh clone
+    assert texts(why(finished)["train"]) == ["pawline/training/augment.py"]
+
+
+def test_edits_from_before_the_last_run_are_not_named(finished: Path) -> None:
+    """The history knows the code of that run; here another run is added to it, as if it had used the first edit."""
+    edit(finished, "augment")
+    stage = read_dag(read_yaml(finished / "params.yaml"), finished)["train"]
+    history = LocalState(finished).history
+    last = next(made for (name, _), made in read_history(history).items() if name == "train")
+    append(history, replace(last, code=code_digests(stage, finished)))
+    edit(finished, "schedule")
+    assert texts(why(finished)["train"]) == ["pawline/training/schedule.py"]
+
+
+def edit(workspace: Path, name: str) -> None:
+    with (workspace / f"pawline/training/{name}.py").open("a") as file:
+        file.write("# a thought\n")
+
+
+def test_a_model_made_with_other_versions_is_named(finished_workspace: Path, tmp_path: Path) -> None:
+    """Versions are conditions, on the card, and no reason to run."""
+    root = Path(shutil.copytree(finished_workspace, tmp_path / "a copy", symlinks=True))
+    card = json.loads((root / "models/card.json").read_text())
+    card["conditions"]["tensorflow"] = "2.20.0"
+    (root / "models/card.json").write_text(json.dumps(card))
+    train = explain({}, root)["train"]
+    assert train.state == "unchanged"
+    assert train.text().startswith(f"made with TensorFlow 2.20.0, now {version('tensorflow')}; made ")
+
+
+def test_deleted_and_tampered_outputs_will_be_restored(finished: Path) -> None:
     (finished / "models/model.keras").unlink()
     (finished / "data/quarantine.csv").write_text("path\n")
     (finished / "data/raw/vertical/007.jpg").unlink()
-    told = why(finished)
-    assert texts(told["ingest"]) == ["data/raw is not what was made"]
-    assert texts(told["prepare"]) == ["data/quarantine.csv is not what was made"]
-    assert texts(told["train"]) == ["models/model.keras is missing"]
+    answer = why(finished)
+    assert texts(answer["ingest"]) == ["data/raw is not what was made"]
+    assert texts(answer["prepare"]) == ["data/quarantine.csv is not what was made"]
+    assert texts(answer["train"]) == ["models/model.keras is missing"]
     restored = {"ingest", "prepare", "train"}
-    assert states(told) == {name: "will be restored" if name in restored else "unchanged" for name in STAGES}
-    assert told["train"]["saved_seconds"] > 0
+    assert states(answer) == {name: "will be restored" if name in restored else "unchanged" for name in STAGES}
+    assert answer["train"]["saved_seconds"] > 0
     # and that is what DVC does
-    said = run(finished, "dvc", "repro").stdout
-    assert [line for line in said.splitlines() if "Running" in line] == []
+    output = run(finished, "dvc", "repro").stdout
+    assert [line for line in output.splitlines() if "Running" in line] == []
 
 
-def test_content_that_dvc_has_lost_is_to_be_made_again(finished: Path) -> None:
+def test_outputs_lost_from_the_cache_are_made_again(finished: Path) -> None:
     assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
     recorded = YAML(typ="safe").load((finished / "dvc.lock").read_text())["stages"]["split"]["outs"]
     md5 = next(out["md5"] for out in recorded if out["path"] == "data/split.parquet")
     (finished / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}").unlink()
-    told = why(finished)["split"]
-    assert (told["state"], texts(told)) == ("will run", ["data/split.parquet is not in DVC's cache"])
+    answer = why(finished)["split"]
+    assert (answer["state"], texts(answer)) == ("will run", ["data/split.parquet is not in DVC's cache"])
 
 
-def test_a_stage_that_read_something_older_says_so(finished: Path) -> None:
+def test_a_stage_that_read_older_inputs_is_explained(finished: Path) -> None:
     set_params(finished, {"split.seed": 5})
     run(finished, "dvc", "repro", "--single-item", "split", PAWLINE_RUN="flow run brave-fox")
-    told = why(finished)
-    assert (told["split"]["state"], told["split"]["made_by"]) == ("unchanged", "flow run brave-fox")
-    assert "split has made data/split.parquet anew" in texts(told["train"])
+    answer = why(finished)
+    assert (answer["split"]["state"], answer["split"]["made_by"]) == ("unchanged", "flow run brave-fox")
+    assert "split has made data/split.parquet again" in texts(answer["train"])
     # back to the first seed, DVC brings the first outputs back, and with them who made those
     set_params(finished, {"split.seed": 1})
     run(finished, "dvc", "repro", "--single-item", "split")
@@ -166,19 +205,19 @@ def test_an_experiment_is_named_where_its_outputs_are_used(finished: Path) -> No
 
 
 def test_a_workspace_where_nothing_ran_says_so(workspace: Path) -> None:
-    told = why(workspace)
-    assert list(told) == STAGES
-    assert {(one["state"], *texts(one)) for one in told.values()} == {("will run", "never run")}
+    answer = why(workspace)
+    assert list(answer) == STAGES
+    assert {(entry["state"], *texts(entry)) for entry in answer.values()} == {("will run", "never run")}
 
 
 def test_an_unknown_stage_is_refused_with_the_nearest_name(finished_workspace: Path) -> None:
-    said = run(finished_workspace, "pawline", "why", "splt", expect=2).stderr
-    assert said == "pawline: dvc.yaml: no stage 'splt'; did you mean 'split'?\n"
+    output = run(finished_workspace, "pawline", "why", "splt", expect=2).stderr
+    assert output == "pawline: dvc.yaml: no stage 'splt'; did you mean 'split'?\n"
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
-    said = run(tmp_path, "pawline", "why", expect=1).stderr
-    assert said.startswith("pawline: params.yaml: not here; run from the project's root")
+    output = run(tmp_path, "pawline", "why", expect=2).stderr
+    assert output.startswith("pawline: params.yaml: not found; run from the project's root")
 
 
 def test_while_dvc_is_at_work_the_answer_is_busy(finished: Path) -> None:
@@ -193,44 +232,33 @@ def test_while_dvc_is_at_work_the_answer_is_busy(finished: Path) -> None:
 
 
 def test_nothing_heavy_is_loaded(finished_workspace: Path) -> None:
-    code = "import sys, tasks.cli; from tasks.why import why; why(); print(*sorted(sys.modules))"
+    code = "import sys, pawline.cli.__main__; from pawline.workspace.why import why; why(); print(*sorted(sys.modules))"
     loaded = set(run(finished_workspace, "python", "-c", code).stdout.split())
-    assert "tasks.history" in loaded
+    assert "pawline.workspace.history" in loaded
     heavy = {"tensorflow", "keras", "prefect", "mlflow", "dvc", "pandas", "pyarrow", "numpy", "cv2"}
     assert loaded & heavy == set()
 
 
-def test_dvc_is_asked_again_only_after_a_file_was_touched(finished: Path) -> None:
-    why(finished)
-    kept = json.loads((finished / ANSWER).read_text())
-    (finished / ANSWER).write_text(json.dumps(kept | {"answer": {"split": ["changed command"]}}))
-    assert texts(why(finished)["split"]) == ["changed command"]  # it took the kept answer
-    (finished / "pictures/vertical/001.jpg").touch()
-    assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
-    (finished / ANSWER).write_text("{")
-    assert states(why(finished)) == dict.fromkeys(STAGES, "unchanged")
-
-
 def test_without_a_history_the_answer_says_so(finished: Path) -> None:
-    (finished / HISTORY).unlink()
-    told = explain({}, finished)
-    assert {one.text() for one in told.values()} == {"made by a run that is not on record here"}
-    assert {one.saved_seconds for one in told.values()} == {None}
+    LocalState(finished).history.unlink()
+    answer = explain({}, finished)
+    assert {entry.text() for entry in answer.values()} == {"made by a run that is not on record here"}
+    assert {entry.saved_seconds for entry in answer.values()} == {None}
 
 
-def test_many_modules_are_counted_in_a_line_and_named_when_asked_for(finished_workspace: Path) -> None:
-    modules = [f"pawline/{name}.py" for name in ("errors", "files", "images", "params", "shards")]
-    told = explain({"prepare": [{"changed deps": dict.fromkeys(modules, "modified")}]}, finished_workspace)
-    assert told["prepare"].text() == "edited pawline/errors.py, pawline/files.py, pawline/images.py and 2 more"
-    assert told["prepare"].text(most=100) == f"edited {', '.join(modules)}"
+def test_a_line_names_three_modules_and_counts_the_others(finished_workspace: Path) -> None:
+    modules = [f"pawline/{name}.py" for name in ("errors", "files", "index", "prepare", "prepared")]
+    answer = explain({"prepare": [{"changed deps": dict.fromkeys(modules, "modified")}]}, finished_workspace)
+    assert answer["prepare"].text() == "edited pawline/errors.py, pawline/files.py, pawline/index.py and 2 more"
+    assert answer["prepare"].text(most=100) == f"edited {', '.join(modules)}"
 
 
 def test_passwords_in_addresses_are_not_shown(finished: Path) -> None:
     set_params(finished, {"ingest.source": "https://me:secret@example.org/cats.zip?signature=secret"})
     status = {"ingest": [{"changed deps": {"params.yaml": {"ingest": "modified"}}}]}
-    told = explain(status, finished)["ingest"]
-    assert told.text() == "params ingest.source pictures -> https://example.org/cats.zip"
-    assert "secret" not in json.dumps(told.as_json())
+    answer = explain(status, finished)["ingest"]
+    assert answer.text() == "params ingest.source pictures -> https://example.org/cats.zip"
+    assert "secret" not in json.dumps(answer.as_json())
 
 
 def test_the_history_survives_damaged_lines(tmp_path: Path) -> None:
@@ -255,7 +283,8 @@ APPEND = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from tasks.history import StageRun, append
+from pawline.workspace.dag import read_dag
+from pawline.workspace.history import StageRun, append
 
 for number in range(200):
     append(Path(sys.argv[1]), StageRun("split", f"{sys.argv[2]} {number}", datetime.now(UTC), 1.0, "dvc repro"))

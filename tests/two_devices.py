@@ -1,4 +1,4 @@
-"""Run by test_devices.py in a process of its own: devices are fixed when TensorFlow starts."""
+"""Train on one device and on two. test_devices.py runs this in its own process: TensorFlow fixes devices at start."""
 
 import sys
 from contextlib import nullcontext
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pawline.backend import keras, tf
-from pawline.networks import build_network
-from pawline.params import ImageForm, load_params
-from pawline.shards import Part
-from pawline.trainer import Trainer
+from pawline.model.backend import keras, tf
+from pawline.params.prepare import ImageForm
+from pawline.params.whole import load_params
+from pawline.parts import Part
+from pawline.training.networks import build_network
+from pawline.training.trainer import Trainer
 
 [processor] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -26,10 +27,10 @@ class Images:
         return np.random.default_rng(1).integers(0, 256, (40, 16, 16, 1)).astype(np.uint8)[rows]
 
 
-def weights_after_three_steps(
+def losses_and_weights(
     network_name: str, optimizer: str, strategy: tf.distribute.Strategy | None
 ) -> tuple[list[float], np.ndarray]:
-    """Batches of 5, of which one device gets 3 and the other 2."""
+    """Train with batches of 5: one device gets 3 images and the other 2."""
     keras.utils.set_random_seed(1)
     classic = PARAMS.network.classic.model_copy(update={"dropout": 0.0})
     network = PARAMS.network.model_copy(update={"name": network_name, "classic": classic})
@@ -42,7 +43,10 @@ def weights_after_three_steps(
     return losses, np.concatenate([weight.ravel() for weight in trainer.weights()])
 
 
-both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])  # one: a second one's messages meet the first one's
+# Create a single strategy: the messages of two strategies would collide.
+two_devices = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for pair in sys.argv[2:]:
-    alone, together = (weights_after_three_steps(*pair.split(), strategy) for strategy in (None, both))
-    print(pair, np.abs(np.array(alone[0]) - together[0]).max(), np.abs(alone[1] - together[1]).max())
+    (losses, weights), (losses_of_two, weights_of_two) = (
+        losses_and_weights(*pair.split(), strategy) for strategy in (None, two_devices)
+    )
+    print(pair, np.abs(np.array(losses) - losses_of_two).max(), np.abs(weights - weights_of_two).max())

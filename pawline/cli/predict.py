@@ -1,0 +1,85 @@
+"""`pawline predict`: name the class of pictures."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.errors import ModelError
+from pawline.workspace.layout import Layout
+
+if TYPE_CHECKING:
+    from pawline.predict import Prediction
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("predict", help="name the class of pictures")
+    command.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a picture, a folder of them, a pattern such as '*.jpg', or - for one picture from standard input",
+    )
+    command.add_argument("--json", action="store_true", help="one list of {path, label, probabilities}")
+    command.add_argument(
+        "--model",
+        default=str(Layout().model),
+        metavar="FILE|URI",
+        help="a model.keras with its card.json beside it, or an MLflow address: models:/…, runs:/… "
+        "(default: %(default)s)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
+    from pawline.predict import Predictor, find_pictures
+
+    pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
+    show = _show_json if arguments.json else _show_lines
+    with _model_file(arguments.model) as file:
+        try:
+            predictor = Predictor(file)
+        except ModelError as error:
+            raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
+        return 3 if show(predictor.predict_files(pictures)) else 0
+
+
+def _next_command(model: str) -> str:
+    if model == str(Layout().model):
+        return "make it with `dvc repro`, get it again with `dvc checkout`, or name another with --model"
+    return "name another with --model"
+
+
+def _model_file(named: str) -> AbstractContextManager[Path]:
+    if not re.match("(models|runs):/", named):
+        return nullcontext(Path(named))
+    from pawline.tracking.store import downloaded_model
+
+    return downloaded_model(named)
+
+
+def _show_json(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
+    """Print one JSON list; return how many pictures could not be read."""
+    rows = [
+        {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+        | ({"error": prediction.error} if prediction.error else {})
+        for path, prediction in predictions
+    ]
+    print(json.dumps(rows, indent=2))
+    return sum("error" in row for row in rows)
+
+
+def _show_lines(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
+    num_unreadable = 0
+    for path, prediction in predictions:
+        if prediction.label is None or prediction.probabilities is None:
+            num_unreadable += 1
+            print(f"{path}: {prediction.error}", file=sys.stderr)
+        else:
+            print(f"{path}: {prediction.label} {prediction.probabilities[prediction.label]:.1%}")
+    return num_unreadable

@@ -1,0 +1,137 @@
+"""`pawline trace`: who knew this picture, found by content, whatever it is called now.
+
+Every version of `dvc.lock` that git knows (commits of all branches, DVC's experiments) names an index, a
+split and a model; DVC's cache still holds them, and MLflow the run that trained the model.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.errors import DatasetError, PawlineError
+from pawline.files import read_regular_file
+from pawline.workspace.checkout import ask_git
+from pawline.workspace.layout import Layout
+from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, read_lock
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The picture in one version of the data set. `part` is train, val, test, "left out" (near-duplicate of an
+    image in another part), "quarantine: <reason>", or "" where no split is recorded."""
+
+    version: str
+    path: str
+    class_name: str
+    part: str
+    model_digest: str
+    mlflow_run: str = ""
+
+    def __str__(self) -> str:
+        model = f"model {self.model_digest[:12]}" if self.model_digest else "no model"
+        run = f", MLflow run {self.mlflow_run}" if self.mlflow_run else ""
+        return f"{self.version}: {self.path} ({self.class_name}), {self.part or 'not split'}, {model}{run}"
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("trace", help="which data sets, splits, models and MLflow runs knew a picture")
+    command.add_argument("picture", type=Path, metavar="IMAGE")
+    command.add_argument("--json", action="store_true", help="one object: digest, sightings")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 1 when no version knew the picture."""
+    digest, sightings = trace(arguments.picture)
+    if arguments.json:
+        print(json.dumps({"digest": digest, "sightings": [asdict(sighting) for sighting in sightings]}, indent=2))
+        return 0 if sightings else 1
+    print(f"SHA-256 {digest}")
+    for sighting in sightings:
+        print(sighting)
+    if not sightings:
+        print("no version of the data set knew this picture")
+    return 0 if sightings else 1
+
+
+def trace(picture: Path) -> tuple[str, list[Sighting]]:
+    """(SHA-256 of the picture, one sighting per version and path, newest version first)."""
+    try:
+        digest = hashlib.sha256(read_regular_file(picture)).hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{picture}: {error.strerror or error}; give a picture file to trace") from None
+    cache = Cache()
+    seen = [sighting for name, lock in _versions() for sighting in _sightings(name, lock, digest, cache)]
+    runs = _runs({sighting.model_digest for sighting in seen} - {""})
+    return digest, [replace(sighting, mlflow_run=runs.get(sighting.model_digest, "")) for sighting in seen]
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """(name, text of dvc.lock): the working tree, then every commit that changed it."""
+    here = Path.cwd()
+    read_lock()  # its error where nothing has been run yet
+    current = LOCK.read_text()
+    yield "working tree", current
+    for line in ask_git(here, "log", "--all", "--format=%h%x09%cs%x09%D", "--", str(LOCK)).splitlines():
+        commit, day, *names = line.split("\t")
+        text = ask_git(here, "show", f"{commit}:./{LOCK}")
+        if text and text != current.strip():
+            yield " ".join([commit, day, *names]).strip(), text
+
+
+def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[Sighting]:
+    try:
+        outputs, at = locked_outputs(lock), Layout()
+    except PawlineError:  # a commit may hold one in conflict, which says nothing
+        return
+
+    index = _kept_table(outputs, cache, at.index)
+    if index.empty:
+        return
+    rows = index[index["digest"] == digest]
+    if rows.empty:
+        return
+    parts = _parts(
+        _kept_table(outputs, cache, at.split),
+        _kept_table(outputs, cache, at.left_out),
+        _kept_table(outputs, cache, at.quarantine),
+    )
+    card = outputs.get(str(at.card))
+    model = ""
+    if card and cache.path(card.md5).exists():
+        model = json.loads(cache.path(card.md5).read_text())["digest"]
+    for path, class_name in zip(rows["path"], rows["class_name"], strict=True):
+        yield Sighting(version, path, class_name, parts.get(path, ""), model)
+
+
+def _kept_table(outputs: dict[str, Output], cache: Cache, path: Path) -> "pd.DataFrame":
+    """A table of that version; empty where DVC's cache does not hold it."""
+    import pandas as pd
+
+    kept = cache.path(outputs[str(path)].md5) if str(path) in outputs else None
+    if kept is None or not kept.exists():
+        return pd.DataFrame()
+    return pd.read_parquet(kept) if path.suffix == ".parquet" else pd.read_csv(kept, dtype=str)
+
+
+def _parts(split: "pd.DataFrame", left_out: "pd.DataFrame", quarantine: "pd.DataFrame") -> dict[str, str]:
+    parts = {str(row.path): str(row.split) for row in split.itertuples()}
+    parts |= {str(row.path): "left out" for row in left_out.itertuples()}
+    return parts | {str(row.path): f"quarantine: {row.reason}" for row in quarantine.itertuples()}
+
+
+def _runs(model_digests: set[str]) -> dict[str, str]:
+    """The MLflow run that trained each model, as "name (id)"."""
+    if not model_digests:
+        return {}
+    from pawline.tracking.store import find_run
+
+    runs = {digest: find_run(digest) for digest in model_digests}
+    return {digest: f"{run.info.run_name} ({run.info.run_id})" for digest, run in runs.items() if run}

@@ -1,0 +1,1 @@
+"""Save a trained model, load it and predict with it. `backend.py` imports TensorFlow."""

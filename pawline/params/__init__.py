@@ -1,0 +1,1 @@
+"""`params.yaml` as frozen records, a module per section."""

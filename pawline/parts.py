@@ -1,0 +1,35 @@
+"""The parts of the split, and a digest of the data that a training learns from."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pawline.prepared import PreparedImages
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the split: paths of its images, their rows in the prepared images, and their labels, (n,) each."""
+
+    paths: list[str]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, name: str, images: PreparedImages, split: pd.DataFrame) -> "Part":
+        """The images of a part. split: the images in use, from split_images."""
+        table = split[split["split"] == name]
+        return cls(list(table["path"]), images.rows_of(table["path"]), table["label"].to_numpy(np.int64))
+
+    def head(self, count: int) -> "Part":
+        """The first `count` images of the part."""
+        return Part(self.paths[:count], self.rows[:count], self.labels[:count])
+
+
+def data_digest(used: pd.DataFrame) -> str:
+    """Hash the digest, label and part of every image with SHA-256; file names and order do not matter."""
+    lines = sorted(f"{row.digest} {row.label} {row.split}" for row in used.itertuples())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Handling of single pictures: decode, cache, compare, show."""

@@ -1,0 +1,269 @@
+"""The only decoder: turns the bytes of an image file into upright uint8 pixels of a fixed size.
+
+Training, evaluation and prediction all call `decode_image`, so the network gets the same pixels from a picture
+everywhere. `files.read_regular_file` reads the files, never `cv2.imread`, which fills the missing part of a truncated
+JPEG with grey and blocks on a FIFO.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MAX_PIXELS = (
+    64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels, and the decoder takes 2.4 GB before it fails
+)
+MAX_SIDE = 1_000_000  # libpng's limit; a little above it OpenCV raises instead of returning None
+MIN_SIDE = 4
+ORIENTATION = 0x0112  # the EXIF tag
+JPEG_END = b"\xff\xd9"
+THUMBNAIL_QUALITY = 78
+
+Pixels = NDArray[np.uint8]
+
+
+def _configure_libraries() -> None:
+    """Set options of Pillow and OpenCV that hold for the whole process."""
+    Image.MAX_IMAGE_PIXELS = None  # Pillow only reads headers here, and `read_header` has its own limit
+    # A bad picture becomes a row with a reason; the libraries need not print a warning too.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.setNumThreads(1)  # one picture per core is faster than all cores on one small picture
+
+
+_configure_libraries()
+
+# All reasons to leave an image out. A file always gets the same single reason.
+REASONS = {
+    "empty": "the file has no bytes",
+    "not_an_image": "the content is of no known image format, whatever its name says",
+    "unsupported": "a known image format that the decoder cannot read",
+    "too_small": f"a side is shorter than {MIN_SIDE} pixels",
+    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side",
+    "truncated": "the header is fine but the pixels are cut off or damaged",
+    "unreadable": "the file could not be read, or its bytes changed since ingest",
+    "conflicting_label": "the same bytes stand under two class names, so one of them is wrong",
+}
+
+# Stored in a model's card, since the pixels of another decoder may differ by a grey level.
+DECODER = f"imdecode+area/2 opencv/{cv2.__version__}"
+
+DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000"}
+
+
+class BadImage(Exception):  # noqa: N818 - a fact about the data, not an error of the program
+    """An image that must be left out: `reason` from REASONS, `detail` in words."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail or REASONS[reason]}")
+        self.reason = reason
+        self.detail = detail or REASONS[reason]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The claims of a file's header. `width` and `height` are pixels as stored, before any EXIF rotation."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int = 1  # the EXIF orientation, 1 to 8; stays 1 where OpenCV applies the tag itself
+    has_alpha: bool = False
+    animated: bool = False  # the file has more frames or pages; only the first is used
+
+
+def decode_image(
+    data: bytes, image_size: int, color: str, aspect: str = "stretch", background: int = 255
+) -> Pixels:
+    """Decode one picture. Returns uint8 (image_size, image_size, channels), upright by its EXIF tag,
+    `channels` 1 for color "grayscale" and 3 (red, green, blue) for "rgb". Raises BadImage.
+
+    aspect: how the picture becomes a square: "stretch" it, "crop" its middle, or "pad" it.
+    background: grey level, 0 to 255, behind transparent pixels and around a padded picture.
+    Uses the first frame of an animation; 16 bits per channel become 8; CMYK becomes RGB.
+    """
+    pixels = _decode_upright(data, read_header(data), image_size, color, background)
+    pixels = _fit(pixels, image_size, aspect, background)
+    return pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
+
+
+def safe_thumbnail(data: bytes, side: int) -> Pixels | None:
+    """A thumbnail of a quarantined picture for people: uint8 (height, width, 3), red first, its longer side `side`
+    pixels; None for a picture that cannot be decoded or is too large to decode safely.
+
+    A picture that is too small is enlarged; in a truncated JPEG the missing part is grey.
+    """
+    try:
+        header = read_header(data, min_side=1)
+        whole = data + JPEG_END if header.format == "JPEG" else data
+        pixels = _decode_upright(whole, header, side, "rgb", background=255)
+    except BadImage:
+        return None
+    return _fit_inside(pixels, side)[:, :, ::-1].copy()
+
+
+def to_jpeg(pixels: Pixels) -> bytes:
+    """The bytes of a JPEG for people. pixels: uint8 (height, width, channels), one channel or red, green, blue."""
+    blue_first = np.ascontiguousarray(pixels[:, :, ::-1])  # one channel does not change
+    _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])
+    return data.tobytes()
+
+
+def read_header(data: bytes, min_side: int = MIN_SIDE) -> Header:
+    """Read format and size from the header only. Raises BadImage for a file that must not reach the decoder."""
+    if not data:
+        raise BadImage("empty")
+    header = _jpeg_header(data) or _any_header(data)
+    if header.format not in DECODABLE:
+        raise BadImage("unsupported", f"{header.format} files cannot be decoded")
+    if min(header.width, header.height) < min_side:
+        raise BadImage("too_small", f"{header.width} x {header.height} pixels")
+    if header.width * header.height > MAX_PIXELS:
+        raise BadImage("too_large", f"{header.width} x {header.height} pixels, at most {MAX_PIXELS:,} fit")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise BadImage("too_large", f"{header.width} x {header.height} pixels, a side has at most {MAX_SIDE:,}")
+    return header
+
+
+def _decode_upright(data: bytes, header: Header, side: int, color: str, background: int) -> Pixels:
+    """Upright pixels, blue first, with sides of at least about twice `side` where the file has so many."""
+    if header.has_alpha:
+        return _decode_over(data, header, color, background)
+    pixels = _imdecode(data, header, _decode_flag(header, side, color))
+    # OpenCV applies the EXIF tag of every format except AVIF.
+    return _turn_upright(pixels, header.orientation) if header.format == "AVIF" else pixels
+
+
+def _imdecode(data: bytes, header: Header, flag: int) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if pixels is None:
+        raise BadImage("truncated", f"the {header.format} header is fine, the pixels cannot be decoded")
+    return np.asarray(pixels)
+
+
+def _decode_flag(header: Header, image_size: int, color: str) -> int:
+    """The cv2.IMREAD_ flag. A JPEG is decoded at a half, quarter or eighth of its size, which is faster; the result
+    keeps at least twice the wanted pixels, so that the area filter still averages."""
+    spare = min(header.width, header.height) // (2 * image_size) if header.format == "JPEG" else 1
+    scale = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
+    shade = "GRAYSCALE" if color == "grayscale" else "COLOR"
+    return int(getattr(cv2, f"IMREAD_{shade}" if scale == 1 else f"IMREAD_REDUCED_{shade}_{scale}"))
+
+
+def _decode_over(data: bytes, header: Header, color: str, background: int) -> Pixels:
+    """Decode a picture with an alpha channel over the background, so that transparent pixels stay hidden."""
+    pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    if pixels.ndim == 2 or pixels.shape[2] != 4:  # the header claims an alpha channel, but the file has none
+        pixels = _imdecode(data, header, cv2.IMREAD_COLOR)
+    else:
+        opacity = pixels[:, :, 3:] / np.float32(255)
+        pixels = np.rint(pixels[:, :, :3] * opacity + background * (1 - opacity)).astype(np.uint8)
+        if header.format != "TIFF":  # libtiff has turned the picture already
+            pixels = _turn_upright(pixels, header.orientation)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if color == "grayscale" else pixels
+
+
+def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo EXIF orientation 2 to 8 (CIPA DC-008, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _fit(pixels: Pixels, side: int, aspect: str, background: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    if aspect == "stretch":
+        return _resize(pixels, side, side)
+    if aspect == "crop":
+        square = min(height, width)
+        top, left = (height - square) // 2, (width - square) // 2
+        return _resize(pixels[top : top + square, left : left + square], side, side)
+    inner = _fit_inside(pixels, side)
+    padded = np.full((side, side, *pixels.shape[2:]), background, np.uint8)
+    top, left = (side - inner.shape[0]) // 2, (side - inner.shape[1]) // 2
+    padded[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return padded
+
+
+def _fit_inside(pixels: Pixels, side: int) -> Pixels:
+    """Resize so that the longer side has `side` pixels."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    return _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Shrink with an area filter, which averages the pixels of each new pixel; enlarge with a bilinear filter.
+
+    OpenCV's area filter is fast for whole factors only. Scaled decoding leaves a JPEG two to six times too large. Then
+    a bilinear resize to exactly twice the size, followed by the mean of 2 x 2 pixels, takes a quarter of the time and
+    differs by 1.5 grey levels (benchmarks/decode.py). The area filter aliases where only one side shrinks, so the
+    sides are resized one after the other.
+    """
+    old_height, old_width = pixels.shape[:2]
+    if 2 * height <= old_height <= 6 * height and 2 * width <= old_width <= 6 * width:
+        double = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(double, (width, height), interpolation=cv2.INTER_AREA))
+    shrunk = cv2.resize(pixels, (min(old_width, width), min(old_height, height)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _jpeg_header(data: bytes) -> Header | None:
+    """Walk the segments of a JPEG to its frame header (ITU T.81, B.2.2), 30 times faster than Pillow, which reads
+    every tag. None where the bytes have no frame header."""
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    start = 2
+    while start + 9 <= len(data) and data[start] == 0xFF:
+        marker = data[start + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return Header(
+                "JPEG",
+                width=int.from_bytes(data[start + 7 : start + 9]),
+                height=int.from_bytes(data[start + 5 : start + 7]),
+            )
+        start += 1 if marker == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4])  # 0xFF: a fill byte
+    return None
+
+
+def _any_header(data: bytes) -> Header:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format == "TIFF" and image.mode in ("F", "I"):
+                raise BadImage("unsupported", "TIFF with 32 bits per sample")
+            has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            return Header(
+                image.format or "unknown",
+                image.width,
+                image.height,
+                orientation=_orientation(image) if has_alpha or image.format == "AVIF" else 1,
+                has_alpha=has_alpha,
+                # n_frames would walk through a whole GIF or TIFF to count the frames.
+                animated=getattr(image, "is_animated", False),
+            )
+    except Image.UnidentifiedImageError:
+        if data.startswith(b"\xff\xd8") or data[4:12] == b"ftypavif":
+            raise BadImage("truncated", "the file ends before its header does") from None
+        if data[4:8] == b"ftyp":
+            raise BadImage("unsupported", "a HEIC picture or a film; export it as JPEG or PNG") from None
+        raise BadImage("not_an_image") from None
+    except BadImage:
+        raise
+    except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged headers
+        raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all pixels to look for a tag behind them
+    return int(image.getexif().get(ORIENTATION, 1))

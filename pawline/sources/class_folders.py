@@ -1,0 +1,149 @@
+"""Decide which folders of a source are classes, which are train, val and test, and which only wrap others."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pawline.errors import DatasetError
+
+READY_MADE_PARTS = {
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
+
+# Only distinguishes a folder of pictures from a wrapper with a readme; the bytes decide whether a file is a picture.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
+
+
+class Place(NamedTuple):
+    """Where a file belongs. `path` is relative to the class root; `given_part` is empty where none was given."""
+
+    path: str
+    class_name: str
+    given_part: str
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The folders of a source by their role.
+
+    root: the folder whose sub-folders are the classes (or parts); ends in "/", or is empty.
+    ready_made: whether the sub-folders of root are train, val and test.
+    unlabelled: folders of pictures beside train that have no class folders; their files have no place.
+    """
+
+    root: str = ""
+    ready_made: bool = False
+    unlabelled: frozenset[str] = frozenset()
+
+    def place(self, path: str) -> Place | None:
+        """The place of a file; None where it belongs to no class, as a readme beside the class folders does."""
+        if not path.startswith(self.root):
+            return None
+        relative_path = path[len(self.root) :]
+        parts = relative_path.split("/", 2 if self.ready_made else 1)
+        if len(parts) <= (2 if self.ready_made else 1):
+            return None
+        if self.ready_made:
+            return Place(relative_path, parts[1], READY_MADE_PARTS[_base_name(parts[0])])
+        return Place(relative_path, parts[0], "")
+
+    def is_unlabelled(self, path: str) -> bool:
+        """Whether a file lies in a folder of pictures without classes."""
+        return any(path.startswith(folder) for folder in self.unlabelled)
+
+
+def find_class_folders(paths: Sequence[str], source: str) -> ClassFolders:
+    """Find the class folders, which archives often wrap in one or two folders. Raises DatasetError for ambiguous ones.
+
+    PetImages/Cat/1.jpg, PetImages/Dog/1.jpg, PetImages/readme.txt -> PetImages/
+    """
+    root, unlabelled = "", set()
+    while True:
+        folders = _folders_below(root, paths)
+        for name in _unlabelled(folders):
+            unlabelled.add(f"{root}{name}/")
+            del folders[name]
+        wrapper = next(iter(folders)) if len(folders) == 1 else ""
+        if not wrapper or folders[wrapper].is_class:
+            return ClassFolders(root, _is_ready_made(folders, source), frozenset(unlabelled))
+        root += f"{wrapper}/"
+
+
+@dataclass
+class _Folder:
+    """What a folder holds directly."""
+
+    has_folders: bool = False
+    has_files: bool = False
+    has_pictures: bool = False
+
+    @property
+    def is_class(self) -> bool:
+        return not self.has_folders or self.has_pictures
+
+
+def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
+    folders: dict[str, _Folder] = {}
+    for path in paths:
+        if not path.startswith(root):
+            continue
+        name, *parts_below = path[len(root) :].split("/", 2)
+        if parts_below:
+            folder = folders.setdefault(name, _Folder())
+            if len(parts_below) == 1:
+                folder.has_files = True
+                folder.has_pictures |= PurePosixPath(parts_below[0]).suffix.lower() in PICTURE_SUFFIXES
+            else:
+                folder.has_folders = True
+    return folders
+
+
+def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
+    """Test folders without classes. Competitions ship train/<class>/ beside a test/ whose labels they keep secret."""
+    train_folders = [folder for name, folder in folders.items() if _part(name) == "train"]
+    test_names = [name for name in folders if _part(name) == "test"]
+    if not any(folder.has_folders and not folder.has_pictures for folder in train_folders):
+        return []
+    return [name for name in test_names if not folders[name].has_folders]
+
+
+def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
+    """Whether the folders are train, val and test rather than classes. Raises DatasetError for a mixture."""
+    given_parts = {_part(name) for name in folders if _part(name)}
+    if len(given_parts) < 2:  # a single such name may be a class: a train among vehicles
+        return False
+    other_names = sorted(name for name in folders if not _part(name))
+    flat_names = sorted(name for name in folders if not folders[name].has_folders)
+    if problem := (
+        (f"the folder '{other_names[0]}' beside them is not one of these parts" if other_names else "")
+        or ("" if "train" in given_parts else "'train' is missing")
+        or (f"'{flat_names[0]}' has no class folders in it" if flat_names else "")
+    ):
+        part_names = ", ".join(sorted(folders.keys() - set(other_names)))
+        raise DatasetError(
+            f"{source}: looks ready-split ({part_names}), but {problem}; expected <class>/*.jpg, or train, val and "
+            "test with one folder per class in each; where names hold the classes, make a table of path,label"
+        )
+    return True
+
+
+def _part(folder_name: str) -> str | None:
+    return READY_MADE_PARTS.get(_base_name(folder_name))
+
+
+def _base_name(name: str) -> str:
+    """Test, test1, TRAIN_2 -> test, test, train"""
+    return re.sub(r"[-_ ]?\d+$", "", name).lower()
+
+
+def check_classes(names: Sequence[str], source: str) -> None:
+    """Raises DatasetError for fewer than two classes."""
+    if len(names) < 2:
+        description = f"1 class folder ('{names[0]}')" if names else "no class folder with files in it"
+        raise DatasetError(
+            f"{source}: found {description}, need at least 2; put each class in a folder of its own: <class>/*.jpg"
+        )

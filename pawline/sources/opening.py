@@ -1,0 +1,92 @@
+"""Open a source of any form: docs/sources.md lists the forms, and the disk space that each needs.
+
+A source is opened as a listing, without reading the files. Nothing is ever written to a source, and only our own
+code extracts files from archives.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pawline.addresses import public_address
+from pawline.drawn.data_set import GeneratedSet, draw_data_set
+from pawline.errors import DatasetError, ParamsError
+from pawline.files import check_digest
+from pawline.params.ingest import IngestParams
+from pawline.params.record import load_record
+from pawline.sources.buckets import list_bucket, open_bucket
+from pawline.sources.download import open_download
+from pawline.sources.folders import list_folder
+from pawline.sources.listing import Listing
+from pawline.sources.tables import SUFFIXES, find_table, list_table
+from pawline.sources.tars import is_tar, list_tar
+from pawline.sources.zips import is_zip, list_zip
+
+
+@contextmanager
+def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
+    """List the visible files of a source. Raises DatasetError for a missing or damaged source.
+
+    downloads: the folder that keeps a download until the block succeeds.
+    """
+    with ExitStack() as resources:
+        if "://" in params.source:
+            yield _open_address(params.source, params.sha256, downloads, resources)
+        elif Path(params.source).is_dir():
+            yield _open_folder(Path(params.source), params.sha256)
+        else:
+            yield _open_file(Path(params.source), params.sha256, resources)
+
+
+def _open_address(address: str, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:
+    try:
+        name = public_address(address)
+    except ValueError as error:  # http://[bad/
+        raise ParamsError(f"ingest.source is {address!r}, which is not an address: {error}") from None
+    if name.lower().endswith(SUFFIXES):
+        raise ParamsError(
+            f"ingest.source {name}: a table lists pictures beside it; name their folder or an archive"
+        )
+    if urlsplit(address).scheme not in ("http", "https") and (bucket := open_bucket(address)).is_folder:
+        _refuse_digest(sha256, name)
+        return list_bucket(bucket, name)
+    return _open_archive(resources.enter_context(open_download(address, downloads, sha256)), name, resources)
+
+
+def _open_folder(folder: Path, sha256: str | None) -> Listing:
+    _refuse_digest(sha256, folder)
+    table = find_table(folder)
+    return list_table(table) if table else list_folder(folder)
+
+
+def _open_file(file: Path, sha256: str | None, resources: ExitStack) -> Listing:
+    if not file.is_file():
+        raise DatasetError(f"{file}: no such folder or archive; set ingest.source in params.yaml")
+    if sha256:
+        check_digest(file, sha256, str(file))
+    if file.suffix.lower() in SUFFIXES:
+        return list_table(file)
+    if file.suffix in (".yaml", ".yml"):
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="pawline-")), "drawn")
+        draw_data_set(load_record(file, GeneratedSet), folder)
+        return list_folder(folder)
+    return _open_archive(file, str(file), resources)
+
+
+def _open_archive(file: Path, name: str, resources: ExitStack) -> Listing:
+    """Detect the type from the bytes, not from the name. A tar that ends with a zip looks like a zip: try tar first."""
+    stream = resources.enter_context(file.open("rb"))
+    if is_tar(stream):
+        return list_tar(file, name)
+    if is_zip(stream):
+        return list_zip(stream, name)
+    raise DatasetError(
+        f"{name}: neither a folder, a zip, a tar, a table of path,label nor the .yaml of a generated set"
+    )
+
+
+def _refuse_digest(sha256: str | None, folder: Path | str) -> None:
+    if sha256:
+        raise ParamsError(f"ingest.sha256 is for a single file, but {folder} is a folder; set it to null")

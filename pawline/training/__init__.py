@@ -1,0 +1,1 @@
+"""The training of a network: networks, augmentation, optimizers, schedule, loop."""

@@ -1,0 +1,141 @@
+"""The training loop: it runs the steps, validates after each epoch and saves the state at intervals."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from tqdm import tqdm
+
+from pawline.errors import PawlineError
+from pawline.parts import Part
+from pawline.training.checkpoint import Arrays, Checkpoint, Progress
+from pawline.training.schedule import Schedule
+from pawline.training.trainer import Trainer
+
+SAVE_FRACTION = 0.02  # of the training time, at most, is spent on saving the state
+
+Row = dict[str, float]
+
+
+@dataclass
+class Loop:
+    """An unfinished training: its state, and the rest of its steps."""
+
+    trainer: Trainer
+    schedule: Schedule
+    sizes: list[int]
+    val_part: Part
+    progress: Progress
+    best: Arrays
+    checkpoint: Checkpoint | None
+    on_epoch: Callable[[Row], object]
+    next_save: float = 0.0  # on the monotonic clock
+
+    def finish(self) -> None:
+        """Run the remaining steps. Raises PawlineError if the loss or the weights are no longer numbers."""
+        for row in self.progress.history:
+            self.on_epoch(row)
+        self._save()
+        with self._bar() as bar:
+            while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
+                self._epoch(bar)
+        self._save()
+        if self.progress.step < self.schedule.num_steps:
+            print(
+                f"pawline: train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: "
+                f"val loss has not fallen for {self.schedule.params.patience} (train.patience)",
+                file=sys.stderr,
+            )
+
+    @property
+    def _num_epochs(self) -> int:
+        return self.schedule.epoch(self.schedule.num_steps)
+
+    def _bar(self) -> "tqdm[Any]":
+        """Count pixels, not steps: steps on small pictures take less time, and the time left must be right."""
+        schedule, step = self.schedule, self.progress.step
+        return tqdm(
+            desc="train",
+            total=schedule.num_pixels(range(1, schedule.num_steps + 1), self.sizes),
+            initial=schedule.num_pixels(range(1, step + 1), self.sizes),
+            unit="px",
+            unit_scale=True,
+            disable=None,  # no bar where standard error is not a terminal
+        )
+
+    def _is_hopeless(self) -> bool:
+        """Whether val has not improved for `train.patience` epochs. Epochs in which the rate rises do not count."""
+        since = max(self.progress.best_epoch, self.schedule.num_warm_up_epochs())
+        return len(self.progress.history) - since >= self.schedule.params.patience
+
+    def _epoch(self, bar: "tqdm[Any]") -> None:
+        progress, schedule = self.progress, self.schedule
+        epoch, first_step = schedule.epoch(progress.step + 1), progress.step + 1
+        last_step = min(epoch * schedule.num_batches, schedule.num_steps)
+        begin = time.monotonic()
+        for step in range(first_step, last_step + 1):
+            self._step(step, epoch)
+            bar.update(schedule.num_pixels([step], self.sizes))
+            if step < last_step:
+                self._save_when_due()
+        images_per_second = schedule.params.batch_size * (last_step - first_step + 1) / (time.monotonic() - begin)
+        self._end_epoch(epoch, images_per_second)
+        bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
+
+    def _step(self, step: int, epoch: int) -> None:
+        size = self.schedule.picture_size(step, self.sizes)
+        number = self.schedule.number_in_epoch(step)
+        loss, correct = self.trainer.step(step, epoch, number, size, self.schedule.learning_rate(step))
+        self._refuse_nan(loss, step)
+        self.progress.step = step
+        self.progress.loss_sum += loss
+        self.progress.num_correct += correct
+
+    def _end_epoch(self, epoch: int, images_per_second: float) -> None:
+        progress = self.progress
+        num_steps = self.schedule.number_in_epoch(progress.step)
+        row = {
+            "epoch": epoch,
+            "loss": progress.loss_sum / num_steps,
+            "accuracy": progress.num_correct / (num_steps * self.schedule.params.batch_size),
+            **self.trainer.validate(self.val_part),
+            "learning_rate": self.schedule.learning_rate(progress.step),
+            "images_per_second": images_per_second,
+        }
+        self._refuse_nan(row["val_loss"], progress.step)
+        if not self.best or row["val_loss"] < progress.history[progress.best_epoch - 1]["val_loss"]:
+            progress.best_epoch, self.best = epoch, self.trainer.weights()
+        progress.history.append(row)
+        progress.loss_sum = progress.num_correct = 0.0
+        self.on_epoch(row)
+        self._save_when_due()
+
+    def _save_when_due(self) -> None:
+        if time.monotonic() > self.next_save:
+            self._save()
+
+    def _save(self) -> None:
+        """Save the state. The loss was computed before the update, so the update may have produced NaN weights unseen:
+        never save those."""
+        if self.checkpoint:
+            begin, variables = time.monotonic(), self.trainer.variables()
+            if not all(np.isfinite(values).all() for values in variables):
+                self._refuse(
+                    f"the weights are no longer numbers after step {self.progress.step}", self.progress.step
+                )
+            self.checkpoint.save(self.progress, variables, self.best)
+            self.next_save = time.monotonic() + (time.monotonic() - begin) / SAVE_FRACTION
+
+    def _refuse_nan(self, loss: float, step: int) -> None:
+        if not math.isfinite(loss):
+            self._refuse(f"the loss is {loss} at step {step}", step)
+
+    def _refuse(self, what: str, step: int) -> NoReturn:
+        raise PawlineError(
+            f"train: {what}, learning rate {self.schedule.learning_rate(step):.3g}; "
+            "try a smaller train.learning_rate"
+        )

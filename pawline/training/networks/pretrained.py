@@ -1,0 +1,54 @@
+"""A network from keras.applications with weights trained by others, and a new head for these classes."""
+
+from pawline.errors import ModelError
+from pawline.model.backend import keras
+from pawline.params.network import PretrainedParams
+from pawline.params.prepare import ImageForm
+
+
+def build(params: PretrainedParams, form: ImageForm, num_classes: int, policy: str) -> keras.Model:
+    """Build the architecture with a new head. The architecture rescales pixels itself; grayscale is repeated to RGB.
+
+    Its batch normalization keeps the statistics of the file, as Keras's guide to transfer learning advises.
+    Raises ModelError if the weights cannot be read or belong to another architecture."""
+    return _network(params, form, num_classes, policy, params.weights)
+
+
+def finish(trained: keras.Model, params: PretrainedParams, form: ImageForm, num_classes: int) -> keras.Model:
+    """Build the same network in float32 and copy the weights."""
+    model = _network(params, form, num_classes, "float32", weights=None)
+    model.set_weights(trained.get_weights())
+    return model
+
+
+def _network(
+    params: PretrainedParams, form: ImageForm, num_classes: int, policy: str, weights: str | None
+) -> keras.Model:
+    pixels = keras.Input((form.image_size, form.image_size, form.num_channels), name="pixels")
+    rgb = keras.layers.Concatenate(name="as_rgb")([pixels] * 3) if form.num_channels == 1 else pixels
+    body = _body(params.architecture, form.image_size, policy, weights)
+    body.trainable = params.fine_tune
+    pooled = keras.layers.GlobalAveragePooling2D(name="average")(body(rgb, training=False))
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="output")(pooled)
+    return keras.Model(pixels, logits, name="pretrained")
+
+
+def _body(architecture: str, image_size: int, policy: str, weights: str | None) -> keras.Model:
+    build = getattr(keras.applications, architecture)
+    default_policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)  # keras.applications has no argument for the policy
+    try:
+        return build(
+            include_top=False,
+            include_preprocessing=True,
+            input_shape=(image_size, image_size, 3),
+            weights=weights,
+        )
+    except Exception as error:  # Keras passes on the exceptions of h5py, zipfile and urllib
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}"
+            f": {reason}; name a file that `model.save_weights` wrote for it, or imagenet"
+        ) from None
+    finally:
+        keras.config.set_dtype_policy(default_policy)

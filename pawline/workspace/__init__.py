@@ -1,0 +1,1 @@
+"""The checkout under DVC and git: the only code that runs either or reads `dvc.lock`."""

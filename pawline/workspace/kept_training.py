@@ -1,0 +1,89 @@
+"""The state of a training between two runs of its stage: found again, kept until DVC has locked the model."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pawline.card import Conditions
+from pawline.params.whole import Params
+from pawline.prepared import PreparedImages
+from pawline.training.checkpoint import Checkpoint
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.dag import read_dag
+from pawline.workspace.history import code_digests
+from pawline.workspace.layout import LocalState
+from pawline.workspace.lock import locked_md5, md5_of
+from pawline.yaml_files import read_yaml
+
+KEPT_CHECKPOINTS = 5  # of trainings that were given up
+
+
+@dataclass(frozen=True)
+class KeptTraining:
+    """One training: `data_digest` names what it learns from, the checkpoint's key all that its result depends on."""
+
+    checkpoint: Checkpoint
+    data_digest: str
+
+    @property
+    def curves(self) -> Path:
+        """The folder of its curves for TensorBoard."""
+        return LocalState(main_checkout()).curves / self.checkpoint.key[:16]
+
+    def finish(self, model: Path) -> None:
+        """Call this after all outputs are written. A kill before DVC has locked the model makes the stage run again,
+        so the state stays until then; only the last training's is kept."""
+        if "DVC_STAGE" not in os.environ:
+            self.checkpoint.remove()
+            return
+        place = self.checkpoint.path
+        for earlier in place.parent.glob("*.over"):
+            earlier.unlink(missing_ok=True)
+        place.replace(place.with_suffix(f".{md5_of(model)}.over"))
+
+
+def keep_training(
+    params: Params,
+    images: PreparedImages,
+    data_digest: str,
+    conditions: Conditions,
+    weights_digest: str | None,
+    model: Path,
+) -> KeptTraining:
+    """Find the state of this very training; delete the oldest of those that were given up.
+
+    It depends on params, data, code and conditions (with num_steps 0): any other state is useless to it.
+    """
+    about = [
+        params.network.model_dump(),
+        params.train.model_dump(),
+        images.form.model_dump(),
+        images.decoder,
+        data_digest,
+        conditions.model_dump(),
+        weights_digest,
+        code_digests(read_dag(read_yaml(Path("params.yaml")))["train"]),
+    ]
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    folder = LocalState(main_checkout()).checkpoints
+    checkpoint = Checkpoint(folder / f"{key[:16]}.npz", key)
+    _delete_given_up(folder, checkpoint)
+    _resume_unless_locked(checkpoint, model)
+    return KeptTraining(checkpoint, data_digest)
+
+
+def _delete_given_up(folder: Path, own: Checkpoint) -> None:
+    others = sorted({*folder.glob("*.npz")} - {own.path}, key=lambda path: path.stat().st_mtime)
+    for old in others[:-KEPT_CHECKPOINTS]:
+        old.unlink(missing_ok=True)
+
+
+def _resume_unless_locked(checkpoint: Checkpoint, model: Path) -> None:
+    """Take up the kept state again, unless DVC has locked its model: then whoever trains wants a new training."""
+    for over in checkpoint.path.parent.glob(f"{checkpoint.path.stem}.*.over"):
+        if over.suffixes[0] == f".{locked_md5(model)}":
+            over.unlink()
+        else:
+            over.replace(checkpoint.path)

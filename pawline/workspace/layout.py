@@ -1,0 +1,56 @@
+"""The places of files: those of the pipeline, and the local state that git and DVC do not see."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pawline.workspace.checkout import main_checkout
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which."""
+
+    params: Path = Path("params.yaml")
+    raw: Path = Path("data/raw")
+    index: Path = Path("data/index.parquet")
+    prepared: Path = Path("data/prepared")
+    quarantine: Path = Path("data/quarantine.csv")
+    contact_sheet: Path = Path("data/contact_sheet.parquet")
+    split: Path = Path("data/split.parquet")
+    left_out: Path = Path("data/left_out.parquet")
+    model: Path = Path("models/model.keras")
+    card: Path = Path("models/card.json")
+    history: Path = Path("reports/history.csv")
+    predictions: Path = Path("reports/predictions.csv")
+    roc: Path = Path("reports/roc.csv")
+    report: Path = Path("reports/report.html")
+    metrics: Path = Path("metrics")
+
+    def metrics_of(self, stage: str) -> Path:
+        return self.metrics / f"{stage}.json"
+
+
+class LocalState:
+    """What stays on this machine: below `.pawline/` of the main checkout, shared by its worktrees and experiments.
+
+    Deleting any of it costs time or knowledge of the past, never a result.
+    """
+
+    def __init__(self, checkout: Path) -> None:
+        folder = checkout / ".pawline"
+        self.decoded = folder / "decoded"  # decoded images, by content
+        self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
+        self.checkpoints = folder / "training"  # the state of a training under way
+        self.curves = folder / "tensorboard"  # a folder per training
+        self.history = folder / "history.jsonl"  # which stage ran when, for how long and started by whom
+        self.flow_runs = folder / "flow_runs"  # the process of each flow run under way
+        self.isolated_runs = folder / "runs"  # workspaces of flow runs with other params
+        self.partial_store = folder / "mlflow.partial"  # MLflow's tables while they are made
+        self.store = checkout / "mlflow.db"
+        self.store_lock = checkout / ".mlflow.lock"
+        self.artifacts = checkout / "mlartifacts"
+
+
+def local_store() -> str:
+    """MLflow's store when the user names none: one SQLite file, absolute, so that every folder finds it."""
+    return f"sqlite:///{LocalState(main_checkout()).store}"

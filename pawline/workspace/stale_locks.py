@@ -1,0 +1,35 @@
+"""DVC's locks on files that nobody holds any more. DVC itself disregards those of a process that is gone, but
+stops at a record that a killed one wrote by half, and at a number that another program has been given since."""
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from pawline.files import write_json
+from pawline.workspace.processes import living_process
+
+
+def release_stale_locks(workspace: Path) -> None:
+    """Holders that are no DVC command are taken off the record, a record that cannot be read is deleted."""
+    record = workspace / ".dvc/tmp/rwlock"
+    if not record.exists():
+        return
+    with record.with_name("rwlock.lock").open("a") as guard:  # what DVC locks while it changes the record
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = json.loads(record.read_text())
+            readers = {path: list(filter(_lives, holders)) for path, holders in held.get("read", {}).items()}
+            writers = {path: holder for path, holder in held.get("write", {}).items() if _lives(holder)}
+            write_json(
+                record, {"read": {path: alive for path, alive in readers.items() if alive}, "write": writers}
+            )
+        except BlockingIOError:
+            pass
+        except (ValueError, AttributeError, TypeError, KeyError):
+            record.unlink()
+
+
+def _lives(holder: dict[str, Any]) -> bool:
+    process = living_process(holder["pid"])
+    return process is not None and any("dvc" in Path(word).name for word in process.cmdline())
