@@ -25,6 +25,7 @@ check: setup
 	@ruff format --check .
 	@ruff check .
 	@mypy
+	@codespell
 
 setup: $(VENV)/.ready
 

@@ -78,7 +78,6 @@ class _Folder:
     """What a folder holds directly."""
 
     has_folders: bool = False
-    has_files: bool = False
     has_pictures: bool = False
 
     @property
@@ -95,7 +94,6 @@ def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
         if parts_below:
             folder = folders.setdefault(name, _Folder())
             if len(parts_below) == 1:
-                folder.has_files = True
                 folder.has_pictures |= PurePosixPath(parts_below[0]).suffix.lower() in PICTURE_SUFFIXES
             else:
                 folder.has_folders = True
