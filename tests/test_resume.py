@@ -103,8 +103,8 @@ def test_impossible_params_are_refused_before_tensorflow_loads(
     if params.get("network.pretrained.sha256"):
         (finished / "some.weights.h5").write_bytes(b"other")
     code = (
-        "import runpy, sys; sys.modules['tensorflow'] = None; from pawline import machine; "
-        "machine._able = lambda: frozenset(); runpy.run_module('tasks.train', run_name='__main__')"
+        "import runpy, sys; sys.modules['tensorflow'] = None; from pawline.model import machine; "
+        "machine._features = lambda: frozenset(); runpy.run_module('tasks.train', run_name='__main__')"
     )
     output = run(finished, "python", "-c", code, expect=2)
     assert output.stderr.startswith(f"pawline: {says}")

@@ -23,7 +23,7 @@ BATCH_SIZE, BATCH_PIXELS = 256, 256 * 96 * 96  # at most, of one batch of predic
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write the file, whole or not at all, in canonical form."""
+    """Save a model as a `.keras` file, whole or not at all, without date and addresses: equal weights, equal bytes."""
     with whole_file(path) as partial:
         keras_file = partial.with_suffix(".keras")
         try:

@@ -36,7 +36,9 @@ class Loop:
     next_save: float = 0.0  # on the monotonic clock
 
     def finish(self) -> None:
-        """Run the remaining steps. Raises PawlineError if the loss or the weights are no longer numbers."""
+        """Report the finished epochs again, then run the remaining steps, fewer where val stops improving.
+
+        Raises PawlineError if the loss or the weights become NaN or infinite."""
         for row in self.progress.history:
             self.on_epoch(row)
         self._save()

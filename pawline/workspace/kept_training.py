@@ -29,7 +29,7 @@ class KeptTraining:
 
     @property
     def curves(self) -> Path:
-        """The folder of its curves for TensorBoard."""
+        """The folder of this training's curves for TensorBoard."""
         return LocalState(main_checkout()).curves / self.checkpoint.key[:16]
 
     def finish(self, model: Path) -> None:

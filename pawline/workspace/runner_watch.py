@@ -22,13 +22,13 @@ GRACE_SECONDS = 5
 
 
 def end_with_runner() -> None:
-    """Watch, in a stage, DVC if it runs this process, and the flow if one runs DVC; end when either is killed."""
+    """For a stage: end this process when the DVC that started it is gone, or the flow that started that DVC."""
     flow = os.environ.get(FLOW_PID)
     _end_with(lambda: [*_runner("DVC_STAGE"), *([psutil.Process(int(flow))] if flow else [])])
 
 
 def end_with_worker() -> None:
-    """Watch, in a flow run, the worker or `serve` that started it, if one did; end when it is killed."""
+    """For a flow run: end this process when the worker or `serve` that started it is gone."""
     _end_with(lambda: _runner("PREFECT__FLOW_RUN_ID"))
 
 

@@ -11,7 +11,9 @@ from pawline.workspace.processes import living_process
 
 
 def release_stale_locks(workspace: Path) -> None:
-    """Holders that are no DVC command are taken off the record, a record that cannot be read is deleted."""
+    """Remove from DVC's rwlock file every holder that is not a living DVC command; delete an unreadable file.
+
+    Does nothing while DVC is changing the file."""
     record = workspace / ".dvc/tmp/rwlock"
     if not record.exists():
         return

@@ -64,7 +64,7 @@ class Explanation:
         return self.made.seconds if self.made else None
 
     def text(self, most: int = MOST_SHOWN) -> str:
-        """One line. most: how many reasons of a kind are named; the others are counted."""
+        """The reasons and the run that made the outputs, in one line. most: reasons named per kind."""
         kinds = groupby(self.reasons, lambda reason: reason.kind)
         clauses = [_clause(kind, list(reasons), most) for kind, reasons in kinds]
         if self.made:
