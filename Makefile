@@ -29,7 +29,7 @@ check: setup
 
 setup: $(VENV)/.ready
 
-# Made anew when the lock changes; the marker is written last, so a broken set-up is tried again. Bytecode is compiled
+# Made again when the lock changes; the marker is written last, so a broken set-up is tried again. Bytecode is compiled
 # once, as pip does by itself: without it every command would spend seconds on it where nothing may be written.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -3,11 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+import httpx
 from prefect import serve
 from prefect.deployments.runner import EntrypointType
+from prefect.settings import PREFECT_API_URL
 
 from flows.retrain import retrain_on_new_data
 from flows.training import training
+from pawline.errors import BusyError
+from pawline.process import end_with
 
 
 def main() -> None:
@@ -19,8 +23,12 @@ def main() -> None:
             "local", interval=timedelta(minutes=5), paused=True, entrypoint_type=by_module
         ),
     ]
-    serve(*deployments)
+    try:
+        serve(*deployments)
+    except httpx.ConnectError as error:
+        server = PREFECT_API_URL.value()
+        raise BusyError(f"Prefect server {server}: {error}; start one: prefect server start") from None
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

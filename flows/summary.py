@@ -10,8 +10,8 @@ from prefect.states import State
 
 from pawline.errors import PawlineError
 from pawline.figures import figure_rows
-from pawline.page.words import duration
 from pawline.workspace.checkout import WORKSPACE
+from pawline.workspace.history import duration
 from pawline.workspace.layout import Layout
 from pawline.workspace.why import explain
 

@@ -56,7 +56,8 @@ def read_card(model: Path, card_file: Path | None = None) -> Card:
         raise ModelError(f"{model}: cannot be read with its card.json: {error}") from None
     except ValidationError as error:
         problem = error.errors()[0]
-        raise ModelError(f"{card_file}: not a model card: {problem['loc']}: {problem['msg']}") from None
+        place = ".".join(map(str, problem["loc"]))
+        raise ModelError(f"{card_file}: not a model card: {place}: {problem['msg']}") from None
     if digest != card.digest:
         raise ModelError(
             f"{model}: its SHA-256 is {digest[:12]}…, but its card says {card.digest[:12]}…; "

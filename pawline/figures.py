@@ -28,7 +28,7 @@ class Figure:
 
     def tile(self, metrics: Mapping[str, Any]) -> tuple[str, str]:
         """(Name, value) for a tile of the report."""
-        return self.tile_name or self.name, f"{metrics[self.key]:{self.tile_format or self.format}}"
+        return self.tile_name or self.name.capitalize(), f"{metrics[self.key]:{self.tile_format or self.format}}"
 
 
 FIGURES = (

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from pawline.figures import figure_rows
+from pawline.process import end_with
 from pawline.workspace.layout import Layout, local_store
 
 NEXT = """\
@@ -41,4 +42,4 @@ def _table(metrics: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

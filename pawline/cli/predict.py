@@ -41,12 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
     show = _show_json if arguments.json else _show_lines
-    with _model_file(arguments.model) as file:
-        try:
-            predictor = Predictor(file)
-        except ModelError as error:
-            raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
-        return 3 if show(predictor.predict_files(pictures)) else 0
+    try:
+        with _model_file(arguments.model) as file:
+            return 3 if show(Predictor(file).predict_files(pictures)) else 0
+    except ModelError as error:
+        raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
 
 
 def _next_command(model: str) -> str:

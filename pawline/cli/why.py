@@ -18,7 +18,7 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whatever the answer is."""
-    from pawline.workspace.why import why
+    from pawline.workspace.why import ALL, MOST_SHOWN, why
 
     explanations = why(arguments.stage)
     if arguments.json:
@@ -26,6 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     width = max(len(explanation.stage) for explanation in explanations)
     for explanation in explanations:
-        text = explanation.text(100 if arguments.stage else 3)
+        text = explanation.text(ALL if arguments.stage else MOST_SHOWN)
         print(f"{explanation.stage:<{width}}  {explanation.state:<16}  {text}")
     return 0

@@ -40,10 +40,3 @@ def short(text: object, limit: int = 40) -> str:
     text = visible(text)
     tail = limit // 2
     return text if len(text) <= limit else f"{text[: limit - tail - 1]}…{text[-tail:]}"
-
-
-def duration(seconds: float) -> str:
-    """0.4 s, 14 s, 17 min, 2.5 h"""
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

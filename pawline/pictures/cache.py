@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pawline.files import file_digest
 from pawline.params.prepare import ImageForm
+from pawline.pictures import decode
 from pawline.pictures.decode import DECODER
 from pawline.pictures.duplicates import HASH, NUM_HASHES
 from pawline.prepared import Concatenation, drop_pages
@@ -48,7 +49,9 @@ class DecodedCache:
     """The cached packs of one image form and decoder. `len` is the number of images."""
 
     def __init__(self, folder: Path, form: ImageForm) -> None:
-        key = hashlib.sha256(f"{form.model_dump_json()} {HASH} {DECODER}".encode()).hexdigest()
+        # The decoder's own code too: an edit there may change pixels, or refuse what was accepted.
+        code = file_digest(Path(decode.__file__))
+        key = hashlib.sha256(f"{form.model_dump_json()} {HASH} {DECODER} {code}".encode()).hexdigest()
         self._folder = folder / key[:16]
         self._packs = _open_packs(self._folder)
         digests = np.concatenate([np.empty(0, "S32"), *(pack["digest"] for pack in self._packs)])

@@ -11,7 +11,8 @@ from pawline.params.train import TrainParams
 
 
 class Changes(NamedTuple):
-    """The random changes to each of n pictures."""
+    """The random changes to each of n pictures: the first axis of every field has length n, since a batch is cut into
+    pieces. A new field draws its numbers last, or every training with the old seeds would change."""
 
     boxes: NDArray[np.float32]  # (n, 4): the crops, see random_boxes
     contrast: NDArray[np.float32]  # (n, 1, 1, 1), factors

@@ -37,7 +37,7 @@ def dvc_failure(complaint: str, code: int) -> PawlineError:
         return BusyError(f"busy, try again: {message}")
     if code < 0 and not message:
         return PawlineError(f"DVC was ended by {signal.Signals(-code).name}; the same command continues")
-    return PawlineError(f"DVC: {message or 'failed and said nothing'}")
+    return PawlineError(f"DVC: {message or 'failed without a message; `dvc repro -v` shows more'}")
 
 
 @contextmanager

@@ -140,3 +140,10 @@ def _runs(lines: list[bytes]) -> Iterator[StageRun]:
             )
         except (ValueError, TypeError, KeyError):
             continue  # a damaged line: one run less to name
+
+
+def duration(seconds: float) -> str:
+    """0.4 s, 14 s, 17 min, 2.5 h"""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

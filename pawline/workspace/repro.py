@@ -86,7 +86,9 @@ class Pipeline:
                         last_lines.append(line)
                         log(line)
             if ended:
-                raise StageTimeoutError(f"stage '{stage}' took longer than {minutes:g} minutes and was ended")
+                raise StageTimeoutError(
+                    f"stage '{stage}' took longer than {minutes:g} minutes and was ended; raise --stage-minutes"
+                )
             if child.returncode:
                 raise _failure(list(last_lines), child.returncode)
             return started.exists()

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.addresses import public_address
 from pawline.errors import ParamsError
-from pawline.page.words import duration
 from pawline.params.whole import dotted
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dag import PACKAGES, Stage, makers, plain, read_dag, value
-from pawline.workspace.history import StageRun, code_digests, content_of_entry, read_history
+from pawline.workspace.history import StageRun, code_digests, content_of_entry, duration, read_history
 from pawline.workspace.layout import Layout, LocalState
 from pawline.workspace.lock import LOCK, read_entries
 from pawline.workspace.status import Status, dvc_status
@@ -36,7 +35,7 @@ WILL_RUN = "will run"
 
 # What stands before the reasons of a kind; a kind that is not here speaks for itself.
 INTRODUCED = {"param": "params ", "module": "edited ", "upstream": "after "}
-MOST_SHOWN = 3
+MOST_SHOWN, ALL = 3, 100  # reasons of a kind that a line names, of all stages and of a single one
 
 
 @dataclass(frozen=True)
