@@ -2,8 +2,8 @@
 
 The part of an image depends only on its own digest and the seed, so an image never changes its part when other
 images are added, removed or renamed. Copies of the same bytes have the same digest and stay together.
-Near-duplicates have different digests. If a group of near-duplicates falls into several parts, the part with most of
-its images keeps them, and the images in the other parts are left out. (No rule without a memory can also keep the
+Near-duplicates have different digests. If a group of near-duplicates falls into several parts, test keeps its images
+(val, where none is in test), and the images in the other parts are left out. (No rule without a memory can also keep the
 class fractions exact; docs/decisions/0003-split.md explains why.)
 """
 
@@ -21,7 +21,7 @@ from pawline.params.split import SplitParams
 from pawline.pictures.duplicates import Pictures, group_duplicates, without_padding
 from pawline.prepared import PreparedImages
 
-# In order of preference: a tie within a group goes to the first part, since test images are the scarcest. (report.py
+# In order of preference: of a group in several parts the first keeps its images, so test never loses one. (report.py
 # has its own PARTS, in the order of a reader.)
 PARTS = ["test", "val", "train"]
 
@@ -104,10 +104,10 @@ def _own_part(digests: pd.Series, given: pd.Series, params: SplitParams) -> Part
 
 
 def _part_that_keeps(group: Numbers, part: Parts) -> Parts:
-    """For each image, the part that holds most images of its group."""
-    counts = np.zeros((len(group), len(PARTS)), np.int32)
-    np.add.at(counts, (group, part), 1)
-    return np.asarray(counts.argmax(axis=1)[group], np.int8)  # argmax takes the first of equal counts
+    """For each image, the first of PARTS that holds an image of its group, however few."""
+    first = np.full(len(group), len(PARTS), np.int8)
+    np.minimum.at(first, group, part)
+    return np.asarray(first[group], np.int8)
 
 
 def _check_every_class_everywhere(

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError
 from pawline.params.prepare import ImageForm
 from pawline.params.split import SplitParams
-from pawline.parts import data_digest
+from pawline.parts import Part, data_digest
 from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.split import PARTS, hash_fraction, split_images, summarize
+from pawline.train import _sample
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
 SIDE = 24
@@ -153,8 +154,9 @@ def test_adding_images_moves_no_old_image_between_parts(split: Splitter, trial: 
     common = part_before.index.intersection(part_after.index)
     assert len(common) > 100
     assert part_after[common].equals(part_before[common])
-    # An old image may only drop out of the split, and only if new near-copies outnumber the images in its part.
+    # An old image may only drop out of train or val, and only if a near-copy of it is added to a part before its own.
     dropped_paths = part_before.index.difference(part_after.index)
+    assert "test" not in set(part_before[dropped_paths])
     assert set(dropped_paths) <= set(left_out["path"])
     groups_with_new = set(left_out["group"]) & set(after["group"][~after["path"].isin(part_before.index)])
     assert set(left_out.set_index("path")["group"][dropped_paths]) <= groups_with_new
@@ -167,10 +169,10 @@ def unique_paths(pictures: list[Picture]) -> list[Picture]:
 def test_no_group_straddles_two_parts(split: Splitter) -> None:
     originals = [picture(n) for n in range(60)]
     near = [near_copy_of(original, number) for number, original in enumerate(originals * 3)]
-    used, left_out = split(originals + near)
+    used, left_out = split(originals + near + filler())
     assert (used.groupby("group")["split"].nunique() == 1).all()
-    assert used["group"].nunique() == 60
-    assert len(used) + len(left_out) == 240
+    assert used["group"].nunique() == 160
+    assert len(used) + len(left_out) == 340
     # Each near-copy has its own part by hash, so groups would straddle if no image were left out.
     own_part = {row.path: part_by_hash(row.digest) for row in pd.concat([used, left_out]).itertuples()}
     assert len(left_out) > 60
@@ -187,7 +189,7 @@ def test_copies_under_new_names_stay_with_the_original(split: Splitter) -> None:
 
 def test_names_and_order_of_listing_do_not_matter(split: Splitter) -> None:
     originals = [picture(n) for n in range(60)]
-    pictures = originals + [near_copy_of(original, number) for number, original in enumerate(originals * 4)]
+    pictures = originals + [near_copy_of(original, number) for number, original in enumerate(originals)]
     used, left_out = split(pictures)
     order = np.random.default_rng(4).permutation(len(pictures))
     renamed = [
@@ -208,22 +210,12 @@ def test_removing_images_moves_no_remaining_image(split: Splitter) -> None:
     assert part_after.equals(part_before[part_after.index])
 
 
-# Groups whose images fall into different parts
+# Near-duplicates that fall into different parts
 
 
 def filler() -> list[Picture]:
     """Enough pictures of both classes for every part."""
     return [picture(n) for n in range(5000, 5100)]
-
-
-def test_the_part_with_most_of_a_group_keeps_its_images(split: Splitter) -> None:
-    train, test = pictures_in("train", 2), pictures_in("test", 1)
-    look_alikes = [replace(picture, pixels=train[0].pixels) for picture in [*train, *test]]
-    used, left_out = split(filler() + look_alikes)
-    kept = used[used["group"] == min(picture.digest for picture in look_alikes)]
-    assert set(zip(kept["path"], kept["split"], strict=True)) == {(picture.path, "train") for picture in train}
-    assert list(left_out["path"]) == [test[0].path]
-    assert list(left_out["split"]) == ["test"]
 
 
 @pytest.mark.parametrize(
@@ -233,16 +225,30 @@ def test_the_part_with_most_of_a_group_keeps_its_images(split: Splitter) -> None
         (["train", "val"], "val"),
         (["val", "test"], "test"),
         (["train", "val", "test"], "test"),
-        (["train", "train", "val", "val"], "val"),
+        (["train", "train", "train", "test"], "test"),
+        (["train", "val", "val", "test"], "test"),
+        (["train", "train", "train", "val"], "val"),
     ],
 )
-def test_a_tie_goes_to_the_scarcer_part(split: Splitter, parts: list[str], keeps: str) -> None:
-    members = [pictures_in(part, 2)[parts[:place].count(part)] for place, part in enumerate(parts)]
+def test_test_keeps_its_images_then_val_however_few_they_are(
+    split: Splitter, parts: list[str], keeps: str
+) -> None:
+    members = [pictures_in(part, 3)[parts[:place].count(part)] for place, part in enumerate(parts)]
     look_alikes = [replace(picture, pixels=members[0].pixels) for picture in members]
     used, left_out = split(filler() + look_alikes)
     expected = {picture.path for picture, part in zip(look_alikes, parts, strict=True) if part == keeps}
     assert set(used["path"][used["path"].isin([picture.path for picture in look_alikes])]) == expected
     assert len(left_out) == len(parts) - len(expected)
+    assert keeps not in set(left_out["split"])
+
+
+def test_added_copies_take_no_picture_out_of_test(split: Splitter) -> None:
+    old = [picture(n) for n in range(100)]
+    added = [near_copy_of(old[n % 100], n) for n in range(300)]
+    before, after = split(old)[0], split(old + added)[0]
+    assert len(after) < 400, "no near-copy was left out, so this tests nothing"
+    in_test = [set(table["path"][table["split"] == "test"]) for table in (before, after)]
+    assert in_test[0] < in_test[1]
 
 
 # Sources that come ready-split
@@ -273,6 +279,36 @@ def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
     used, left_out = split([*pictures, leak])
     assert (used.groupby("digest")["split"].nunique() == 1).all()
     assert list(left_out["path"]) == [pictures[0].path]
+
+
+def test_a_ready_made_test_folder_loses_no_picture_to_copies_in_train(split: Splitter) -> None:
+    given = ["train", "val", "test"]
+    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(90)]
+    copies = [replace(near_copy_of(pictures[2], n), given_part="train") for n in range(5)]
+    used, left_out = split(pictures + copies)
+    assert (used["split"] == "test").sum() == 30
+    assert {path.split("/")[1] for path in left_out["path"]} == {f"near {n}.jpg" for n in range(5)}
+
+
+# Order
+
+
+def test_a_rename_changes_neither_the_order_nor_the_first_sample_of_a_training(
+    split: Splitter, tmp_path: Path
+) -> None:
+    pictures = [picture(n) for n in range(200)]
+    order = np.random.default_rng(4).permutation(200)
+    renamed = [replace(pictures[n], path=f"{pictures[n].class_name}/{place:05}.png") for place, n in enumerate(order)]
+    digests, samples = [], []
+    for number, listed in enumerate((pictures, sorted(renamed, key=lambda picture: picture.path))):
+        images = prepared(tmp_path / f"listed {number}", listed)
+        part = Part.of("train", images, split_images(images, PARAMS)[0])
+        digests.append(list(images.table["digest"].take(part.rows)))
+        assert list(images.table["label"].take(part.rows)) == list(part.labels)
+        assert list(images.table["path"].take(part.rows)) == part.paths
+        samples.append(_sample(images, part, seed=1))
+    assert digests[0] == digests[1] == sorted(digests[0])
+    assert np.array_equal(*samples)
 
 
 # Refusal
