@@ -76,6 +76,12 @@ def without_padding(pixels: Pixels, form: ImageForm) -> Pictures:
     ]
 
 
+def group_copies(digests: pd.Series) -> Numbers:
+    """int64 (n,): for each image the first row with the same digest."""
+    rows, exact = np.unique(digest_bytes(digests), return_index=True, return_inverse=True)[1:]
+    return np.asarray(rows[exact], np.int64)
+
+
 def group_duplicates(digests: pd.Series, hashes: NDArray[np.uint64], pictures: ReadPictures) -> Numbers:
     """int64 (n,): for each image the row of the smallest digest in its group of duplicates.
 
