@@ -19,13 +19,12 @@ from pawline.errors import DatasetError
 from pawline.params.split import SplitParams
 from pawline.part_by_hash import PARTS, TRAIN, Parts, hash_fraction, parts_by_hash
 from pawline.picture_groups import group_names
-from pawline.pictures.duplicates import Pictures, group_copies, group_duplicates, without_padding
+from pawline.pictures.duplicates import LARGE_GROUP, find_duplicates, group_copies, without_padding
+from pawline.pictures.thumbnails import Pictures
 from pawline.prepared import PreparedImages
 from pawline.rare_classes import ClassCounts, named, refuse
 
 __all__ = ["PARTS", "Split", "hash_fraction", "split_images", "summarize"]
-
-LARGE_GROUP = 20  # different images; more near-duplicates than people usually save of a photograph
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -35,13 +34,14 @@ class Split(NamedTuple):
     """The images in use and the images left out, two tables with the columns path, digest, label, group and split.
 
     `group` is the smallest digest in the image's group of near-duplicates; where the user names groups, a column
-    `given_group` follows. num_topped_up: the images that fill parts which the hashes leave short; findings: lines to
-    show to the user.
+    `given_group` follows. num_topped_up: the images that fill parts which the hashes leave short; num_in_scenes: the
+    images that share a scene with many others, so that only the rest was compared; findings: lines to show to the user.
     """
 
     used: pd.DataFrame
     left_out: pd.DataFrame
     num_topped_up: int
+    num_in_scenes: int
     findings: list[str]
 
 
@@ -55,9 +55,9 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
     given_groups = group_names(table, params.group)
     keys = table["digest"].where(given_groups == "", given_groups)
     if params.near_duplicates:
-        near = group_duplicates(table["digest"], images.hashes, partial(_pictures, images))
+        near, in_scene = find_duplicates(table["digest"], images.hashes, partial(_pictures, images))
     else:
-        near = group_copies(table["digest"])
+        near, in_scene = group_copies(table["digest"]), np.zeros(len(table), bool)
     together = [near, pd.factorize(keys)[0]]
     part, fills = parts_by_hash(keys, labels, table["given_part"], params)
     keeps = _keeps(part, together)
@@ -76,7 +76,13 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
         findings.append(_rare_finding(rare, names, params))
     fills &= keeps & (part != TRAIN)
     assign = partial(_assignment, table, near, given_groups, part)
-    split = Split(assign(np.flatnonzero(keeps)), assign(np.flatnonzero(~keeps)), int(fills.sum()), findings)
+    split = Split(
+        assign(np.flatnonzero(keeps)),
+        assign(np.flatnonzero(~keeps)),
+        int(fills.sum()),
+        int(in_scene.sum()),
+        findings,
+    )
     findings += _findings(split, labels[fills], np.setdiff1d(counts.without_val(), rare), names, params)
     return split
 
@@ -141,6 +147,11 @@ def _findings(
             f"{len(split.left_out)} pictures are left out, most of them near-duplicates of pictures in another part; "
             "data/left_out.parquet lists them, and split.near_duplicates: false keeps near-duplicates"
         )
+    if split.num_in_scenes:
+        lines.append(
+            f"{split.num_in_scenes} pictures share a scene with many others (a fixed camera, a burst), so they count as "
+            "near-duplicates only where the rest is equal too; split.group keeps a burst in one part"
+        )
     groups = _duplicate_groups(split.used, split.left_out)
     if mixed := groups["mixed"].sum():
         lines.append(
@@ -187,6 +198,7 @@ def summarize(split: Split, class_names: list[str]) -> dict[str, Any]:
         "num_large_duplicate_groups": int((groups["num_different"] > LARGE_GROUP).sum()),
         "num_left_out": len(left_out),
         "num_topped_up": split.num_topped_up,
+        "num_compared_without_scene": split.num_in_scenes,
         # A random split keeps a group of n images together with probability sum(p**n).
         "num_groups_separated_by_a_random_split": round(
             float(sum(1 - (fractions**n).sum() for n in duplicate_sizes)), 1

@@ -531,13 +531,15 @@ def test_without_the_search_only_equal_bytes_stay_together(split: Splitter) -> N
 def test_groups_that_mix_classes_or_grow_large_are_reported(split: Splitter) -> None:
     originals = filler()
     mixed = replace(near_copy_of(originals[0], 2), path="dog/mixed.jpg")
-    burst = [near_copy_of(originals[1], 2 * n) for n in range(10, 35)]
+    burst = [replace(near_copy_of(originals[1], n), pixels=originals[1].pixels) for n in range(10, 35)]
     whole = split.whole([*originals, mixed, *burst])
     figures = summarize(whole, ["cat", "dog"])
     assert (figures["num_mixed_duplicate_groups"], figures["num_large_duplicate_groups"]) == (1, 1)
     assert any(line.startswith("1 groups of near-duplicates mix classes") for line in whole.findings)
     assert any("more than 20 near-duplicates, the largest 26" in line for line in whole.findings)
-    assert all("split.near_duplicates: false" in line for line in whole.findings)
+    assert figures["num_compared_without_scene"] == 26
+    assert any(line.startswith("26 pictures share a scene with many others") for line in whole.findings)
+    assert sum("split.near_duplicates: false" in line for line in whole.findings) == 3
 
 
 # Figures
@@ -556,7 +558,7 @@ def test_metrics_match_a_count_by_hand() -> None:
     left_out = pd.DataFrame([("aa", 0, "val", "77")], columns=["group", "label", "split", "digest"])
     # Groups aa and bb have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
     # a random split keeps each group together with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
-    assert summarize(Split(used, left_out, 4, []), ["cat", "dog"]) == {
+    assert summarize(Split(used, left_out, 4, 9, []), ["cat", "dog"]) == {
         "num_images": {"test": 3, "val": 1, "train": 6},
         "num_per_class": {
             "test": {"cat": 1, "dog": 2},
@@ -569,6 +571,7 @@ def test_metrics_match_a_count_by_hand() -> None:
         "num_large_duplicate_groups": 0,
         "num_left_out": 1,
         "num_topped_up": 4,
+        "num_compared_without_scene": 9,
         "num_groups_separated_by_a_random_split": round(2 * (1 - 0.244), 1),
     }
 
