@@ -63,7 +63,7 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
     keeps = _keeps(part, together)
     counts = ClassCounts.of(keys, labels, part, keeps)
     given = {name for name in ("test", "val") if (table["given_part"] == name).any()}
-    findings = []
+    findings, used = [], np.ones(len(table), bool)
     if len(rare := counts.rare()):
         if params.rare_classes == "refuse":
             refuse(counts, rare, names, given, params)
@@ -83,7 +83,8 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
         int(in_scene.sum()),
         findings,
     )
-    findings += _findings(split, labels[fills], np.setdiff1d(counts.without_val(), rare), names, params)
+    without_val = np.setdiff1d(counts.without_val(), rare)
+    findings += _findings(split, labels[fills], without_val, int((used & ~keeps).sum()), names, params)
     return split
 
 
@@ -128,7 +129,12 @@ def _rare_finding(rare: Numbers, names: list[str], params: SplitParams) -> str:
 
 
 def _findings(
-    split: Split, filling: Numbers, without_val: Numbers, names: list[str], params: SplitParams
+    split: Split,
+    filling: Numbers,
+    without_val: Numbers,
+    num_straddling: int,
+    names: list[str],
+    params: SplitParams,
 ) -> list[str]:
     """What the user should know, a line each. filling: the label of each image that fills a part."""
     lines = []
@@ -142,15 +148,15 @@ def _findings(
             f"no picture in val, since all there are near-duplicates of pictures in test: {named(without_val, names)}; "
             f"split.min_per_part {params.min_per_part + 1} fills up more"
         )
-    if len(split.left_out) and params.near_duplicates:
+    if num_straddling:
         lines.append(
-            f"{len(split.left_out)} pictures are left out, most of them near-duplicates of pictures in another part; "
-            "data/left_out.parquet lists them, and split.near_duplicates: false keeps near-duplicates"
+            f"{num_straddling} pictures are left out, since copies, near-duplicates or others of their group stand in "
+            "another part; data/left_out.parquet lists them, and split.near_duplicates: false keeps near-duplicates"
         )
     if split.num_in_scenes:
         lines.append(
-            f"{split.num_in_scenes} pictures share a scene with many others (a fixed camera, a burst), so they count as "
-            "near-duplicates only where the rest is equal too; split.group keeps a burst in one part"
+            f"{split.num_in_scenes} pictures share a scene with many others (a fixed camera, a burst), so they count "
+            "as near-duplicates only where the rest is equal too; split.group keeps a burst in one part"
         )
     groups = _duplicate_groups(split.used, split.left_out)
     if mixed := groups["mixed"].sum():

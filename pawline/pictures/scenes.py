@@ -56,7 +56,8 @@ class Scene:
         return np.array([(first[digest], place) for place, digest in enumerate(digests)], np.int64).reshape(-1, 2)
 
     def _fit(self, pictures: Pictures) -> tuple[Floats, Floats]:
-        """(What remains of each picture in the scene's light, float32 (n, SIDE, SIDE); its correlation with the scene, float32 (n,))."""
+        """(What remains of each picture in the scene's light, float32 (n, SIDE, SIDE); its correlation with the scene,
+        float32 (n,))."""
         light = thumbnails(pictures, SIDE).astype(np.float32)
         light -= light.mean(axis=(1, 2), keepdims=True)
         shared = (light * self.light).sum(axis=(1, 2))
