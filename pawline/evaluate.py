@@ -48,12 +48,11 @@ def measure(
 
 
 def area_under_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Area under the ROC curve, the mean over all classes, each against the rest.
+    """Area under the ROC curve, the mean over all classes that occur (`split.rare_classes` may keep some out of test),
+    each against the rest.
 
     labels: (n,) int64; probabilities: (n, num_classes) float32."""
-    per_class = [
-        roc_auc_score(labels == label, probabilities[:, label]) for label in range(probabilities.shape[1])
-    ]
+    per_class = [roc_auc_score(labels == label, probabilities[:, label]) for label in np.unique(labels)]
     return float(np.mean(per_class))
 
 
@@ -62,7 +61,8 @@ def roc_table(
 ) -> pd.DataFrame:
     """The ROC curve of each class against the rest: class_name, false_positive_rate, true_positive_rate."""
     curves = []
-    for label, name in enumerate(class_names):
+    for label in np.unique(labels).tolist():  # a class without test images has no curve
+        name = class_names[label]
         false_rate, true_rate, _ = roc_curve(labels == label, probabilities[:, label])
         curves.append(
             pd.DataFrame({"class_name": name, "false_positive_rate": false_rate, "true_positive_rate": true_rate})
@@ -80,7 +80,7 @@ def _per_class(
         name: {
             # A class that is never predicted has no precision: null, since 0 would be a claim.
             "precision": None if math.isnan(precision[label]) else float(precision[label]),
-            "recall": float(recall[label]),
+            "recall": float(recall[label]) if support[label] else None,
             "num_images": int(support[label]),
         }
         for label, name in enumerate(class_names)

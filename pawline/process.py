@@ -72,6 +72,12 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: Tra
     sys.exit(130)
 
 
+def say(lines: list[str]) -> None:
+    """Show what the user should know, a line each, on standard error."""
+    for line in lines:
+        print(f"pawline: {' '.join(line.split())}", file=sys.stderr)
+
+
 def _complain(message: str, code: int) -> int:
     print(f"pawline: {' '.join(message.split())}", file=sys.stderr)
     return code

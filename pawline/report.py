@@ -108,7 +108,7 @@ def _headline(inputs: ReportInputs) -> dict[str, Any]:
     return {
         "guess": _ranked(actual)[0],
         "num_wrong": int((actual != predicted).sum()),
-        "weakest": min(per_class, key=lambda name: (per_class[name]["recall"], name)),
+        "weakest": min(set(actual), key=lambda name: (per_class[name]["recall"], name)),
     }
 
 

@@ -1,47 +1,91 @@
 """Assign every image to train, val or test, permanently and without leaks.
 
-The part of an image depends only on its own digest and the seed, so an image never changes its part when other
-images are added, removed or renamed. Copies of the same bytes have the same digest and stay together.
-Near-duplicates have different digests. If a group of near-duplicates falls into several parts, the part with most of
-its images keeps them, and the images in the other parts are left out. (No rule without a memory can also keep the
-class fractions exact; docs/decisions/0003-split.md explains why.)
+The part of an image depends only on its own digest (or its group's name) and the seed, so an image never changes its
+part when other images are added, removed or renamed. In a class whose hashes leave test or val short, the smallest
+hashes fill them up (part_by_hash.py). Copies of the same bytes have the same digest and stay together.
+Near-duplicates have different digests. If a group of near-duplicates falls into several parts, test keeps its images
+(val, where none is in test), and the images in the other parts are left out. (No rule without a memory can also keep
+the class fractions exact; docs/decisions/0003-split.md explains why.)
 """
 
-import hashlib
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.errors import DatasetError
-from pawline.index import digest_bytes
 from pawline.params.split import SplitParams
-from pawline.pictures.duplicates import Pictures, group_duplicates, without_padding
+from pawline.part_by_hash import PARTS, TRAIN, Parts, hash_fraction, parts_by_hash
+from pawline.picture_groups import group_names
+from pawline.pictures.duplicates import LARGE_GROUP, find_duplicates, group_copies, without_padding
+from pawline.pictures.thumbnails import Pictures
 from pawline.prepared import PreparedImages
+from pawline.rare_classes import ClassCounts, named, refuse
 
-# In order of preference: a tie within a group goes to the first part, since test images are the scarcest. (report.py
-# has its own PARTS, in the order of a reader.)
-PARTS = ["test", "val", "train"]
+__all__ = ["PARTS", "Split", "hash_fraction", "split_images", "summarize"]
 
 Numbers = NDArray[np.int64]
-Parts = NDArray[np.int8]  # positions in PARTS
+Mask = NDArray[np.bool_]
 
 
-def split_images(images: PreparedImages, params: SplitParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return two tables with the columns path, digest, label, group and split: the images in use, and the images left
-    out. `group` is the smallest digest in the image's group of duplicates.
+class Split(NamedTuple):
+    """The images in use and the images left out, two tables with the columns path, digest, label, group and split.
 
-    Raises DatasetError if a class has no image in one of the parts.
+    `group` is the smallest digest in the image's group of near-duplicates; where the user names groups, a column
+    `given_group` follows. num_topped_up: the images that fill parts which the hashes leave short; num_in_scenes: the
+    images that share a scene with many others, so that only the rest was compared; findings: lines to show to the user.
     """
-    table = images.table
-    group = group_duplicates(table["digest"], images.hashes, partial(_pictures, images))
-    part = _own_part(table["digest"], table["given_part"], params)
-    keeps = part == _part_that_keeps(group, part)
-    _check_every_class_everywhere(table["label"].to_numpy()[keeps], part[keeps], images.class_names, params)
-    used, left_out = (_assignment(table, group, part, np.flatnonzero(mask)) for mask in (keeps, ~keeps))
-    return used, left_out
+
+    used: pd.DataFrame
+    left_out: pd.DataFrame
+    num_topped_up: int
+    num_in_scenes: int
+    findings: list[str]
+
+
+def split_images(images: PreparedImages, params: SplitParams) -> Split:
+    """Assign a part to every image.
+
+    Raises DatasetError if a class is too rare for three parts and `split.rare_classes` says `refuse`.
+    """
+    table, names = images.table, images.class_names
+    labels = table["label"].to_numpy(np.int64)
+    given_groups = group_names(table, params.group)
+    keys = table["digest"].where(given_groups == "", given_groups)
+    if params.near_duplicates:
+        near, in_scene = find_duplicates(table["digest"], images.hashes, partial(_pictures, images))
+    else:
+        near, in_scene = group_copies(table["digest"]), np.zeros(len(table), bool)
+    together = [near, pd.factorize(keys)[0]]
+    part, fills = parts_by_hash(keys, labels, table["given_part"], params)
+    keeps = _keeps(part, together)
+    counts = ClassCounts.of(keys, labels, part, keeps)
+    given = {name for name in ("test", "val") if (table["given_part"] == name).any()}
+    findings, used = [], np.ones(len(table), bool)
+    if len(rare := counts.rare()):
+        if params.rare_classes == "refuse":
+            refuse(counts, rare, names, given, params)
+        if params.rare_classes == "train_only":
+            free = ~table["given_part"].isin(given).to_numpy(bool)
+            part[np.isin(labels, rare) & free] = TRAIN
+        used = ~np.isin(labels, _unusable(rare, labels, part, params))
+        keeps = _keeps(part, together, used)
+        _check_enough(labels[keeps], part[keeps])
+        findings.append(_rare_finding(rare, names, params))
+    fills &= keeps & (part != TRAIN)
+    assign = partial(_assignment, table, near, given_groups, part)
+    split = Split(
+        assign(np.flatnonzero(keeps)),
+        assign(np.flatnonzero(~keeps)),
+        int(fills.sum()),
+        int(in_scene.sum()),
+        findings,
+    )
+    without_val = np.setdiff1d(counts.without_val(), rare)
+    findings += _findings(split, labels[fills], without_val, int((used & ~keeps).sum()), names, params)
+    return split
 
 
 def _pictures(images: PreparedImages, rows: Numbers) -> Pictures:
@@ -50,26 +94,102 @@ def _pictures(images: PreparedImages, rows: Numbers) -> Pictures:
     return pictures
 
 
-def _assignment(table: pd.DataFrame, group: Numbers, part: Parts, rows: Numbers) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            **{name: table[name].take(rows).array for name in ("path", "digest", "label")},
-            "group": table["digest"].take(group[rows]).array,
-            "split": np.array(PARTS)[part[rows]],
-        }
-    )
+def _keeps(part: Parts, together: list[Numbers], used: Mask | None = None) -> Mask:
+    """Whether each image stays: those that belong together stay in the first part that holds one of them.
+
+    together: int64 (n,) each, an equal number for images that belong together."""
+    used = np.ones(len(part), bool) if used is None else used
+    keeps = used.copy()
+    for group in together:
+        first = np.full(group.max() + 1, len(PARTS), np.int8)
+        np.minimum.at(first, group[used], part[used])
+        keeps &= part == first[group]
+    return keeps
 
 
-def hash_fraction(digest: str, seed: int) -> float:
-    """Map a digest and a seed to a number in [0, 1); the numbers of many digests are spread evenly."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{digest}".encode()).digest()[:8]) / 2**64
+def _unusable(rare: Numbers, labels: Numbers, part: Parts, params: SplitParams) -> Numbers:
+    """Which rare classes are left out: all, or those without an image in train, which nothing could learn."""
+    return rare if params.rare_classes == "leave_out" else np.setdiff1d(rare, labels[part == TRAIN])
 
 
-def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]) -> dict[str, Any]:
+def _check_enough(labels: Numbers, part: Parts) -> None:
+    for number, name in enumerate(PARTS):
+        num_classes, least = len(np.unique(labels[part == number])), 1 if name == "val" else 2
+        if num_classes < least:
+            raise DatasetError(
+                f"{name} has pictures of {num_classes} classes, at least {least} are needed; add pictures to the "
+                "classes that are too rare"
+            )
+
+
+def _rare_finding(rare: Numbers, names: list[str], params: SplitParams) -> str:
+    done = "left out" if params.rare_classes == "leave_out" else "in train only"
+    count = f"{len(rare)} classes are" if len(rare) > 1 else "1 class is"
+    return f"{count} too rare for three parts and {done} (split.rare_classes): {named(rare, names)}"
+
+
+def _findings(
+    split: Split,
+    filling: Numbers,
+    without_val: Numbers,
+    num_straddling: int,
+    names: list[str],
+    params: SplitParams,
+) -> list[str]:
+    """What the user should know, a line each. filling: the label of each image that fills a part."""
+    lines = []
+    if len(filling):
+        lines.append(
+            f"{len(filling)} pictures fill test and val of {len(np.unique(filling))} classes that their hashes leave "
+            f"short (split.min_per_part {params.min_per_part})"
+        )
+    if len(without_val):
+        lines.append(
+            f"no picture in val, since all there are near-duplicates of pictures in test: {named(without_val, names)}; "
+            f"split.min_per_part {params.min_per_part + 1} fills up more"
+        )
+    if num_straddling:
+        lines.append(
+            f"{num_straddling} pictures are left out, since copies, near-duplicates or others of their group stand in "
+            "another part; data/left_out.parquet lists them, and split.near_duplicates: false keeps near-duplicates"
+        )
+    if split.num_in_scenes:
+        lines.append(
+            f"{split.num_in_scenes} pictures share a scene with many others (a fixed camera, a burst), so they count "
+            "as near-duplicates only where the rest is equal too; split.group keeps a burst in one part"
+        )
+    groups = _duplicate_groups(split.used, split.left_out)
+    if mixed := groups["mixed"].sum():
+        lines.append(
+            f"{mixed} groups of near-duplicates mix classes: either a wrong label or no copies at all; the report "
+            "shows such groups, and split.near_duplicates: false turns the search off"
+        )
+    if len(large := groups[groups["num_different"] > LARGE_GROUP]):
+        lines.append(
+            f"{len(large)} groups have more than {LARGE_GROUP} near-duplicates, the largest {large['size'].max()}: a "
+            "burst, or pictures that only resemble each other; split.near_duplicates: false turns the search off"
+        )
+    return lines
+
+
+def _assignment(
+    table: pd.DataFrame, group: Numbers, given_groups: pd.Series, part: Parts, rows: Numbers
+) -> pd.DataFrame:
+    columns = {
+        **{name: table[name].take(rows).array for name in ("path", "digest", "label")},
+        "group": table["digest"].take(group[rows]).array,
+        "split": np.array(PARTS)[part[rows]],
+    }
+    if (given_groups != "").any():
+        columns["given_group"] = given_groups.take(rows).array
+    return pd.DataFrame(columns)
+
+
+def summarize(split: Split, class_names: list[str]) -> dict[str, Any]:
     """The content of `metrics/split.json`."""
-    groups = np.concatenate([digest_bytes(table["group"]) for table in (used, left_out)])
-    group_sizes = np.unique(groups, return_counts=True)[1]
-    duplicate_sizes = group_sizes[group_sizes > 1]
+    used, left_out = split.used, split.left_out
+    groups = _duplicate_groups(used, left_out)
+    duplicate_sizes = groups["size"].to_numpy()
     counts = used.groupby(["split", "label"]).size().unstack(fill_value=0).reindex(PARTS, fill_value=0)
     fractions = counts.sum(axis=1).to_numpy() / len(used)
     return {
@@ -80,7 +200,11 @@ def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]
         },
         "num_duplicate_groups": len(duplicate_sizes),
         "num_images_in_duplicate_groups": int(duplicate_sizes.sum()),
+        "num_mixed_duplicate_groups": int(groups["mixed"].sum()),
+        "num_large_duplicate_groups": int((groups["num_different"] > LARGE_GROUP).sum()),
         "num_left_out": len(left_out),
+        "num_topped_up": split.num_topped_up,
+        "num_compared_without_scene": split.num_in_scenes,
         # A random split keeps a group of n images together with probability sum(p**n).
         "num_groups_separated_by_a_random_split": round(
             float(sum(1 - (fractions**n).sum() for n in duplicate_sizes)), 1
@@ -88,36 +212,16 @@ def summarize(used: pd.DataFrame, left_out: pd.DataFrame, class_names: list[str]
     }
 
 
-def _own_part(digests: pd.Series, given: pd.Series, params: SplitParams) -> Parts:
-    """The part of each image by its hash. Parts that the source defines stay; a missing part is cut from train."""
-    fractions = np.fromiter((hash_fraction(digest, params.seed) for digest in digests), float, len(digests))
-    part = np.full(len(fractions), PARTS.index("train"), np.int8)
-    start = 0.0
-    given_rows = {name: (given == name).to_numpy(bool) for name in ("test", "val")}
-    for name, width in (("test", params.test_fraction), ("val", params.val_fraction)):
-        if not given_rows[name].any():
-            part[(start <= fractions) & (fractions < start + width)] = PARTS.index(name)
-            start += width
-    for name, rows in given_rows.items():  # last, so that no given image is cut
-        part[rows] = PARTS.index(name)
-    return part
-
-
-def _part_that_keeps(group: Numbers, part: Parts) -> Parts:
-    """For each image, the part that holds most images of its group."""
-    counts = np.zeros((len(group), len(PARTS)), np.int32)
-    np.add.at(counts, (group, part), 1)
-    return np.asarray(counts.argmax(axis=1)[group], np.int8)  # argmax takes the first of equal counts
-
-
-def _check_every_class_everywhere(
-    labels: Numbers, part: Parts, class_names: list[str], params: SplitParams
-) -> None:
-    for label, class_name in enumerate(class_names):
-        counts = np.bincount(part[labels == label], minlength=len(PARTS))
-        for name, count in zip(PARTS, counts, strict=True):
-            if not count:
-                raise DatasetError(
-                    f"class '{class_name}' has {counts.sum()} usable images and none of them falls into {name} "
-                    f"with split.seed {params.seed}; add images, raise the {name} fraction or try another seed"
-                )
+def _duplicate_groups(used: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
+    """One row per group of two or more images: size, num_different (digests) and whether it mixes classes."""
+    columns = ["group", "digest", "label"]
+    every = pd.concat([used[columns], left_out[columns]], ignore_index=True)
+    every = every[every["group"].duplicated(keep=False)]
+    groups = every.groupby("group")
+    return pd.DataFrame(
+        {
+            "size": groups.size(),
+            "num_different": groups["digest"].nunique(),
+            "mixed": groups["label"].nunique() > 1,
+        }
+    )

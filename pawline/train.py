@@ -123,7 +123,7 @@ def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:
     """A random sample of the part's images, smaller for large images: uint8 (n, height, width, channels)."""
     count = min(SAMPLE_SIZE, max(1, SAMPLE_PIXELS // images.form.image_size**2), len(part.rows))
     rng = np.random.default_rng([seed, 2])
-    return images.pixels(np.sort(rng.choice(part.rows, count, replace=False)))
+    return images.pixels(part.rows[np.sort(rng.choice(len(part.rows), count, replace=False))])
 
 
 def _num_steps(

@@ -3,6 +3,7 @@
 from pawline.files import write_json, write_table
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
+from pawline.process import say
 from pawline.split import split_images, summarize
 from pawline.workspace.layout import Layout
 from tasks.stage import return_freed_memory, run_stage
@@ -10,10 +11,11 @@ from tasks.stage import return_freed_memory, run_stage
 
 def main(params: Params, at: Layout) -> None:
     images = PreparedImages(at.prepared)
-    used, left_out = split_images(images, params.split)
-    write_table(at.split, used)
-    write_table(at.left_out, left_out)
-    write_json(at.metrics_of("split"), summarize(used, left_out, images.class_names))
+    split = split_images(images, params.split)
+    write_table(at.split, split.used)
+    write_table(at.left_out, split.left_out)
+    write_json(at.metrics_of("split"), summarize(split, images.class_names))
+    say(split.findings)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.fixed_camera import fixed_camera
 from pawline.drawn.data_set import GeneratedSet, draw_data_set
 from pawline.params.prepare import ImageForm
 from pawline.pictures.decode import BadImage, decode_image
@@ -18,6 +19,7 @@ from pawline.pictures.duplicates import (
     COARSE,
     LEAF_SIZE,
     NUM_HASHES,
+    find_duplicates,
     group_duplicates,
     perceptual_hashes,
     without_padding,
@@ -214,12 +216,41 @@ def test_a_chain_of_near_copies_is_one_group() -> None:
     ]
 
 
-def test_all_shots_of_a_large_burst_are_found() -> None:
-    """Three thousand shots of two scenes, each with its own noise: no leaf is ever too full."""
+def test_a_few_shots_of_one_scene_are_copies() -> None:
+    noise = np.random.default_rng(0).integers(-4, 5, (10, SIDE, SIDE, 1))
+    shots = (drawn(1) + noise).clip(0, 255).astype(np.uint8)
+    groups = groups_of(np.concatenate([shots, drawn_set(300)[2:]]))
+    assert groups[:10] == ["000000"] * 10
+
+
+def test_thousands_of_shots_of_a_scene_are_no_copies_and_equal_ones_still_are() -> None:
+    """Three thousand shots of two scenes, each with its own noise; the first ten stand there twice."""
     noise = np.random.default_rng(0).integers(-4, 5, (3000, SIDE, SIDE, 1))
     scenes = np.stack([drawn(1), drawn(2)])[np.arange(3000) % 2]
-    groups = groups_of((scenes + noise).clip(0, 255).astype(np.uint8))
-    assert groups == ["000000", "000001"] * 1500
+    shots = (scenes + noise).clip(0, 255).astype(np.uint8)
+    groups = groups_of(np.concatenate([shots, shots[:10]]))
+    assert groups == [f"{number % 3000:06}" for number in range(3010)]
+
+
+@pytest.mark.parametrize("defects", [False, True])
+@pytest.mark.parametrize(("texture", "size"), [("fine", "small"), ("coarse", "middle"), ("faint", "large")])
+def test_pictures_of_a_fixed_camera_are_no_copies(texture: str, size: str, defects: bool) -> None:
+    pixels = fixed_camera(texture, size, defects)
+    column = pd.Series([f"{number:06}" for number in range(len(pixels))])
+    found = find_duplicates(column, perceptual_hashes(pixels), pixels.__getitem__)
+    assert len(set(found.group)) > 0.92 * len(pixels)
+    assert np.bincount(found.group).max() <= 4
+    assert found.shares_scene.any()
+
+
+def test_copies_are_found_among_the_pictures_of_a_fixed_camera() -> None:
+    pixels = fixed_camera("fine", "middle", defects=False)
+    copies = [decode_image(encode(shot, quality=75), SIDE, "grayscale") for shot in pixels[:50]]
+    copies += [
+        decode_image(encode(cv2.convertScaleAbs(s, alpha=0.75, beta=30)), SIDE, "grayscale") for s in pixels[:50]
+    ]
+    groups = groups_of(np.concatenate([pixels, copies]))
+    assert np.mean([copy == shot for copy, shot in zip(groups[300:], groups[:50] * 2, strict=True)]) > 0.9
 
 
 def test_two_thousand_copies_with_one_hash_are_one_group() -> None:

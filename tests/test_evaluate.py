@@ -31,6 +31,15 @@ def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     assert metrics["per_class"]["dog"] == {"precision": None, "recall": 0.0, "num_images": 2}
 
 
+def test_a_class_that_is_not_in_test_has_no_figures_and_spoils_none() -> None:
+    """`split.rare_classes` keeps a class out of test."""
+    names, three = ["cat", "dog", "emu"], np.hstack([PROBABILITIES, np.zeros((5, 1), np.float32)])
+    metrics, of_two = measure(LABELS, three, names), measure(LABELS, PROBABILITIES, ["cat", "dog"])
+    assert metrics["per_class"]["emu"] == {"precision": None, "recall": None, "num_images": 0}
+    assert metrics["auc"] == of_two["auc"]
+    assert set(roc_table(LABELS, three, names)["class_name"]) == {"cat", "dog"}
+
+
 def test_the_interval_of_a_perfect_accuracy_ends_at_one() -> None:
     metrics = measure(LABELS, np.eye(2, dtype=np.float32)[LABELS], ["cat", "dog"])
     assert (metrics["accuracy"], metrics["accuracy_high"], metrics["auc"]) == (1.0, 1.0, 1.0)

@@ -77,6 +77,11 @@ def test_the_projects_own_params_are_valid() -> None:
         ("prepare.color", "gray", "prepare.color is \"gray\": input should be 'grayscale' or 'rgb'"),
         ("prepare.max_bad_fraction", 1.1, "prepare.max_bad_fraction is 1.1: input should be less than or equal"),
         ("split.val_fraction", 0, "split.val_fraction is 0: input should be greater than 0"),
+        ("split.min_per_part", 0, "split.min_per_part is 0: input should be greater than or equal to 1"),
+        ("split.rare_classes", "drop", "split.rare_classes is \"drop\": input should be 'refuse', 'leave_out' or"),
+        ("split.group", "patient[0-9]+", "split.group: 'patient[0-9]+' has no pair of parentheses"),
+        ("split.group", "(patient", "split.group: '(patient' is no regular expression: missing )"),
+        ("split.near_duplicates", "no", 'split.near_duplicates is "no": input should be a valid boolean'),
         (
             "network.name",
             "modern",
@@ -153,14 +158,17 @@ def test_a_pretrained_network_refuses_tiny_pictures(file: Path) -> None:
     )
 
 
+SPLIT_KEYS = "val_fraction, test_fraction, seed, min_per_part, rare_classes, group, near_duplicates"
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [
         ("split.val_fracton", "unknown key 'split.val_fracton'; did you mean 'val_fraction'?"),
         ("network.classic.fliters", "unknown key 'network.classic.fliters'; did you mean 'filters'?"),
         ("trian", "unknown key 'trian'; did you mean 'train'?"),
-        ("split.xyz", "unknown key 'split.xyz'; known here: val_fraction, test_fraction, seed"),
-        ("split.epochs", "unknown key 'split.epochs'; known here: val_fraction, test_fraction, seed"),
+        ("split.xyz", f"unknown key 'split.xyz'; known here: {SPLIT_KEYS}"),
+        ("split.epochs", f"unknown key 'split.epochs'; known here: {SPLIT_KEYS}"),
     ],
 )
 def test_the_error_for_an_unknown_key_suggests_a_known_key(file: Path, key: str, message: str) -> None:

@@ -22,6 +22,7 @@ from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.report import ReportInputs, render_report
+from pawline.split import Split
 from pawline.split import summarize as summarize_split
 from tests.conftest import stripes
 
@@ -87,7 +88,7 @@ def make_inputs(
                 "num_beside_classes": 0,
             },
             "prepare": summarize_prepare(index, quarantine),
-            "split": summarize_split(split, split.head(0), names),
+            "split": summarize_split(Split(split, split.head(0), 0, 0, []), names),
             "train": {"num_epochs": 3, "best_epoch": 2, "num_weights": 1234},
             "evaluate": metrics_of(predictions, names),
         },

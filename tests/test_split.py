@@ -8,15 +8,19 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pawline.errors import DatasetError
 from pawline.params.prepare import ImageForm
 from pawline.params.split import SplitParams
-from pawline.parts import data_digest
+from pawline.part_by_hash import PARTS, parts_by_hash
+from pawline.parts import Part, data_digest
 from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
-from pawline.split import PARTS, hash_fraction, split_images, summarize
+from pawline.split import Split, hash_fraction, split_images, summarize
+from pawline.train import _sample
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)
 SIDE = 24
@@ -80,6 +84,9 @@ class Splitter:
     number: int = 0
 
     def __call__(self, pictures: list[Picture], params: SplitParams = PARAMS) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return self.whole(pictures, params)[:2]
+
+    def whole(self, pictures: list[Picture], params: SplitParams = PARAMS) -> Split:
         self.number += 1
         return split_images(prepared(self.folder / str(self.number), pictures), params)
 
@@ -153,8 +160,9 @@ def test_adding_images_moves_no_old_image_between_parts(split: Splitter, trial: 
     common = part_before.index.intersection(part_after.index)
     assert len(common) > 100
     assert part_after[common].equals(part_before[common])
-    # An old image may only drop out of the split, and only if new near-copies outnumber the images in its part.
+    # An old image may only drop out of train or val, and only if a near-copy of it is added to a part before its own.
     dropped_paths = part_before.index.difference(part_after.index)
+    assert "test" not in set(part_before[dropped_paths])
     assert set(dropped_paths) <= set(left_out["path"])
     groups_with_new = set(left_out["group"]) & set(after["group"][~after["path"].isin(part_before.index)])
     assert set(left_out.set_index("path")["group"][dropped_paths]) <= groups_with_new
@@ -167,10 +175,10 @@ def unique_paths(pictures: list[Picture]) -> list[Picture]:
 def test_no_group_straddles_two_parts(split: Splitter) -> None:
     originals = [picture(n) for n in range(60)]
     near = [near_copy_of(original, number) for number, original in enumerate(originals * 3)]
-    used, left_out = split(originals + near)
+    used, left_out = split(originals + near + filler())
     assert (used.groupby("group")["split"].nunique() == 1).all()
-    assert used["group"].nunique() == 60
-    assert len(used) + len(left_out) == 240
+    assert used["group"].nunique() == 160
+    assert len(used) + len(left_out) == 340
     # Each near-copy has its own part by hash, so groups would straddle if no image were left out.
     own_part = {row.path: part_by_hash(row.digest) for row in pd.concat([used, left_out]).itertuples()}
     assert len(left_out) > 60
@@ -187,7 +195,7 @@ def test_copies_under_new_names_stay_with_the_original(split: Splitter) -> None:
 
 def test_names_and_order_of_listing_do_not_matter(split: Splitter) -> None:
     originals = [picture(n) for n in range(60)]
-    pictures = originals + [near_copy_of(original, number) for number, original in enumerate(originals * 4)]
+    pictures = originals + [near_copy_of(original, number) for number, original in enumerate(originals)]
     used, left_out = split(pictures)
     order = np.random.default_rng(4).permutation(len(pictures))
     renamed = [
@@ -208,22 +216,12 @@ def test_removing_images_moves_no_remaining_image(split: Splitter) -> None:
     assert part_after.equals(part_before[part_after.index])
 
 
-# Groups whose images fall into different parts
+# Near-duplicates that fall into different parts
 
 
 def filler() -> list[Picture]:
     """Enough pictures of both classes for every part."""
     return [picture(n) for n in range(5000, 5100)]
-
-
-def test_the_part_with_most_of_a_group_keeps_its_images(split: Splitter) -> None:
-    train, test = pictures_in("train", 2), pictures_in("test", 1)
-    look_alikes = [replace(picture, pixels=train[0].pixels) for picture in [*train, *test]]
-    used, left_out = split(filler() + look_alikes)
-    kept = used[used["group"] == min(picture.digest for picture in look_alikes)]
-    assert set(zip(kept["path"], kept["split"], strict=True)) == {(picture.path, "train") for picture in train}
-    assert list(left_out["path"]) == [test[0].path]
-    assert list(left_out["split"]) == ["test"]
 
 
 @pytest.mark.parametrize(
@@ -233,16 +231,30 @@ def test_the_part_with_most_of_a_group_keeps_its_images(split: Splitter) -> None
         (["train", "val"], "val"),
         (["val", "test"], "test"),
         (["train", "val", "test"], "test"),
-        (["train", "train", "val", "val"], "val"),
+        (["train", "train", "train", "test"], "test"),
+        (["train", "val", "val", "test"], "test"),
+        (["train", "train", "train", "val"], "val"),
     ],
 )
-def test_a_tie_goes_to_the_scarcer_part(split: Splitter, parts: list[str], keeps: str) -> None:
-    members = [pictures_in(part, 2)[parts[:place].count(part)] for place, part in enumerate(parts)]
+def test_test_keeps_its_images_then_val_however_few_they_are(
+    split: Splitter, parts: list[str], keeps: str
+) -> None:
+    members = [pictures_in(part, 3)[parts[:place].count(part)] for place, part in enumerate(parts)]
     look_alikes = [replace(picture, pixels=members[0].pixels) for picture in members]
     used, left_out = split(filler() + look_alikes)
     expected = {picture.path for picture, part in zip(look_alikes, parts, strict=True) if part == keeps}
     assert set(used["path"][used["path"].isin([picture.path for picture in look_alikes])]) == expected
     assert len(left_out) == len(parts) - len(expected)
+    assert keeps not in set(left_out["split"])
+
+
+def test_added_copies_take_no_picture_out_of_test(split: Splitter) -> None:
+    old = [picture(n) for n in range(100)]
+    added = [near_copy_of(old[n % 100], n) for n in range(300)]
+    before, after = split(old)[0], split(old + added)[0]
+    assert len(after) < 400, "no near-copy was left out, so this tests nothing"
+    in_test = [set(table["path"][table["split"] == "test"]) for table in (before, after)]
+    assert in_test[0] < in_test[1]
 
 
 # Sources that come ready-split
@@ -275,20 +287,259 @@ def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
     assert list(left_out["path"]) == [pictures[0].path]
 
 
-# Refusal
+def test_a_ready_made_test_folder_loses_no_picture_to_copies_in_train(split: Splitter) -> None:
+    given = ["train", "val", "test"]
+    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(90)]
+    copies = [replace(near_copy_of(pictures[2], n), given_part="train") for n in range(5)]
+    used, left_out = split(pictures + copies)
+    assert (used["split"] == "test").sum() == 30
+    assert {path.split("/")[1] for path in left_out["path"]} == {f"near {n}.jpg" for n in range(5)}
 
 
-@pytest.mark.parametrize("missing", PARTS)
-def test_a_class_without_images_in_a_part_is_refused(split: Splitter, missing: str) -> None:
-    others = [part for part in PARTS if part != missing]
-    cats = pictures_in(others[0], 3) + pictures_in(others[1], 3)
-    dogs = [picture(n, "dog") for n in range(5000, 5100)]
+# Order
+
+
+def test_a_rename_changes_neither_the_order_nor_the_first_sample_of_a_training(
+    split: Splitter, tmp_path: Path
+) -> None:
+    pictures = [picture(n) for n in range(200)]
+    order = np.random.default_rng(4).permutation(200)
+    renamed = [
+        replace(pictures[n], path=f"{pictures[n].class_name}/{place:05}.png") for place, n in enumerate(order)
+    ]
+    digests, samples = [], []
+    for number, listed in enumerate((pictures, sorted(renamed, key=lambda picture: picture.path))):
+        images = prepared(tmp_path / f"listed {number}", listed)
+        part = Part.of("train", images, split_images(images, PARAMS)[0])
+        digests.append(list(images.table["digest"].take(part.rows)))
+        assert list(images.table["label"].take(part.rows)) == list(part.labels)
+        assert list(images.table["path"].take(part.rows)) == part.paths
+        samples.append(_sample(images, part, seed=1))
+    assert digests[0] == digests[1] == sorted(digests[0])
+    assert np.array_equal(*samples)
+
+
+# Classes whose hashes leave a part short
+
+
+def small_class(name: str, count: int, start: int) -> list[Picture]:
+    return [picture(n, name) for n in range(start, start + count)]
+
+
+def test_a_hundred_classes_of_twelve_pictures_are_split_with_any_seed(split: Splitter) -> None:
+    pictures = [p for c in range(100) for p in small_class(f"class {c:02}", 12, 12 * c)]
+    for seed in range(3):
+        params = SplitParams(val_fraction=0.15, test_fraction=0.15, seed=seed)
+        whole = split.whole(pictures, params)
+        assert (whole.used.groupby("split")["label"].nunique() == 100).all()
+        natural = [hash_fraction(digest, seed) for digest in whole.used["digest"]]
+        by_hash = np.where(np.array(natural) < 0.15, "test", np.where(np.array(natural) < 0.3, "val", "train"))
+        assert whole.num_topped_up == (whole.used["split"] != by_hash).sum() > 0
+        assert whole.findings[0].startswith(f"{whole.num_topped_up} pictures fill test and val of ")
+
+
+def test_a_class_that_fills_every_part_by_hash_is_split_by_hash_alone(split: Splitter) -> None:
+    whole = split.whole(filler())
+    assert list(whole.used["split"]) == [part_by_hash(digest) for digest in whole.used["digest"]]
+    assert (whole.num_topped_up, whole.findings) == (0, [])
+
+
+def test_the_smallest_hashes_fill_test_then_val(split: Splitter) -> None:
+    cats = sorted(pictures_in("train", 6), key=lambda picture: hash_fraction(picture.digest, 1))
+    used = split(cats + small_class("dog", 100, 5000), PARAMS.model_copy(update={"min_per_part": 2}))[0]
+    part = used.set_index("path")["split"]
+    assert [part[cat.path] for cat in cats] == ["test", "test", "val", "val", "train", "train"]
+
+
+KEYS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), min_size=1, max_size=80, unique=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(KEYS, st.data(), st.integers(0, 5), st.integers(1, 4), st.sampled_from(["", "test", "val"]))
+def test_added_pictures_move_others_only_from_test_to_val_to_train(
+    keys: list[tuple[int, int]], data: st.DataObject, seed: int, min_per_part: int, given_part: str
+) -> None:
+    """And only pictures that filled a part move; also where the source gives one of the parts."""
+    params = SplitParams(val_fraction=0.2, test_fraction=0.2, seed=seed, min_per_part=min_per_part)
+    old = data.draw(st.lists(st.sampled_from(keys), unique=True, min_size=1))
+
+    def parts(listed: list[tuple[int, int]]) -> dict[tuple[int, int], tuple[str, bool]]:
+        listed = [*listed, (9, 0)]  # a picture of another class, in the part that the source gives
+        column = pd.Series([f"{label} {number}" for label, number in listed])
+        labels = np.array([label for label, _ in listed])
+        part, fills = parts_by_hash(column, labels, pd.Series([""] * (len(listed) - 1) + [given_part]), params)
+        return {key: (PARTS[p], bool(f)) for key, p, f in zip(listed, part, fills, strict=True)}
+
+    before, after = parts(old), parts(keys)
+    for key in old:
+        (part_before, filled_before), (part_after, filled_after) = before[key], after[key]
+        assert PARTS.index(part_before) <= PARTS.index(part_after)
+        assert filled_before or not filled_after
+        assert filled_before or part_before == part_after
+    for label in {label for label, _ in keys}:
+        of_class = [part for (other, _), (part, _) in after.items() if other == label]
+        if given_part != "test":
+            assert of_class.count("test") >= min(min_per_part, len(of_class))
+        if not given_part:
+            rest = len(of_class) - of_class.count("test")
+            assert of_class.count("val") >= min(min_per_part, rest)
+
+
+def test_a_burst_in_a_rare_class_costs_val_its_pictures_with_a_line_but_never_test(split: Splitter) -> None:
+    cats = sorted(pictures_in("train", 6), key=lambda picture: hash_fraction(picture.digest, 1))
+    cats[1] = replace(cats[1], pixels=cats[0].pixels)
+    whole = split.whole(cats + small_class("dog", 100, 5000))
+    assert dict(whole.used[whole.used["label"] == 0]["split"].value_counts()) == {"train": 4, "test": 1}
+    assert (
+        "no picture in val, since all there are near-duplicates of pictures in test: 'cat'; "
+        "split.min_per_part 2 fills up more"
+    ) in whole.findings
+    filled = split.whole(cats + small_class("dog", 100, 5000), PARAMS.model_copy(update={"min_per_part": 2})).used
+    assert set(filled[filled["label"] == 0]["split"]) == {"train", "val", "test"}
+
+
+# Classes too rare
+
+
+def rare_set() -> list[Picture]:
+    dogs = small_class("dog", 100, 5000)
+    return [*small_class("cat", 2, 1), *small_class("emu", 1, 7), *dogs, *small_class("fox", 100, 6000)]
+
+
+def test_a_refusal_names_every_rare_class_and_the_ways_out(split: Splitter) -> None:
     with pytest.raises(DatasetError) as refused:
-        split(cats + dogs)
+        split(rare_set())
     assert str(refused.value) == (
-        f"class 'cat' has 6 usable images and none of them falls into {missing} with split.seed 1; "
-        f"add images, raise the {missing} fraction or try another seed"
+        "2 classes lack pictures in a part: 'cat' (2 different, none in train), 'emu' (1 different, none in train and "
+        "val); add pictures (a class needs 3 different ones or groups); or set split.rare_classes to leave_out or "
+        "train_only"
     )
+
+
+def test_another_seed_is_advised_only_where_it_helps(split: Splitter) -> None:
+    """Three hashes of test leave nothing for train, and no rule can move them (docs/decisions/0003-split.md)."""
+    with pytest.raises(
+        DatasetError, match=r"'cat' \(3 different, none in train and val\).*try another split.seed than 1"
+    ):
+        split(pictures_in("test", 3) + small_class("dog", 100, 5000))
+
+
+@pytest.mark.parametrize(("rare_classes", "parts"), [("leave_out", set()), ("train_only", {"train"})])
+def test_rare_classes_are_left_out_or_only_trained_on(split: Splitter, rare_classes: str, parts: set[str]) -> None:
+    whole = split.whole(rare_set(), PARAMS.model_copy(update={"rare_classes": rare_classes}))
+    rare = whole.used[whole.used["label"].isin([0, 2])]
+    assert set(rare["split"]) == parts
+    assert len(rare) + len(whole.left_out) == 3
+    assert any("2 classes are too rare" in line and "'cat', 'emu'" in line for line in whole.findings)
+    others = whole.used[whole.used["label"].isin([1, 3])]
+    assert list(others["split"]) == [part_by_hash(digest) for digest in others["digest"]]
+
+
+def given_set(emu_parts: list[str]) -> list[Picture]:
+    given = ["train", "val", "test"]
+    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(60)]
+    return pictures + [picture(100 + n, "emu", part) for n, part in enumerate(emu_parts)]
+
+
+def test_given_parts_that_hold_other_classes_are_refused_without_advice_that_cannot_help(split: Splitter) -> None:
+    with pytest.raises(DatasetError) as refused:
+        split(given_set(["train", "train"]))
+    assert str(refused.value) == (
+        "a class lacks pictures in a part: 'emu' (2 different, none in val and test); the source gives test and val: "
+        "add pictures of these classes there; or set split.rare_classes to leave_out or train_only"
+    )
+    with pytest.raises(
+        DatasetError, match="none in train\\); add pictures of these classes to the source's train; or set"
+    ):
+        split(given_set(["val", "test"]))
+
+
+@pytest.mark.parametrize(
+    ("emu_parts", "rare_classes", "kept"),
+    [
+        (["train", "train"], "train_only", ["train", "train"]),
+        (["train", "val"], "train_only", ["train", "val"]),
+        (["val", "test"], "train_only", []),  # nothing could learn it
+        (["train", "train"], "leave_out", []),
+    ],
+)
+def test_rare_classes_of_given_parts_stay_as_given(
+    split: Splitter, emu_parts: list[str], rare_classes: str, kept: list[str]
+) -> None:
+    used = split(given_set(emu_parts), PARAMS.model_copy(update={"rare_classes": rare_classes}))[0]
+    assert list(used["split"][used["label"] == 2]) == kept
+
+
+# Groups that the user names
+
+
+@pytest.mark.parametrize("group", ["folder", r"/(p\d+)/", None])
+def test_a_group_has_the_part_of_its_name(split: Splitter, tmp_path: Path, group: str | None) -> None:
+    pictures = [
+        replace(p, path=f"{p.class_name}/p{n % 40}/{n}.jpg") for n, p in enumerate(map(picture, range(400)))
+    ]
+    params = PARAMS.model_copy(update={"group": group})
+    images = prepared(tmp_path / "groups", pictures)
+    if group is None:
+        images.table["given_group"] = [f"p{n % 40}" for n in range(400)]
+    used = split_images(images, params).used
+    assert list(used["given_group"]) == [f"p{n % 40}" for n in range(400)]
+    assert list(used["split"]) == [part_by_hash(name) for name in used["given_group"]]
+
+
+def test_a_picture_without_a_group_has_the_part_of_its_digest(split: Splitter) -> None:
+    grouped = [replace(p, path=f"{p.class_name}/p1/{p.path[4:]}") for p in map(picture, range(20))]
+    used = split(grouped + filler(), PARAMS.model_copy(update={"group": "folder"}))[0]
+    assert list(used["split"][20:]) == [part_by_hash(digest) for digest in used["digest"][20:]]
+    assert used["split"][:20].nunique() == 1
+
+
+def test_a_group_across_given_parts_or_filled_up_in_one_class_does_not_straddle(split: Splitter) -> None:
+    params = PARAMS.model_copy(update={"group": r"/(p\d+) "})
+    across = [replace(p, path=f"{p.class_name}/p{n // 3} {n}.jpg") for n, p in enumerate(given_set([]))]
+    used, left_out = split(across, PARAMS.model_copy(update={"group": r"/(p1) "}))
+    assert set(used["split"][used["given_group"] == "p1"]) == {"test"}
+    assert len(left_out) == 2
+    for seed in range(20):  # cats are rare, so that one group fills test; its dogs may fall into train by hash
+        cats = [replace(picture(n, "cat"), path=f"cat/p{n} x.jpg") for n in range(4)]
+        dogs = [replace(picture(10 + n, "dog"), path=f"dog/p{n % 100} {n}.jpg") for n in range(300)]
+        used = split(
+            cats + dogs + small_class("fox", 100, 6000),
+            params.model_copy(update={"seed": seed, "rare_classes": "leave_out"}),
+        )[0]
+        grouped = used[used["given_group"] != ""]
+        assert (grouped.groupby("given_group")["split"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("group", ["folder", "(patient)"])
+def test_groups_that_no_picture_has_are_refused(split: Splitter, group: str) -> None:
+    with pytest.raises(DatasetError, match="split.group"):
+        split(filler(), PARAMS.model_copy(update={"group": group}))
+
+
+# Near-duplicates turned off, or reported
+
+
+def test_without_the_search_only_equal_bytes_stay_together(split: Splitter) -> None:
+    pictures = [*filler(), *(near_copy_of(p, n) for n, p in enumerate(filler())), copy_of(filler()[0], 1)]
+    used, left_out = split(pictures, PARAMS.model_copy(update={"near_duplicates": False}))
+    assert len(left_out) == 0
+    assert list(used["split"]) == [part_by_hash(digest) for digest in used["digest"]]
+    assert (used.groupby("group")["digest"].nunique() == 1).all()
+
+
+def test_groups_that_mix_classes_or_grow_large_are_reported(split: Splitter) -> None:
+    originals = filler()
+    mixed = replace(near_copy_of(originals[0], 2), path="dog/mixed.jpg")
+    burst = [replace(near_copy_of(originals[1], n), pixels=originals[1].pixels) for n in range(10, 35)]
+    whole = split.whole([*originals, mixed, *burst])
+    figures = summarize(whole, ["cat", "dog"])
+    assert (figures["num_mixed_duplicate_groups"], figures["num_large_duplicate_groups"]) == (1, 1)
+    assert any(line.startswith("1 groups of near-duplicates mix classes") for line in whole.findings)
+    assert any("more than 20 near-duplicates, the largest 26" in line for line in whole.findings)
+    assert figures["num_compared_without_scene"] == 26
+    assert any(line.startswith("26 pictures share a scene with many others") for line in whole.findings)
+    assert sum("split.near_duplicates: false" in line for line in whole.findings) == 3
 
 
 # Figures
@@ -301,11 +552,13 @@ def test_metrics_match_a_count_by_hand() -> None:
         *[("cc", 0, "train"), ("dd", 1, "train"), ("ee", 1, "train"), ("ff", 0, "train")],
         *[("99", 1, "val")],
     ]
-    used = pd.DataFrame(rows, columns=["group", "label", "split"])
-    left_out = pd.DataFrame([("aa", 0, "val")], columns=["group", "label", "split"])
+    used = pd.DataFrame(rows, columns=["group", "label", "split"]).assign(
+        digest=[f"{n:02}" for n in range(len(rows))]
+    )
+    left_out = pd.DataFrame([("aa", 0, "val", "77")], columns=["group", "label", "split", "digest"])
     # Groups aa and bb have three images each. With 0.6, 0.3 and 0.1 of the images in the parts,
     # a random split keeps each group together with probability 0.6³ + 0.3³ + 0.1³ = 0.244.
-    assert summarize(used, left_out, ["cat", "dog"]) == {
+    assert summarize(Split(used, left_out, 4, 9, []), ["cat", "dog"]) == {
         "num_images": {"test": 3, "val": 1, "train": 6},
         "num_per_class": {
             "test": {"cat": 1, "dog": 2},
@@ -314,7 +567,11 @@ def test_metrics_match_a_count_by_hand() -> None:
         },
         "num_duplicate_groups": 2,
         "num_images_in_duplicate_groups": 6,
+        "num_mixed_duplicate_groups": 1,
+        "num_large_duplicate_groups": 0,
         "num_left_out": 1,
+        "num_topped_up": 4,
+        "num_compared_without_scene": 9,
         "num_groups_separated_by_a_random_split": round(2 * (1 - 0.244), 1),
     }
 

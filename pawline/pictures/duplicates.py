@@ -6,13 +6,15 @@
    directions, then compares the hashes within each leaf. The halves have equal counts, so thousands of similar
    pictures (bursts, studio shots) take no longer than other pictures, and no leaf is ever too large to compare.
 3. The pixels decide: the fine details must agree after an alignment that corrects the shift of a small crop.
+4. A group too large for copies shares a scene (a fixed camera, a burst): it is compared again without the scene.
 
 docs/duplicates.md has the results, and the methods that were tried but not used.
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ from scipy.sparse.csgraph import connected_components
 from pawline.index import digest_bytes
 from pawline.params.prepare import ImageForm
 from pawline.pictures.decode import Pixels
+from pawline.pictures.scenes import ReadPictures, Scene
+from pawline.pictures.thumbnails import Pictures, thumbnails
 
 # Increase the last number when a hash changes, since the cache keeps hashes with the images.
 HASH = "cosine transform, 32 x 8 bits, 2"
@@ -31,13 +35,17 @@ NUM_TREES, LEAF_SIZE = 16, 16
 MAX_DISTANCE = 0.5  # between hashes as vectors of length 1; unrelated hashes are about 1.4 apart
 MIN_CORRELATION = 0.9  # of the details of pictures with many details
 MIN_CORRELATION_PLAIN, MIN_VARIETY = 0.985, 32  # with few details, different pictures may agree by chance
+# Different images. Where a group is larger (or larger than SMALL_GROUP and a 25th of all), its images rather share a
+# scene than a photograph: nobody saves one so often.
+LARGE_GROUP, SMALL_GROUP = 20, 8
+MAX_REST_DIFFERENCE = 0.35  # of two rests, relative to the stronger one
+MAX_SCENE_ROUNDS = 4  # such as a door camera: first the scene is taken away, then the open and the closed door
 COARSE, FINE = 16, 24  # sides of the thumbnails for hashing and for comparing
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
+AreSimilar = Callable[[Numbers, NDArray[np.bool_]], NDArray[np.bool_]]  # pairs (n, 2), mirrored (n,) -> (n,)
 Vectors = NDArray[np.int8]  # (n, 32): hashes as vectors
-Pictures = Pixels | list[Pixels]  # n times (height, width, channels); sizes may differ
-ReadPictures = Callable[[Numbers], Pictures]
 
 # The 32 lowest frequencies (down, across) except the mean. The waves are integers, so float32 sums are exact, and a
 # hash does not depend on the other pictures of a batch, the threads or the processor.
@@ -53,8 +61,8 @@ def perceptual_hashes(pictures: Pictures) -> NDArray[np.uint64]:
 
     pictures: n times uint8 (height, width, channels).
     """
-    thumbnails = _thumbnails(pictures, COARSE).reshape(-1, COARSE**2).astype(np.float32)
-    waves = (thumbnails @ BASIS.reshape(COARSE**2, -1).astype(np.float32)).astype(np.int64)
+    light = thumbnails(pictures, COARSE).reshape(-1, COARSE**2).astype(np.float32)
+    waves = (light @ BASIS.reshape(COARSE**2, -1).astype(np.float32)).astype(np.int64)
     contrast = np.sqrt((waves**2).sum(axis=1)) / (127 / 2 * COARSE**2)
     waves *= WEIGHTS
     length = np.sqrt((waves**2).sum(axis=1))
@@ -76,21 +84,98 @@ def without_padding(pixels: Pixels, form: ImageForm) -> Pictures:
     ]
 
 
+def group_copies(digests: pd.Series) -> Numbers:
+    """int64 (n,): for each image the first row with the same digest."""
+    rows, exact = np.unique(digest_bytes(digests), return_index=True, return_inverse=True)[1:]
+    return np.asarray(rows[exact], np.int64)
+
+
+class Duplicates(NamedTuple):
+    """group: int64 (n,), for each image the row of the smallest digest in its group of duplicates; shares_scene: bool
+    (n,), whether so many images resemble it that only what they do not share was compared (pictures/scenes.py)."""
+
+    group: Numbers
+    shares_scene: NDArray[np.bool_]
+
+
 def group_duplicates(digests: pd.Series, hashes: NDArray[np.uint64], pictures: ReadPictures) -> Numbers:
-    """int64 (n,): for each image the row of the smallest digest in its group of duplicates.
+    """The groups alone, see find_duplicates."""
+    return find_duplicates(digests, hashes, pictures).group
+
+
+def find_duplicates(digests: pd.Series, hashes: NDArray[np.uint64], pictures: ReadPictures) -> Duplicates:
+    """Group the duplicates among n images.
 
     digests: hex, of n images; hashes: uint64 (n, NUM_HASHES);
     pictures: returns m times uint8 (height, width, channels) for int64 (m,) row numbers.
     """
     # Sorted by digest, so that the order of the images has no effect.
     rows, exact = np.unique(digest_bytes(digests), return_index=True, return_inverse=True)[1:]
-    comparable = np.flatnonzero(hashes[rows].any(axis=1))
-    links = comparable[_links(hashes[rows[comparable]], lambda numbers: pictures(rows[comparable[numbers]]))]
-    _, smallest, component = np.unique(_components(links, len(rows)), return_index=True, return_inverse=True)
-    return np.asarray(rows[smallest[component[exact]]], np.int64)
+    links = _comparable_links(
+        hashes[rows], partial(_are_similar, pictures=lambda numbers: pictures(rows[numbers]))
+    )
+    component = _components(links, len(rows))
+    component, shares_scene = _compare_without_scene(component, lambda numbers: pictures(rows[numbers]))
+    _, smallest, component = np.unique(component, return_index=True, return_inverse=True)
+    return Duplicates(np.asarray(rows[smallest[component[exact]]], np.int64), shares_scene[exact])
 
 
-def _links(hashes: NDArray[np.uint64], pictures: ReadPictures) -> Numbers:
+def _comparable_links(hashes: NDArray[np.uint64], are_similar: AreSimilar) -> Numbers:
+    comparable = np.flatnonzero(hashes.any(axis=1))
+    links = _links(hashes[comparable], lambda pairs, mirrored: are_similar(comparable[pairs], mirrored))
+    return np.asarray(comparable[links])
+
+
+def _compare_without_scene(component: Numbers, pictures: ReadPictures) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Take apart groups that are too large for copies: a fixed camera, or a burst. Returns (components, bool (n,): the
+    images compared again).
+
+    Such a group is compared again without the scene that its images share, and so is any smaller group that shows this
+    scene. What remains is linked only if it agrees, or if all pixels are equal.
+    """
+    component, again = component.copy(), np.zeros(len(component), bool)
+    for _ in range(MAX_SCENE_ROUNDS):
+        large = _large_groups(component)
+        for number in large:
+            members = np.flatnonzero(component == number)
+            scene = Scene.of(members, pictures)
+            grouped = np.flatnonzero(np.bincount(component)[component] > 1)
+            others = np.setdiff1d(grouped, np.flatnonzero(np.isin(component, large)))
+            members = np.union1d(members, others[scene.is_seen_in(others, pictures)])
+            again[members] = True
+            read = partial(_without, scene, members, pictures)
+            chunks = np.array_split(np.arange(len(members)), len(members) // 256 + 1)
+            hashes = np.concatenate([perceptual_hashes(read(chunk)) for chunk in chunks])
+            links = _comparable_links(hashes, partial(_rests_are_similar, read=read))
+            links = np.concatenate([links, scene.equal_pictures(members, pictures)])
+            component[members] = component.max() + 1 + _components(links, len(members))
+        component = np.unique(component, return_inverse=True)[1]
+        if not len(large):
+            break
+    return component, again
+
+
+def _rests_are_similar(pairs: Numbers, mirrored: NDArray[np.bool_], read: ReadPictures) -> NDArray[np.bool_]:
+    """bool (n,): whether what remains of two pictures is equal, but for noise. A fixed camera has no mirror."""
+    similar = ~mirrored
+    for places in np.array_split(np.flatnonzero(similar), similar.sum() // 256 + 1):
+        left, right = (thumbnails(read(pairs[places, side]), FINE).astype(np.float32) - 128 for side in (0, 1))
+        strength = np.maximum((left**2).mean(axis=(1, 2)), (right**2).mean(axis=(1, 2)))
+        similar[places] = ((left - right) ** 2).mean(axis=(1, 2)) <= MAX_REST_DIFFERENCE**2 * strength
+    return np.asarray(similar)
+
+
+def _without(scene: Scene, members: Numbers, pictures: ReadPictures, numbers: Numbers) -> Pixels:
+    return scene.taken_away(pictures(members[numbers]))
+
+
+def _large_groups(component: Numbers) -> Numbers:
+    """The numbers of groups larger than people save a photograph, also in relation to all images."""
+    sizes = np.bincount(component)
+    return np.flatnonzero((sizes > LARGE_GROUP) | ((sizes > SMALL_GROUP) & (sizes > len(component) / 25)))
+
+
+def _links(hashes: NDArray[np.uint64], are_similar: AreSimilar) -> Numbers:
     """int64 (n, 2): pairs of similar images, enough to connect every group."""
     num = len(hashes)
     upright = np.ascontiguousarray(hashes, "<u8").view(
@@ -102,7 +187,7 @@ def _links(hashes: NDArray[np.uint64], pictures: ReadPictures) -> Numbers:
         component = np.tile(_components(links, num), 2)
         image, point = np.divmod(_close_pairs(upright, _leaves(upright, rng), component, refused), 2 * num)
         pairs = np.stack([image, point % num], axis=1)
-        similar = _are_similar(pairs, point >= num, pictures)
+        similar = are_similar(pairs, point >= num)
         links = np.concatenate([links, pairs[similar]])
         refused = np.union1d(refused, (image * 2 * num + point)[~similar])
     return links
@@ -188,7 +273,7 @@ def _are_similar(
 def _detail(pictures: Pictures) -> Floats:
     """float32 (n, FINE, FINE): the difference of each pixel from its surroundings, relative to the variation there.
     Light, and a frame or vignette that many pictures have, thus have little influence."""
-    smooth = _blur(_thumbnails(pictures, FINE).astype(np.float32), sigma=0.7)
+    smooth = _blur(thumbnails(pictures, FINE).astype(np.float32), sigma=0.7)
     fine = smooth - _blur(smooth, sigma=2)
     return np.asarray(fine / (np.sqrt(_blur(fine**2, sigma=2)) + 4), np.float32)  # 4 grey levels: noise
 
@@ -230,23 +315,6 @@ def _correlation(left: Floats, right: Floats) -> NDArray[np.float64]:
     squares = (basis @ basis.transpose(0, 2, 1)).astype(np.float64) + 1e-6 * np.eye(5)
     explained = (np.linalg.solve(squares, products) * products).sum(axis=(1, 2))
     return np.asarray(np.sqrt(np.maximum(explained, 0) / np.maximum((target**2).sum(axis=(1, 2)), 1e-6)))
-
-
-def _thumbnails(pictures: Pictures, side: int) -> Pixels:
-    """uint8 (n, side, side), grayscale."""
-    small = [cv2.resize(picture, (side, side), interpolation=_filter(picture, side)) for picture in pictures]
-    if not small:
-        return np.empty((0, side, side), np.uint8)
-    column = np.array(small, np.uint8).reshape(len(small) * side, side, -1)  # the pictures in a column
-    if column.shape[2] == 3:
-        column = np.asarray(cv2.cvtColor(column, cv2.COLOR_RGB2GRAY), np.uint8)
-    return column.reshape(len(small), side, side)
-
-
-def _filter(picture: Pixels, side: int) -> int:
-    return (
-        cv2.INTER_AREA if side <= min(picture.shape[:2]) else cv2.INTER_LINEAR
-    )  # the area filter would make blocks
 
 
 def _inside_bars(pixels: Pixels) -> Numbers:
