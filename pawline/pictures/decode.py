@@ -8,11 +8,12 @@ JPEG with grey and blocks on a FIFO.
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 MAX_PIXELS = (
     64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels, and the decoder takes 2.4 GB before it fails
@@ -22,6 +23,9 @@ MIN_SIDE = 4
 ORIENTATION = 0x0112  # the EXIF tag
 JPEG_END = b"\xff\xd9"
 THUMBNAIL_QUALITY = 78
+STRIP_PIXELS = 2**20  # that are laid over the background at a time
+EXTRA_SAMPLES, BITS_PER_SAMPLE = 338, 258  # TIFF tags
+ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2  # of EXTRA_SAMPLES: multiplied by alpha, and not
 
 Pixels = NDArray[np.uint8]
 
@@ -73,6 +77,7 @@ class Header:
     height: int
     orientation: int = 1  # the EXIF orientation, 1 to 8; stays 1 where OpenCV applies the tag itself
     has_alpha: bool = False
+    premultiplied: bool = False  # OpenCV's pixels are multiplied by their alpha already: some TIFFs
     animated: bool = False  # the file has more frames or pages; only the first is used
 
 
@@ -157,16 +162,42 @@ def _decode_flag(header: Header, image_size: int, color: str) -> int:
 def _decode_over(data: bytes, header: Header, color: str, background: int) -> Pixels:
     """Decode a picture with an alpha channel over the background, so that transparent pixels stay hidden."""
     pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
+    turned = header.format == "TIFF"  # libtiff has turned the picture already
+    if turned and pixels.shape[2:] != (4,):  # OpenCV drops the alpha channel of a grayscale TIFF
+        pixels = _pillow_pixels(data)
     if pixels.ndim == 2 or pixels.shape[2] != 4:  # the header claims an alpha channel, but the file has none
         pixels = _imdecode(data, header, cv2.IMREAD_COLOR)
     else:
-        opacity = pixels[:, :, 3:] / np.float32(255)
-        pixels = np.rint(pixels[:, :, :3] * opacity + background * (1 - opacity)).astype(np.uint8)
-        if header.format != "TIFF":  # libtiff has turned the picture already
-            pixels = _turn_upright(pixels, header.orientation)
+        pixels = _lay_over(pixels, background, header.premultiplied)
+        pixels = pixels if turned else _turn_upright(pixels, header.orientation)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if color == "grayscale" else pixels
+
+
+def _lay_over(pixels: NDArray[Any], background: int, premultiplied: bool) -> Pixels:
+    """Lay pixels over a background: uint8 or uint16 (height, width, 4) to uint8 (height, width, 3).
+
+    In strips, since the arithmetic takes 40 bytes per pixel."""
+    height, width = pixels.shape[:2]
+    over = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows]
+        if strip.dtype == np.uint16:
+            strip = (strip // 257).astype(np.uint8)
+        opacity = strip[:, :, 3:] / np.float32(255)
+        colors = strip[:, :, :3] if premultiplied else strip[:, :, :3] * opacity
+        over[top : top + rows] = np.rint(np.minimum(colors + background * (1 - opacity), 255)).astype(np.uint8)
+    return over
+
+
+def _pillow_pixels(data: bytes) -> Pixels:
+    """Pixels of a TIFF as Pillow decodes them, which also turns them upright: uint8 (height, width, 4), blue first."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            straight = image.convert("LA") if image.mode == "La" else image
+            return np.asarray(straight.convert("RGBA"))[:, :, [2, 1, 0, 3]]
+    except Exception as error:  # Pillow raises many kinds of errors for damaged pixels
+        raise BadImage("truncated", f"the TIFF header is fine, the pixels are damaged: {error}") from None
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -241,13 +272,14 @@ def _any_header(data: bytes) -> Header:
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "TIFF" and image.mode in ("F", "I"):
                 raise BadImage("unsupported", "TIFF with 32 bits per sample")
-            has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            has_alpha = image.mode in ("RGBA", "LA", "La", "PA") or "transparency" in image.info
             return Header(
                 image.format or "unknown",
                 image.width,
                 image.height,
                 orientation=_orientation(image) if has_alpha or image.format == "AVIF" else 1,
                 has_alpha=has_alpha,
+                premultiplied=_is_premultiplied(image),
                 # n_frames would walk through a whole GIF or TIFF to count the frames.
                 animated=getattr(image, "is_animated", False),
             )
@@ -256,11 +288,37 @@ def _any_header(data: bytes) -> Header:
             raise BadImage("truncated", "the file ends before its header does") from None
         if data[4:8] == b"ftyp":
             raise BadImage("unsupported", "a HEIC picture or a film; export it as JPEG or PNG") from None
+        if _is_unknown_tiff(data):
+            raise BadImage("unsupported", "a rare kind of TIFF; export it with 1, 3 or 4 channels") from None
         raise BadImage("not_an_image") from None
     except BadImage:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged headers
         raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _is_unknown_tiff(data: bytes) -> bool:
+    """Whether a TIFF has a whole header that names a kind of pixels unknown to Pillow."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    directory = int.from_bytes(data[4:8], order)
+    num_tags = int.from_bytes(data[directory : directory + 2], order)
+    if not data.startswith((b"II*\0", b"MM\0*")) or len(data) < directory + 2 + 12 * num_tags:
+        return False
+    try:
+        TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    except Exception as error:  # Pillow raises many kinds of errors for damaged headers
+        return "unknown pixel mode" in str(error)
+    return False
+
+
+def _is_premultiplied(image: Image.Image) -> bool:
+    """Whether OpenCV gives this picture's pixels multiplied by their alpha: libtiff does so for 8 bits per sample, and
+    a file with associated alpha stores them so. Pillow decodes TIFFs without four samples, and divides by alpha."""
+    if image.format != "TIFF" or image.mode != "RGBA":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]  # a TiffImageFile
+    extra, bits = tags.get(EXTRA_SAMPLES, ()), tags.get(BITS_PER_SAMPLE, (8,))
+    return ASSOCIATED_ALPHA in extra or (UNASSOCIATED_ALPHA in extra and max(bits) <= 8)
 
 
 def _orientation(image: Image.Image) -> int:
