@@ -1,6 +1,7 @@
 """Decode every image once: turn upright, resize, convert to grayscale or RGB, pack; list the images left out."""
 
 import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pawline.files import read_regular_file, whole_folder
 from pawline.index import class_names, digest_bytes
 from pawline.params.prepare import ImageForm, PrepareParams
 from pawline.pictures.cache import DecodedCache, Pack, new_pack
-from pawline.pictures.decode import DECODER, BadImage, Pixels, decode_image
+from pawline.pictures.decode import DECODER, TWELVE_BITS, BadImage, Pixels, decode_image
 from pawline.pictures.duplicates import perceptual_hashes, without_padding
 from pawline.prepared import Concatenation, ShardWriter, shard_size, write_description
 from pawline.threads import num_threads
@@ -54,6 +55,7 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
         quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
         _check_enough(index, quarantine, params)
         table = _table(index, np.concatenate(accepted_rows))
+        _say_guessed_bits(decoder.deep_values)
         write_description(folder, table, np.concatenate(hashes), class_names(index), DECODER, params.form)
     DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
@@ -76,6 +78,9 @@ class _Decoder:
         self._raw, self._form, self._keep = raw, form, keep
         self._cache = DecodedCache(cache, form)
         self._pool = ThreadPoolExecutor(num_threads())
+        self.deep_values: dict[
+            str, int
+        ] = {}  # the largest value of pictures whose used bits were guessed, by path
 
     def decode(
         self, batch: pd.DataFrame, bar: Any
@@ -115,10 +120,14 @@ class _Decoder:
         return pack
 
     def _decode_one(self, row: Any) -> Pixels | BadImage:
+        deep_values: list[int] = []
         try:
-            return decode_image(_read(row, self._raw), **self._form.model_dump())
+            return decode_image(_read(row, self._raw), **self._form.model_dump(), deep_values=deep_values)
         except BadImage as bad:
             return bad
+        finally:
+            if deep_values:
+                self.deep_values[row.path] = deep_values[0]
 
 
 def _conflicting_digests(index: pd.DataFrame) -> set[str]:
@@ -163,6 +172,27 @@ def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: Prepare
     if empty_classes := set(class_names(index)) - set(good["class_name"]):
         reasons = _commonest_reasons(quarantine)
         raise DatasetError(f"class '{min(empty_classes)}' has no usable image left: {reasons}")
+
+
+def _say_guessed_bits(largest: dict[str, int]) -> None:
+    """Say in one line which pictures with 16 bits per channel seem to use fewer. largest: the largest value by path."""
+    deep = "pictures with 16 bits per channel"
+    guessed = [path for path, value in largest.items() if value <= TWELVE_BITS]
+    top = max(largest.values(), default=0)
+    says = []
+    if guessed:
+        says.append(
+            f"{len(guessed)} of {len(largest)} {deep} (such as {min(guessed)}) have no value above {TWELVE_BITS:,}, "
+            "so they were read as 12-bit pictures"
+        )
+    if 0 < top < 2**10 or TWELVE_BITS < top < 2**14:
+        says.append(
+            f"the largest value of all {len(largest)} {deep} is {top:,}, "
+            f"so they may have {top.bit_length()} bits and look too dark"
+        )
+    if says:
+        advice = "set prepare.bits to the bits of the camera, or to 16 to take the values as they are"
+        print(f"pawline: prepare: {'; '.join(says)}; {advice}", file=sys.stderr)
 
 
 def _commonest_reasons(quarantine: pd.DataFrame) -> str:

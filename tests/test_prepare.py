@@ -1,5 +1,6 @@
 """Each image is decoded once and packed in order; each bad image is a row of the quarantine with its reason."""
 
+import json
 import os
 from pathlib import Path
 
@@ -260,3 +261,28 @@ def test_a_picture_of_any_size_and_shape_becomes_a_square(pictures: Path) -> Non
     images, quarantine = prepare_all(pictures)
     assert len(quarantine) == 0
     assert all_pixels(images).shape == (43, 16, 16, 1)
+
+
+def test_pictures_of_12_bits_are_no_black_pictures(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, place in enumerate(sorted(pictures.rglob("*.jpg"))):
+        deep = stripes(number % 2 == 0, number).astype(np.uint16) * 16
+        place.with_suffix(".png").write_bytes(encode(deep, ".png"))
+        place.unlink()
+    images, _ = prepare_all(pictures)
+    assert all_pixels(images).max() > 150
+    said = capsys.readouterr().err
+    assert (
+        "pawline: prepare: 40 of 40 pictures with 16 bits per channel (such as horizontal/000.png) have no "
+        in said
+    )
+    unscaled, _ = prepare_all(pictures, PARAMS.model_copy(update={"bits": 16}))
+    assert all_pixels(unscaled).max() < 16
+
+
+def test_the_form_of_a_param_left_at_its_default_is_written_as_before(pictures: Path) -> None:
+    """So that the files, the cache and the keys of data sets prepared earlier stay valid."""
+    prepare_all(pictures)
+    written = json.loads((pictures.parent / "prepared/prepared.json").read_text())
+    assert sorted(written) == ["aspect", "background", "class_names", "color", "decoder", "image_size"]
+    images, _ = prepare_all(pictures, PARAMS.model_copy(update={"bits": 12, "max_megapixels": 200.0}))
+    assert (images.form.bits, images.form.max_megapixels) == (12, 200.0)
