@@ -16,8 +16,9 @@ from pawline.files import read_regular_file, whole_folder
 from pawline.index import class_names, digest_bytes
 from pawline.params.prepare import ImageForm, PrepareParams
 from pawline.pictures.cache import DecodedCache, Pack, new_pack
-from pawline.pictures.decode import DECODER, TWELVE_BITS, BadImage, Pixels, decode_image
+from pawline.pictures.decode import DECODER, NEEDS_HEIF, TWELVE_BITS, BadImage, Pixels, decode_image
 from pawline.pictures.duplicates import perceptual_hashes, without_padding
+from pawline.pictures.heif import heif_decoder
 from pawline.prepared import Concatenation, ShardWriter, shard_size, write_description
 from pawline.threads import num_threads
 
@@ -53,10 +54,14 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
                 _quarantine_row(batch.iloc[row], problem) for row, problem in sorted(problems.items())
             ]
         quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
+        _say_missing_decoder(quarantine)
         _check_enough(index, quarantine, params)
-        table = _table(index, np.concatenate(accepted_rows))
+        accepted = index.loc[np.concatenate(accepted_rows)]
+        table = _table(index, accepted)
         _say_guessed_bits(decoder.deep_values)
-        write_description(folder, table, np.concatenate(hashes), class_names(index), DECODER, params.form)
+        write_description(
+            folder, table, np.concatenate(hashes), class_names(index), _decoders(accepted["format"]), params.form
+        )
     DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
 
@@ -92,7 +97,7 @@ class _Decoder:
         problems: the problem of each bad image, by its position in the batch.
         """
         self._cache.drop_pages()
-        digests = digest_bytes(batch["digest"])
+        digests = _cache_keys(batch)
         rows = self._cache.find(digests)
         missing = np.flatnonzero(rows < 0)
         bar.update(len(batch) - len(missing))
@@ -174,6 +179,28 @@ def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: Prepare
         raise DatasetError(f"class '{min(empty_classes)}' has no usable image left: {reasons}")
 
 
+def _decoders(formats: pd.Series) -> str:
+    """The decoders of these pictures, for the model's card."""
+    return f"{DECODER} {heif_decoder()}" if (formats == "HEIF").any() else DECODER
+
+
+def _say_missing_decoder(quarantine: pd.DataFrame) -> None:
+    if count := int((quarantine["detail"] == NEEDS_HEIF).sum()):
+        print(
+            f"pawline: prepare: {count} HEIC pictures cannot be decoded: install the extra `pawline[heif]` (the "
+            "package pi-heif), and run this stage again, by force if its params and data are the same",
+            file=sys.stderr,
+        )
+
+
+def _cache_keys(batch: pd.DataFrame) -> NDArray[np.bytes_]:
+    """The digests of the images; those of HEIC pictures differ with the version of their decoder."""
+    digests = digest_bytes(batch["digest"])
+    for row in np.flatnonzero(batch["format"] == "HEIF"):
+        digests[row] = hashlib.sha256(f"{batch['digest'].iloc[row]} {heif_decoder()}".encode()).digest()
+    return digests
+
+
 def _say_guessed_bits(largest: dict[str, int]) -> None:
     """Say in one line which pictures with 16 bits per channel seem to use fewer. largest: the largest value by path."""
     deep = "pictures with 16 bits per channel"
@@ -203,7 +230,7 @@ def _commonest_reasons(quarantine: pd.DataFrame) -> str:
     )
 
 
-def _table(index: pd.DataFrame, accepted: NDArray[np.int64]) -> pd.DataFrame:
-    table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
+def _table(index: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
+    table = accepted[["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
     labels = pd.Categorical(table["class_name"], class_names(index)).codes
     return table.assign(label=labels.astype("int64"))

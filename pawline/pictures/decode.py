@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from pawline.pictures.heif import decode_heif, heif_size, is_heif
+
 MAX_MEGAPIXELS = 64.0  # unless params say otherwise
-# What the decoder may need: 12 bytes per pixel allowed, 770 MB for 64 megapixels. A PNG with 16 bits needs most, and a
+# What the decoder may need: 16 bytes per pixel allowed, 1 GB for 64 megapixels. A PNG with 16 bits needs most, and a
 # JPEG less than 2 bytes per pixel of its reduced size. But libjpeg keeps all coefficients of a progressive JPEG, hence:
 COEFFICIENT_BYTES = 10  # at most, per pixel allowed
 JPEG_REDUCTION = 8  # the largest: each side becomes an eighth
@@ -60,7 +62,8 @@ REASONS = {
 # Stored in a model's card, since the pixels of another decoder may differ by a grey level.
 DECODER = f"imdecode+area/2 opencv/{cv2.__version__}"
 
-DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000"}
+DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000", "HEIF"}
+NEEDS_HEIF = "a HEIC picture: install the extra `pawline[heif]` (the package pi-heif) to decode it"
 
 
 class BadImage(Exception):  # noqa: N818 - a fact about the data, not an error of the program
@@ -178,6 +181,8 @@ class _Wanted:
 
 def _decode_upright(data: bytes, header: Header, wanted: _Wanted, deep_values: list[int] | None = None) -> Pixels:
     """Upright pixels, blue first, with sides of at least about twice the wanted where the file has so many."""
+    if header.format == "HEIF":
+        return _decode_heif(data, wanted)
     if header.has_alpha:
         return _decode_over(data, header, wanted, deep_values)
     flag = _decode_flag(header, wanted)
@@ -188,6 +193,20 @@ def _decode_upright(data: bytes, header: Header, wanted: _Wanted, deep_values: l
         pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / header.white))
     # OpenCV applies the EXIF tag of every format except AVIF.
     return _turn_upright(pixels, header.orientation) if header.format == "AVIF" else pixels
+
+
+def _decode_heif(data: bytes, wanted: _Wanted) -> Pixels:
+    try:
+        pixels = decode_heif(data, wanted.max_megapixels * 1e6)
+    except ImportError:
+        raise BadImage("unsupported", NEEDS_HEIF) from None
+    except Exception as error:  # libheif's errors have many types
+        raise BadImage("truncated", f"the HEIC header is fine, the pixels are damaged: {error}") from None
+    if pixels.shape[2:] == (4,):
+        pixels = _lay_over(pixels, wanted.background, premultiplied=False, white=255, opaque=255)
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if wanted.color == "grayscale" else pixels
 
 
 def _decode_deep(
@@ -398,8 +417,10 @@ def _any_header(data: bytes) -> Header:
     except Image.UnidentifiedImageError:
         if data.startswith(b"\xff\xd8") or data[4:12] == b"ftypavif":
             raise BadImage("truncated", "the file ends before its header does") from None
+        if is_heif(data):
+            return _heif_header(data)
         if data[4:8] == b"ftyp":
-            raise BadImage("unsupported", "a HEIC picture or a film; export it as JPEG or PNG") from None
+            raise BadImage("unsupported", "a film or a camera's RAW picture; export it as JPEG or PNG") from None
         if _is_unknown_tiff(data):
             raise BadImage("unsupported", "a rare kind of TIFF; export it with 1, 3 or 4 channels") from None
         raise BadImage("not_an_image") from None
@@ -407,6 +428,12 @@ def _any_header(data: bytes) -> Header:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged headers
         raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _heif_header(data: bytes) -> Header:
+    if not (size := heif_size(data)):
+        raise BadImage("truncated", "the file ends before its header does, or the header is damaged")
+    return Header("HEIF", *size)
 
 
 def _is_unknown_tiff(data: bytes) -> bool:
