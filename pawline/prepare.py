@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pawline.errors import DatasetError
-from pawline.files import read_regular_file, whole_folder
+from pawline.files import read_regular_file, whole_folder, write_table
 from pawline.index import class_names, digest_bytes
 from pawline.params.prepare import ImageForm, PrepareParams
 from pawline.pictures.cache import DecodedCache, Pack, new_pack
@@ -27,10 +27,18 @@ Numbers = NDArray[np.int64]
 QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
 
-def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParams, cache: Path) -> pd.DataFrame:
+def prepare(
+    index: pd.DataFrame,
+    raw: Path,
+    prepared: Path,
+    params: PrepareParams,
+    cache: Path,
+    refused_list: Path | None = None,
+) -> pd.DataFrame:
     """Fill the folder `prepared` (see prepared.py) from the images under `raw`; return the quarantine.
 
     `cache` is the folder of decoded images (see pictures/cache.py); an image in it is not decoded again.
+    refused_list: the file for the quarantine if it stops the stage, since outputs of a failed stage are removed.
     Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has no image left.
     """
     decoder = _Decoder(raw, params.form, cache, keep=params.cache_gigabytes > 0)
@@ -55,7 +63,13 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
             ]
         quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
         _say_missing_decoder(quarantine)
-        _check_enough(index, quarantine, params)
+        try:
+            _check_enough(index, quarantine, params)
+        except DatasetError as error:
+            if refused_list is None:
+                raise
+            write_table(refused_list, quarantine)
+            raise DatasetError(f"{error}; {refused_list} lists them all with their reasons") from None
         accepted = index.loc[np.concatenate(accepted_rows)]
         table = _table(index, accepted)
         _say_guessed_bits(decoder.deep_values)
