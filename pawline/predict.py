@@ -15,7 +15,9 @@ from pawline.card import read_card
 from pawline.errors import DatasetError
 from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
+from pawline.sources.listing import MAX_FILE_BYTES
 
+MAX_BYTES = MAX_FILE_BYTES  # of a picture's file: a film among the pictures must not fill the memory
 STANDARD_INPUT = Path("-")  # holds one picture; a file with the name "-" is given as ./-
 
 
@@ -41,9 +43,15 @@ class Predictor:
         self._model = load_model(model_file)
         self._probabilities = predict_probabilities
 
-    def predict(self, pictures: list[bytes | BadImage]) -> list[Prediction]:
-        """One prediction per picture, in order; a picture is the bytes of an image file."""
-        decoded = [self._decode(picture) for picture in pictures]
+    def predict(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
+        """One prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken one by one
+        and decoded in batches, so their number does not change the memory needed."""
+        remaining, predictions = iter(pictures), []
+        while decoded := [self._decode(picture) for picture in islice(remaining, self._batch_size)]:
+            predictions += self._predict_batch(decoded)
+        return predictions
+
+    def _predict_batch(self, decoded: list[Pixels | BadImage]) -> list[Prediction]:
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
         probabilities = iter(self._probabilities(self._model, np.stack(good))) if good else iter(())
         return [
@@ -54,10 +62,11 @@ class Predictor:
         ]
 
     def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
-        """Yield (path, prediction) for each file, in order. At most 256 pictures are in memory, fewer large ones."""
+        """Yield (path, prediction) for each file, in order. At most 256 decoded pictures are in memory, fewer large
+        ones, and the bytes of one file."""
         remaining = iter(paths)
         while batch := list(islice(remaining, self._batch_size)):
-            yield from zip(batch, self.predict([_read(path) for path in batch]), strict=True)
+            yield from zip(batch, self.predict(_read(path) for path in batch), strict=True)
 
     def _decode(self, picture: bytes | BadImage) -> Pixels | BadImage:
         if isinstance(picture, BadImage):
@@ -94,8 +103,9 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> bytes | BadImage:
     if path == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        return data if len(data) <= MAX_BYTES else BadImage("unreadable", f"larger than {MAX_BYTES // 2**20} MB")
     try:
-        return read_regular_file(path)
+        return read_regular_file(path, MAX_BYTES)
     except OSError as error:
         return BadImage("unreadable", error.strerror or str(error))

@@ -1,6 +1,7 @@
 """Decode every image once: turn upright, resize, convert to grayscale or RGB, pack; list the images left out."""
 
 import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pawline.errors import DatasetError
-from pawline.files import read_regular_file, whole_folder
+from pawline.files import read_regular_file, whole_folder, write_table
 from pawline.index import class_names, digest_bytes
 from pawline.params.prepare import ImageForm, PrepareParams
 from pawline.pictures.cache import DecodedCache, Pack, new_pack
-from pawline.pictures.decode import DECODER, BadImage, Pixels, decode_image
+from pawline.pictures.decode import DECODER, NEEDS_HEIF, TWELVE_BITS, BadImage, Pixels, decode_image
 from pawline.pictures.duplicates import perceptual_hashes, without_padding
+from pawline.pictures.heif import heif_decoder
 from pawline.prepared import Concatenation, ShardWriter, shard_size, write_description
 from pawline.threads import num_threads
 
@@ -25,10 +27,18 @@ Numbers = NDArray[np.int64]
 QUARANTINE_COLUMNS = ["path", "class_name", "reason", "detail"]
 
 
-def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParams, cache: Path) -> pd.DataFrame:
+def prepare(
+    index: pd.DataFrame,
+    raw: Path,
+    prepared: Path,
+    params: PrepareParams,
+    cache: Path,
+    refused_list: Path | None = None,
+) -> pd.DataFrame:
     """Fill the folder `prepared` (see prepared.py) from the images under `raw`; return the quarantine.
 
     `cache` is the folder of decoded images (see pictures/cache.py); an image in it is not decoded again.
+    refused_list: the file for the quarantine if it stops the stage, since outputs of a failed stage are removed.
     Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has no image left.
     """
     decoder = _Decoder(raw, params.form, cache, keep=params.cache_gigabytes > 0)
@@ -52,9 +62,20 @@ def prepare(index: pd.DataFrame, raw: Path, prepared: Path, params: PrepareParam
                 _quarantine_row(batch.iloc[row], problem) for row, problem in sorted(problems.items())
             ]
         quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
-        _check_enough(index, quarantine, params)
-        table = _table(index, np.concatenate(accepted_rows))
-        write_description(folder, table, np.concatenate(hashes), class_names(index), DECODER, params.form)
+        _say_missing_decoder(quarantine)
+        try:
+            _check_enough(index, quarantine, params)
+        except DatasetError as error:
+            if refused_list is None:
+                raise
+            write_table(refused_list, quarantine)
+            raise DatasetError(f"{error}; {refused_list} lists them all with their reasons") from None
+        accepted = index.loc[np.concatenate(accepted_rows)]
+        table = _table(index, accepted)
+        _say_guessed_bits(decoder.deep_values)
+        write_description(
+            folder, table, np.concatenate(hashes), class_names(index), _decoders(accepted["format"]), params.form
+        )
     DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
     return quarantine
 
@@ -76,6 +97,9 @@ class _Decoder:
         self._raw, self._form, self._keep = raw, form, keep
         self._cache = DecodedCache(cache, form)
         self._pool = ThreadPoolExecutor(num_threads())
+        self.deep_values: dict[
+            str, int
+        ] = {}  # the largest value of pictures whose used bits were guessed, by path
 
     def decode(
         self, batch: pd.DataFrame, bar: Any
@@ -87,7 +111,7 @@ class _Decoder:
         problems: the problem of each bad image, by its position in the batch.
         """
         self._cache.drop_pages()
-        digests = digest_bytes(batch["digest"])
+        digests = _cache_keys(batch)
         rows = self._cache.find(digests)
         missing = np.flatnonzero(rows < 0)
         bar.update(len(batch) - len(missing))
@@ -115,10 +139,14 @@ class _Decoder:
         return pack
 
     def _decode_one(self, row: Any) -> Pixels | BadImage:
+        deep_values: list[int] = []
         try:
-            return decode_image(_read(row, self._raw), **self._form.model_dump())
+            return decode_image(_read(row, self._raw), **self._form.model_dump(), deep_values=deep_values)
         except BadImage as bad:
             return bad
+        finally:
+            if deep_values:
+                self.deep_values[row.path] = deep_values[0]
 
 
 def _conflicting_digests(index: pd.DataFrame) -> set[str]:
@@ -165,6 +193,49 @@ def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: Prepare
         raise DatasetError(f"class '{min(empty_classes)}' has no usable image left: {reasons}")
 
 
+def _decoders(formats: pd.Series) -> str:
+    """The decoders of these pictures, for the model's card."""
+    return f"{DECODER} {heif_decoder()}" if (formats == "HEIF").any() else DECODER
+
+
+def _say_missing_decoder(quarantine: pd.DataFrame) -> None:
+    if count := int((quarantine["detail"] == NEEDS_HEIF).sum()):
+        print(
+            f"pawline: prepare: {count} HEIC pictures cannot be decoded: install the extra `pawline[heif]` (the "
+            "package pi-heif), and run this stage again, by force if its params and data are the same",
+            file=sys.stderr,
+        )
+
+
+def _cache_keys(batch: pd.DataFrame) -> NDArray[np.bytes_]:
+    """The digests of the images; those of HEIC pictures differ with the version of their decoder."""
+    digests = digest_bytes(batch["digest"])
+    for row in np.flatnonzero(batch["format"] == "HEIF"):
+        digests[row] = hashlib.sha256(f"{batch['digest'].iloc[row]} {heif_decoder()}".encode()).digest()
+    return digests
+
+
+def _say_guessed_bits(largest: dict[str, int]) -> None:
+    """Say in one line which pictures with 16 bits per channel seem to use fewer. largest: the largest value by path."""
+    deep = "pictures with 16 bits per channel"
+    guessed = [path for path, value in largest.items() if value <= TWELVE_BITS]
+    top = max(largest.values(), default=0)
+    says = []
+    if guessed:
+        says.append(
+            f"{len(guessed)} of {len(largest)} {deep} (such as {min(guessed)}) have no value above {TWELVE_BITS:,}, "
+            "so they were read as 12-bit pictures"
+        )
+    if 0 < top < 2**10 or TWELVE_BITS < top < 2**14:
+        says.append(
+            f"the largest value of all {len(largest)} {deep} is {top:,}, "
+            f"so they may have {top.bit_length()} bits and look too dark"
+        )
+    if says:
+        advice = "set prepare.bits to the bits of the camera, or to 16 to take the values as they are"
+        print(f"pawline: prepare: {'; '.join(says)}; {advice}", file=sys.stderr)
+
+
 def _commonest_reasons(quarantine: pd.DataFrame) -> str:
     examples = quarantine.groupby("reason")["path"].agg(["size", "first"]).nlargest(3, "size")
     return ", ".join(
@@ -173,7 +244,7 @@ def _commonest_reasons(quarantine: pd.DataFrame) -> str:
     )
 
 
-def _table(index: pd.DataFrame, accepted: NDArray[np.int64]) -> pd.DataFrame:
-    table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
+def _table(index: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
+    table = accepted[["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
     labels = pd.Categorical(table["class_name"], class_names(index)).codes
     return table.assign(label=labels.astype("int64"))

@@ -79,7 +79,10 @@ def say(lines: list[str]) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"pawline: {' '.join(message.split())}", file=sys.stderr)
+    # Names in a message may hold escape codes, which a terminal would obey.
+    line = " ".join(message.split())
+    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+    print(f"pawline: {line}", file=sys.stderr)
     return code
 
 

@@ -3,6 +3,7 @@
 Only the function `train` imports TensorFlow, which takes seconds to load, so bad params are refused at once.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pawline.params.train import TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.training.checkpoint import Checkpoint, Progress
-from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch
+from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
 
 if TYPE_CHECKING:
     from pawline.training.trainer import Trainer
@@ -41,12 +42,12 @@ class Trained:
     history: pd.DataFrame
     best_epoch: int
     num_steps: int  # of the whole schedule; fewer were done if val stopped improving
+    batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: Row  # loss and accuracy of `model` on val
 
 
-def refuse_impossible(params: TrainParams, split: pd.DataFrame) -> None:
-    """Raise ParamsError if a batch is larger than the train part, or if the machine does not support the precision."""
-    batches_per_epoch(params, int((split["split"] == "train").sum()))
+def refuse_impossible(params: TrainParams) -> None:
+    """Raise ParamsError if the machine does not support the precision."""
     choose_precision(params.precision)
 
 
@@ -65,8 +66,8 @@ def train(
     training that continues from a checkpoint calls it with the earlier rows first.
     started: the time.time() from which `train.minutes` counts, by default now.
 
-    Raises PawlineError if the loss is no longer a number or TensorFlow cannot use the GPU, ParamsError if the train
-    part is smaller than a batch or `train.minutes` leaves no time for training.
+    A batch larger than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or
+    TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
     """
     started = started or time.time()
     from pawline.training.loop import Loop
@@ -76,6 +77,13 @@ def train(
     set_up(params)
     form, num_classes = images.form, len(images.class_names)
     train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
+    asked_batch_size, params = params.batch_size, with_fitting_batch(params, len(train_part.rows))
+    if params.batch_size < asked_batch_size:
+        print(
+            f"pawline: train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to "
+            f"train on: a batch holds these {params.batch_size}",
+            file=sys.stderr,
+        )
     num_batches = batches_per_epoch(params, len(train_part.rows))
     with all_devices().scope():
         model = build_network(network, form, num_classes, choose_precision(params.precision))
@@ -103,7 +111,8 @@ def train(
     finished = finish_network(model, network, form, num_classes, params.flip_at_test)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
     val = validate(finished, images, val_part)
-    return Trained(finished, history, progress.best_epoch, progress.num_steps, val)
+    shrunk = params.batch_size if params.batch_size < asked_batch_size else None
+    return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val)
 
 
 def summarize(trained: Trained) -> dict[str, Any]:
@@ -113,6 +122,7 @@ def summarize(trained: Trained) -> dict[str, Any]:
         "best_epoch": trained.best_epoch,
         "num_epochs": len(trained.history),
         "num_steps": trained.num_steps,
+        **({"batch_size": trained.batch_size} if trained.batch_size else {}),
         "num_weights": trained.model.count_params(),
         "accuracy": best["accuracy"],
         **trained.val,

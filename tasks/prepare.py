@@ -12,8 +12,8 @@ from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    index = pd.read_parquet(at.index)
-    quarantine = prepare(index, at.raw, at.prepared, params.prepare, LocalState(main_checkout()).decoded)
+    index, local = pd.read_parquet(at.index), LocalState(main_checkout())
+    quarantine = prepare(index, at.raw, at.prepared, params.prepare, local.decoded, local.refused_list)
     write_table(at.quarantine, quarantine)
     write_table(at.contact_sheet, contact_sheet(index, quarantine, at.raw))
     write_json(at.metrics_of("prepare"), summarize(index, quarantine))

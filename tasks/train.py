@@ -17,7 +17,7 @@ from tasks.stage import run_stage
 
 def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
-    refuse_impossible(params.train, split)
+    refuse_impossible(params.train)
     weights, digest = weights_digest(params.network), data_digest(split)
     training = keep_training(params, images, digest, conditions_of(params.train), weights, at.model)
     # Only now, when nothing speaks against it: TensorFlow and MLflow take seconds to load.

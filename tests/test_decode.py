@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import struct
 import zlib
 
@@ -11,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image, TiffImagePlugin
 
-from pawline.pictures.decode import MAX_PIXELS, REASONS, BadImage, decode_image, read_header
+from pawline.params.prepare import ImageForm
+from pawline.pictures.decode import MAX_MEGAPIXELS, REASONS, BadImage, decode_image, read_header
 from tests.conftest import encode, stripes
 from tests.source import ROOT
 
@@ -167,6 +169,13 @@ def jpeg_that_claims(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def progressive_that_claims(width: int, height: int) -> bytes:
+    data = bytearray(save(stripes(True, 1), "JPEG", progressive=True, subsampling=0))
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
 def png_that_claims(width: int, height: int) -> bytes:
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -176,17 +185,49 @@ def png_that_claims(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("claim", [jpeg_that_claims, png_that_claims])
-@pytest.mark.parametrize(("width", "height"), [(20000, 20000), (8001, 8000), (10000, 9500)])
+@pytest.mark.parametrize(
+    ("claim", "width", "height", "what"),
+    [
+        (
+            png_that_claims,
+            20000,
+            20000,
+            "20000 x 20000 pixels, more than prepare.max_megapixels (64) allows; raise it",
+        ),
+        (
+            png_that_claims,
+            8001,
+            8000,
+            "8001 x 8000 pixels, more than prepare.max_megapixels (64) allows; raise it",
+        ),
+        (
+            jpeg_that_claims,
+            65500,
+            65500,
+            "65500 x 65500 pixels, more than 64 times more than prepare.max_megapixels",
+        ),
+        (
+            progressive_that_claims,
+            12000,
+            11000,
+            "12000 x 11000 pixels in a progressive JPEG, which takes more memory",
+        ),
+    ],
+)
 def test_a_huge_claimed_size_is_refused_without_decoding(
-    claim: object, width: int, height: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    claim: object,
+    width: int,
+    height: int,
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     assert callable(claim)
     data = claim(width, height)
     monkeypatch.setattr("pawline.pictures.decode.cv2.imdecode", lambda *_: pytest.fail("decoded"))
-    assert reason(data) == "too_large"
-    with pytest.raises(BadImage, match=f"{width} x {height} pixels, at most 64,000,000 fit"):
-        read_header(data)
+    with pytest.raises(BadImage, match=re.escape(f"too_large: {what}")):
+        decode_image(data, 32, "rgb")
+    assert (read_header(data).width, read_header(data).height) == (width, height)  # the index shows the size
     assert list(recwarn) == []
 
 
@@ -210,8 +251,44 @@ def test_the_size_is_not_read_from_the_thumbnail() -> None:
 
 
 def test_the_largest_allowed_size_is_accepted() -> None:
-    header = read_header(png_that_claims(8000, 8000))
-    assert header.width * header.height == MAX_PIXELS
+    assert 8000 * 8000 == MAX_MEGAPIXELS * 1e6 == ImageForm.model_fields["max_megapixels"].default * 1e6
+    assert reason(png_that_claims(8000, 8000)) == "truncated"
+
+
+def test_a_jpeg_above_the_limit_is_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the limit stands for 64 megapixels, the picture for a panorama or a phone with 200 megapixels."""
+    flags = []
+    decode = cv2.imdecode
+    monkeypatch.setattr(
+        "pawline.pictures.decode.cv2.imdecode", lambda data, flag: flags.append(flag) or decode(data, flag)
+    )
+    data = save(quarters(1200, 800), "JPEG", quality=95)  # 0.96 megapixels
+    expected = corners(decode_image(data, 900, "rgb"))
+    for limit in (1, 0.5, 0.1, 0.02):
+        assert corners(decode_image(data, 900, "rgb", max_megapixels=limit)) == expected
+    assert flags == [
+        cv2.IMREAD_COLOR, cv2.IMREAD_COLOR, cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_COLOR_4,
+        cv2.IMREAD_REDUCED_COLOR_8,
+    ]  # fmt: skip
+    with pytest.raises(BadImage, match="too_large"):
+        decode_image(data, 900, "rgb", max_megapixels=0.0149)
+
+
+def test_a_progressive_jpeg_above_the_limit_may_take_10_bytes_per_pixel_allowed() -> None:
+    """A coefficient takes 2 bytes; with subsampled colours a pixel has 1.5 of them, else 3."""
+    for subsampling, smallest in ((2, 0.96 * 3 / 10), (0, 0.96 * 6 / 10)):
+        data = save(quarters(1200, 800), "JPEG", progressive=True, subsampling=subsampling)
+        decode_image(data, 64, "rgb", max_megapixels=smallest * 1.001)
+        with pytest.raises(BadImage, match="in a progressive JPEG"):
+            decode_image(data, 64, "rgb", max_megapixels=smallest * 0.999)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "BMP", "TIFF", "AVIF", "GIF"])
+def test_the_param_raises_the_limit_of_every_other_format(form: str) -> None:
+    data = save(quarters(), form)
+    with pytest.raises(BadImage, match=r"too_large: 300 x 200 pixels, more than prepare.max_megapixels \(0.05\)"):
+        decode_image(data, 16, "rgb", max_megapixels=0.05)
+    decode_image(data, 16, "rgb", max_megapixels=0.06)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])

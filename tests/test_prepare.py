@@ -1,6 +1,8 @@
 """Each image is decoded once and packed in order; each bad image is a row of the quarantine with its reason."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,11 +14,15 @@ from pawline.errors import DatasetError
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams
 from pawline.params.prepare import PrepareParams
+from pawline.params.whole import load_params
 from pawline.pictures.decode import decode_image
 from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepare import prepare, summarize
 from pawline.prepared import PreparedImages
+from pawline.workspace.layout import Layout
+from tasks.prepare import main
 from tests.conftest import encode, stripes, write_pictures
+from tests.source import ROOT
 
 PARAMS = PrepareParams(
     image_size=16, color="grayscale", aspect="stretch", background=255, max_bad_fraction=1.0, cache_gigabytes=0
@@ -260,3 +266,62 @@ def test_a_picture_of_any_size_and_shape_becomes_a_square(pictures: Path) -> Non
     images, quarantine = prepare_all(pictures)
     assert len(quarantine) == 0
     assert all_pixels(images).shape == (43, 16, 16, 1)
+
+
+@pytest.mark.parametrize("limit", [0.05, 1.0])
+def test_the_list_of_bad_files_survives_the_stage_that_they_stop(pictures: Path, limit: float) -> None:
+    """They stop it where there are too many, and where a class is left without a picture."""
+    for number, place in enumerate(sorted((pictures / "vertical").iterdir())):
+        place.write_bytes(b"" if number % 2 else b"no picture")
+    folder, index = pictures.parent, index_of(pictures)
+    params, refused_list = PARAMS.model_copy(update={"max_bad_fraction": limit}), folder / "kept/quarantine.csv"
+    with pytest.raises(DatasetError, match=f"; {refused_list} lists them all with their reasons$"):
+        prepare(index, folder / "raw", folder / "prepared", params, folder / "cache", refused_list)
+    listed = pd.read_csv(refused_list)
+    assert list(listed.columns) == ["path", "class_name", "reason", "detail"]
+    assert list(listed["path"]) == [f"vertical/{number:03}.jpg" for number in range(20)]
+    assert list(listed["reason"]) == ["not_an_image", "empty"] * 10
+
+
+def test_the_stage_itself_keeps_the_list_in_the_main_checkout(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pictures.parent
+    (pictures / "vertical/000.jpg").write_bytes(b"")
+    monkeypatch.chdir(folder)
+    Path("data").mkdir()
+    index_of(pictures).to_parquet("data/index.parquet")
+    shutil.move("raw", "data/raw")
+    shutil.copy(ROOT / "params.yaml", folder)
+    monkeypatch.setattr("tasks.prepare.main_checkout", lambda: folder / "main")
+    params = load_params(Path("params.yaml"))
+    strict = params.model_copy(update={"prepare": params.prepare.model_copy(update={"max_bad_fraction": 0.0})})
+    with pytest.raises(DatasetError, match="main/.pawline/quarantine.csv lists them all"):
+        main(strict, Layout())
+    assert "vertical/000.jpg,vertical,empty" in (folder / "main/.pawline/quarantine.csv").read_text()
+    assert not Path("data/quarantine.csv").exists()
+
+
+def test_pictures_of_12_bits_are_no_black_pictures(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, place in enumerate(sorted(pictures.rglob("*.jpg"))):
+        deep = stripes(number % 2 == 0, number).astype(np.uint16) * 16
+        place.with_suffix(".png").write_bytes(encode(deep, ".png"))
+        place.unlink()
+    images, _ = prepare_all(pictures)
+    assert all_pixels(images).max() > 150
+    said = capsys.readouterr().err
+    assert (
+        "pawline: prepare: 40 of 40 pictures with 16 bits per channel (such as horizontal/000.png) have no "
+        in said
+    )
+    unscaled, _ = prepare_all(pictures, PARAMS.model_copy(update={"bits": 16}))
+    assert all_pixels(unscaled).max() < 16
+
+
+def test_the_form_of_a_param_left_at_its_default_is_written_as_before(pictures: Path) -> None:
+    """So that the files, the cache and the keys of data sets prepared earlier stay valid."""
+    prepare_all(pictures)
+    written = json.loads((pictures.parent / "prepared/prepared.json").read_text())
+    assert sorted(written) == ["aspect", "background", "class_names", "color", "decoder", "image_size"]
+    images, _ = prepare_all(pictures, PARAMS.model_copy(update={"bits": 12, "max_megapixels": 200.0}))
+    assert (images.form.bits, images.form.max_megapixels) == (12, 200.0)

@@ -81,7 +81,6 @@ PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"train.batch_size": 1000}, "train.batch_size is 1000, but there are "),
         (
             {"train.precision": "bfloat16"},
             "train.precision is bfloat16, which this machine cannot compute in",

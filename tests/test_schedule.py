@@ -2,9 +2,8 @@
 
 import pytest
 
-from pawline.errors import ParamsError
 from pawline.params.whole import load_params
-from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch
+from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
 from tests.source import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -63,7 +62,10 @@ def test_a_time_budget_pays_for_steps_and_validation() -> None:
     assert affordable_steps(-5, [1], num_batches=4, validation_seconds=2) < 1
 
 
-def test_a_batch_larger_than_the_train_part_is_refused() -> None:
+def test_a_batch_larger_than_the_train_part_shrinks_to_it() -> None:
     assert batches_per_epoch(TRAIN, 130) == 2
-    with pytest.raises(ParamsError, match=r"train.batch_size is 64, but there are 63 images .* make it smaller"):
-        batches_per_epoch(TRAIN, 63)
+    for num_images, batch_size in ((130, 64), (64, 64), (63, 63), (2, 2), (1, 1)):
+        fitting = with_fitting_batch(TRAIN, num_images)
+        assert fitting.batch_size == batch_size
+        assert batches_per_epoch(fitting, num_images) == num_images // batch_size
+    assert with_fitting_batch(TRAIN, 64) == TRAIN

@@ -323,12 +323,22 @@ def test_measuring_the_step_time_changes_no_variable(
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_batch_larger_than_the_train_part_is_refused(
-    data: tuple[PreparedImages, pd.DataFrame], params: Params
+def test_a_batch_larger_than_the_train_part_shrinks_to_it_and_says_so(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    large = params.train.model_copy(update={"batch_size": 1000})
-    with pytest.raises(ParamsError, match=r"train.batch_size is 1000, but there are \d+ images to train on"):
-        train(*data, params.network, large)
+    num_images = int((data[1]["split"] == "train").sum())
+    short = params.train.model_copy(update={"epochs": 1})
+    exact = train(*data, params.network, short.model_copy(update={"batch_size": num_images}))
+    assert "batch" not in capsys.readouterr().err
+    assert "batch_size" not in summarize(exact)
+    shrunk = train(*data, params.network, short.model_copy(update={"batch_size": 1000}))
+    assert capsys.readouterr().err == (
+        f"pawline: train: train.batch_size is 1000, but there are {num_images} images to train on: "
+        f"a batch holds these {num_images}\n"
+    )
+    assert summarize(shrunk) == summarize(exact) | {"batch_size": num_images}
+    for one, other in zip(shrunk.model.get_weights(), exact.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("balance", ["none", "weights", "sampling"])

@@ -4,12 +4,14 @@ import argparse
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.errors import ModelError
+from pawline.terminal import printable
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
@@ -63,14 +65,17 @@ def _model_file(named: str) -> AbstractContextManager[Path]:
 
 
 def _show_json(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
-    """Print one JSON list; return how many pictures could not be read."""
-    rows = [
-        {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
-        | ({"error": prediction.error} if prediction.error else {})
-        for path, prediction in predictions
-    ]
-    print(json.dumps(rows, indent=2))
-    return sum("error" in row for row in rows)
+    """Print one JSON list, row by row, so that many pictures take no memory; return how many could not be read."""
+    num_unreadable, before = 0, "["
+    for path, prediction in predictions:
+        row = {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+        if prediction.error:
+            num_unreadable += 1
+            row["error"] = prediction.error
+        print(f"{before}\n{textwrap.indent(json.dumps(row, indent=2), '  ')}", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")
+    return num_unreadable
 
 
 def _show_lines(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
@@ -78,7 +83,8 @@ def _show_lines(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
     for path, prediction in predictions:
         if prediction.label is None or prediction.probabilities is None:
             num_unreadable += 1
-            print(f"{path}: {prediction.error}", file=sys.stderr)
+            print(f"{printable(str(path), sys.stderr)}: {prediction.error}", file=sys.stderr)
         else:
-            print(f"{path}: {prediction.label} {prediction.probabilities[prediction.label]:.1%}")
+            probability = f"{prediction.probabilities[prediction.label]:.1%}"
+            print(f"{printable(str(path))}: {printable(prediction.label)} {probability}")
     return num_unreadable

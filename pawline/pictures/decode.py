@@ -6,29 +6,39 @@ JPEG with grey and blocks on a FIFO.
 """
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-MAX_PIXELS = (
-    64_000_000  # a 28 KB JPEG can claim 20,000 x 20,000 pixels, and the decoder takes 2.4 GB before it fails
-)
+from pawline.pictures.heif import decode_heif, heif_size, is_heif
+
+MAX_MEGAPIXELS = 64.0  # unless params say otherwise
+# What the decoder may need: 16 bytes per pixel allowed, 1 GB for 64 megapixels. A PNG with 16 bits needs most, and a
+# JPEG less than 2 bytes per pixel of its reduced size. But libjpeg keeps all coefficients of a progressive JPEG, hence:
+COEFFICIENT_BYTES = 10  # at most, per pixel allowed
+JPEG_REDUCTION = 8  # the largest: each side becomes an eighth
 MAX_SIDE = 1_000_000  # libpng's limit; a little above it OpenCV raises instead of returning None
 MIN_SIDE = 4
 ORIENTATION = 0x0112  # the EXIF tag
 JPEG_END = b"\xff\xd9"
 THUMBNAIL_QUALITY = 78
+TWELVE_BITS = 2**12 - 1
+STRIP_PIXELS = 2**20  # that are laid over the background at a time
+EXTRA_SAMPLES, BITS_PER_SAMPLE = 338, 258  # TIFF tags
+ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2  # of EXTRA_SAMPLES: multiplied by alpha, and not
 
 Pixels = NDArray[np.uint8]
 
 
 def _configure_libraries() -> None:
     """Set options of Pillow and OpenCV that hold for the whole process."""
-    Image.MAX_IMAGE_PIXELS = None  # Pillow only reads headers here, and `read_header` has its own limit
+    Image.MAX_IMAGE_PIXELS = None  # Pillow only reads headers here, and `decode_image` has its own limit
     # A bad picture becomes a row with a reason; the libraries need not print a warning too.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -43,7 +53,7 @@ REASONS = {
     "not_an_image": "the content is of no known image format, whatever its name says",
     "unsupported": "a known image format that the decoder cannot read",
     "too_small": f"a side is shorter than {MIN_SIDE} pixels",
-    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side",
+    "too_large": f"more pixels than prepare.max_megapixels allows, or more than {MAX_SIDE:,} on a side",
     "truncated": "the header is fine but the pixels are cut off or damaged",
     "unreadable": "the file could not be read, or its bytes changed since ingest",
     "conflicting_label": "the same bytes stand under two class names, so one of them is wrong",
@@ -52,7 +62,8 @@ REASONS = {
 # Stored in a model's card, since the pixels of another decoder may differ by a grey level.
 DECODER = f"imdecode+area/2 opencv/{cv2.__version__}"
 
-DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000"}
+DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000", "HEIF"}
+NEEDS_HEIF = "a HEIC picture: install the extra `pawline[heif]` (the package pi-heif) to decode it"
 
 
 class BadImage(Exception):  # noqa: N818 - a fact about the data, not an error of the program
@@ -73,20 +84,36 @@ class Header:
     height: int
     orientation: int = 1  # the EXIF orientation, 1 to 8; stays 1 where OpenCV applies the tag itself
     has_alpha: bool = False
+    premultiplied: bool = False  # OpenCV's pixels are multiplied by their alpha already: some TIFFs
+    deep: bool = False  # more than 8 bits per channel, in a format whose largest value OpenCV takes for 65,535
+    white: int = 0  # the sample value that means white, where the file says so and it is not the usual one
     animated: bool = False  # the file has more frames or pages; only the first is used
 
 
 def decode_image(
-    data: bytes, image_size: int, color: str, aspect: str = "stretch", background: int = 255
+    data: bytes,
+    image_size: int,
+    color: str,
+    aspect: str = "stretch",
+    background: int = 255,
+    bits: int | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    deep_values: list[int] | None = None,
 ) -> Pixels:
     """Decode one picture. Returns uint8 (image_size, image_size, channels), upright by its EXIF tag,
     `channels` 1 for color "grayscale" and 3 (red, green, blue) for "rgb". Raises BadImage.
 
     aspect: how the picture becomes a square: "stretch" it, "crop" its middle, or "pad" it.
     background: grey level, 0 to 255, behind transparent pixels and around a padded picture.
+    bits: how many of its 16 bits a picture with 16 bits per channel uses; None: see `_white`.
+    max_megapixels: larger pictures are refused; a JPEG counts with the size at which it is decoded.
+    deep_values: receives the largest value of a picture whose used bits had to be guessed.
     Uses the first frame of an animation; 16 bits per channel become 8; CMYK becomes RGB.
     """
-    pixels = _decode_upright(data, read_header(data), image_size, color, background)
+    header = read_header(data)
+    _refuse_too_many_pixels(data, header, max_megapixels)
+    wanted = _Wanted(image_size, color, background, bits, max_megapixels)
+    pixels = _decode_upright(data, header, wanted, deep_values)
     pixels = _fit(pixels, image_size, aspect, background)
     return pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
 
@@ -99,8 +126,9 @@ def safe_thumbnail(data: bytes, side: int) -> Pixels | None:
     """
     try:
         header = read_header(data, min_side=1)
+        _refuse_too_many_pixels(data, header, MAX_MEGAPIXELS)
         whole = data + JPEG_END if header.format == "JPEG" else data
-        pixels = _decode_upright(whole, header, side, "rgb", background=255)
+        pixels = _decode_upright(whole, header, _Wanted(side, "rgb", background=255))
     except BadImage:
         return None
     return _fit_inside(pixels, side)[:, :, ::-1].copy()
@@ -122,20 +150,90 @@ def read_header(data: bytes, min_side: int = MIN_SIDE) -> Header:
         raise BadImage("unsupported", f"{header.format} files cannot be decoded")
     if min(header.width, header.height) < min_side:
         raise BadImage("too_small", f"{header.width} x {header.height} pixels")
-    if header.width * header.height > MAX_PIXELS:
-        raise BadImage("too_large", f"{header.width} x {header.height} pixels, at most {MAX_PIXELS:,} fit")
     if max(header.width, header.height) > MAX_SIDE:
         raise BadImage("too_large", f"{header.width} x {header.height} pixels, a side has at most {MAX_SIDE:,}")
     return header
 
 
-def _decode_upright(data: bytes, header: Header, side: int, color: str, background: int) -> Pixels:
-    """Upright pixels, blue first, with sides of at least about twice `side` where the file has so many."""
+def _refuse_too_many_pixels(data: bytes, header: Header, max_megapixels: float) -> None:
+    size, limit = f"{header.width} x {header.height} pixels", int(max_megapixels * 1e6)
+    advice = f"than prepare.max_megapixels ({max_megapixels:g}) allows; raise it, or make the picture smaller"
+    if header.width * header.height <= limit:
+        return
+    if header.format != "JPEG":
+        raise BadImage("too_large", f"{size}, more {advice}")
+    if header.width * header.height > limit * JPEG_REDUCTION**2:
+        raise BadImage("too_large", f"{size}, more than {JPEG_REDUCTION**2} times more {advice}")
+    if _coefficient_bytes(data, header) > limit * COEFFICIENT_BYTES:
+        raise BadImage("too_large", f"{size} in a progressive JPEG, which takes more memory {advice}")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the caller of the decoder asks for; see `decode_image`."""
+
+    side: int
+    color: str
+    background: int
+    bits: int | None = None
+    max_megapixels: float = MAX_MEGAPIXELS
+
+
+def _decode_upright(data: bytes, header: Header, wanted: _Wanted, deep_values: list[int] | None = None) -> Pixels:
+    """Upright pixels, blue first, with sides of at least about twice the wanted where the file has so many."""
+    if header.format == "HEIF":
+        return _decode_heif(data, wanted)
     if header.has_alpha:
-        return _decode_over(data, header, color, background)
-    pixels = _imdecode(data, header, _decode_flag(header, side, color))
+        return _decode_over(data, header, wanted, deep_values)
+    flag = _decode_flag(header, wanted)
+    if header.deep:
+        return _decode_deep(data, header, flag, wanted.bits, deep_values)
+    pixels = _imdecode(data, header, flag)
+    if header.white:
+        pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / header.white))
     # OpenCV applies the EXIF tag of every format except AVIF.
     return _turn_upright(pixels, header.orientation) if header.format == "AVIF" else pixels
+
+
+def _decode_heif(data: bytes, wanted: _Wanted) -> Pixels:
+    try:
+        pixels = decode_heif(data, wanted.max_megapixels * 1e6)
+    except ImportError:
+        raise BadImage("unsupported", NEEDS_HEIF) from None
+    except Exception as error:  # libheif's errors have many types
+        raise BadImage("truncated", f"the HEIC header is fine, the pixels are damaged: {error}") from None
+    if pixels.shape[2:] == (4,):
+        pixels = _lay_over(pixels, wanted.background, premultiplied=False, white=255, opaque=255)
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if wanted.color == "grayscale" else pixels
+
+
+def _decode_deep(
+    data: bytes, header: Header, flag: int, bits: int | None, deep_values: list[int] | None
+) -> Pixels:
+    """Decode a picture with more than 8 bits per channel to 8 bits."""
+    pixels = _imdecode(data, header, flag | cv2.IMREAD_ANYDEPTH)
+    if pixels.dtype != np.uint16:
+        return pixels
+    white = _white(header, bits, int(pixels.max()), deep_values)
+    if white == 65535 and not header.white:
+        return _imdecode(data, header, flag)  # libpng and libtiff round each in their own way
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / white))
+
+
+def _white(header: Header, bits: int | None, largest: int, deep_values: list[int] | None) -> int:
+    """The sample value that means white in a picture with 16 bits per channel.
+
+    Cameras with 12 bits often store their values unscaled, so that the picture is nearly black: 16 grey levels remain
+    of 4,096. Whoever does not say `bits` gets this: where no value reaches 4,096, the picture has 12 bits."""
+    if bits:
+        return int(2**bits - 1)
+    if header.white:
+        return header.white
+    if deep_values is not None:
+        deep_values.append(largest)
+    return TWELVE_BITS if largest <= TWELVE_BITS else 65535
 
 
 def _imdecode(data: bytes, header: Header, flag: int) -> Pixels:
@@ -145,28 +243,68 @@ def _imdecode(data: bytes, header: Header, flag: int) -> Pixels:
     return np.asarray(pixels)
 
 
-def _decode_flag(header: Header, image_size: int, color: str) -> int:
+def _decode_flag(header: Header, wanted: _Wanted) -> int:
     """The cv2.IMREAD_ flag. A JPEG is decoded at a half, quarter or eighth of its size, which is faster; the result
-    keeps at least twice the wanted pixels, so that the area filter still averages."""
-    spare = min(header.width, header.height) // (2 * image_size) if header.format == "JPEG" else 1
+    keeps at least twice the wanted pixels, so that the area filter still averages, unless it would be too large."""
+    spare = min(header.width, header.height) // (2 * wanted.side) if header.format == "JPEG" else 1
     scale = next(factor for factor in (8, 4, 2, 1) if factor <= max(spare, 1))
-    shade = "GRAYSCALE" if color == "grayscale" else "COLOR"
+    while header.format == "JPEG" and header.width * header.height > wanted.max_megapixels * 1e6 * scale**2:
+        scale *= 2
+    shade = "GRAYSCALE" if wanted.color == "grayscale" else "COLOR"
     return int(getattr(cv2, f"IMREAD_{shade}" if scale == 1 else f"IMREAD_REDUCED_{shade}_{scale}"))
 
 
-def _decode_over(data: bytes, header: Header, color: str, background: int) -> Pixels:
+def _decode_over(data: bytes, header: Header, wanted: _Wanted, deep_values: list[int] | None) -> Pixels:
     """Decode a picture with an alpha channel over the background, so that transparent pixels stay hidden."""
     pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
+    turned = header.format == "TIFF"  # libtiff has turned the picture already
+    if turned and pixels.shape[2:] != (4,):  # OpenCV drops the alpha channel of a grayscale TIFF
+        pixels = _pillow_pixels(data)
     if pixels.ndim == 2 or pixels.shape[2] != 4:  # the header claims an alpha channel, but the file has none
         pixels = _imdecode(data, header, cv2.IMREAD_COLOR)
     else:
-        opacity = pixels[:, :, 3:] / np.float32(255)
-        pixels = np.rint(pixels[:, :, :3] * opacity + background * (1 - opacity)).astype(np.uint8)
-        if header.format != "TIFF":  # libtiff has turned the picture already
-            pixels = _turn_upright(pixels, header.orientation)
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if color == "grayscale" else pixels
+        white, opaque = 255, 255
+        if pixels.dtype == np.uint16:
+            white = _white(header, wanted.bits, int(pixels[:, :, :3].max()), deep_values)
+            opaque = white if pixels[:, :, 3].max() <= white else 65535
+        pixels = _lay_over(pixels, wanted.background, header.premultiplied, white, opaque)
+        pixels = pixels if turned else _turn_upright(pixels, header.orientation)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)) if wanted.color == "grayscale" else pixels
+
+
+def _lay_over(pixels: NDArray[Any], background: int, premultiplied: bool, white: int, opaque: int) -> Pixels:
+    """Lay pixels over a background: uint8 or uint16 (height, width, 4) to uint8 (height, width, 3).
+
+    white, opaque: the values of the colours and of alpha that become 255.
+
+    In strips, since the arithmetic takes 40 bytes per pixel."""
+    height, width = pixels.shape[:2]
+    over = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows]
+        opacity = _to_eight_bits(strip[:, :, 3:], opaque) / np.float32(255)
+        colors = _to_eight_bits(strip[:, :, :3], white) * (np.float32(1) if premultiplied else opacity)
+        over[top : top + rows] = np.rint(np.minimum(colors + background * (1 - opacity), 255)).astype(np.uint8)
+    return over
+
+
+def _to_eight_bits(values: NDArray[Any], white: int) -> Pixels:
+    if values.dtype == np.uint8:
+        return values
+    if white == 65535:
+        return (values // 257).astype(np.uint8)
+    return np.minimum(values.astype(np.uint32) * 255 // white, 255).astype(np.uint8)
+
+
+def _pillow_pixels(data: bytes) -> Pixels:
+    """Pixels of a TIFF as Pillow decodes them, which also turns them upright: uint8 (height, width, 4), blue first."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            straight = image.convert("LA") if image.mode == "La" else image
+            return np.asarray(straight.convert("RGBA"))[:, :, [2, 1, 0, 3]]
+    except Exception as error:  # Pillow raises many kinds of errors for damaged pixels
+        raise BadImage("truncated", f"the TIFF header is fine, the pixels are damaged: {error}") from None
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -236,31 +374,118 @@ def _jpeg_header(data: bytes) -> Header | None:
     return None
 
 
+def _coefficient_bytes(data: bytes, header: Header) -> int:
+    """What libjpeg keeps of a JPEG with several scans, such as a progressive one: 2 bytes for each coefficient of the
+    whole picture. 0 for a JPEG with one scan."""
+    components: list[int] = []  # sampling factors, horizontal in the high half, vertical in the low half
+    progressive, start = False, 2
+    while start + 10 <= len(data) and data[start] == 0xFF:
+        marker = data[start + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            components = list(data[start + 11 : start + 10 + 3 * data[start + 9] : 3])
+            progressive = marker in (0xC2, 0xC6, 0xCA, 0xCE)
+        if marker == 0xDA:
+            progressive = progressive or data[start + 4] < len(components)
+            break
+        start += 1 if marker == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4])
+    if not progressive:
+        return 0
+    factors = [(max(1, factor >> 4), max(1, factor & 15)) for factor in components]
+    largest = max(across for across, _ in factors) * max(down for _, down in factors)
+    samples = sum(across * down for across, down in factors) / largest
+    return int(2 * samples * header.width * header.height)
+
+
 def _any_header(data: bytes) -> Header:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "TIFF" and image.mode in ("F", "I"):
                 raise BadImage("unsupported", "TIFF with 32 bits per sample")
-            has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            has_alpha = image.mode in ("RGBA", "LA", "La", "PA") or "transparency" in image.info
             return Header(
                 image.format or "unknown",
                 image.width,
                 image.height,
                 orientation=_orientation(image) if has_alpha or image.format == "AVIF" else 1,
                 has_alpha=has_alpha,
+                premultiplied=_is_premultiplied(image),
+                deep=_bits_per_sample(image, data) > 8,
+                white=_stated_white(image, data),
                 # n_frames would walk through a whole GIF or TIFF to count the frames.
                 animated=getattr(image, "is_animated", False),
             )
     except Image.UnidentifiedImageError:
         if data.startswith(b"\xff\xd8") or data[4:12] == b"ftypavif":
             raise BadImage("truncated", "the file ends before its header does") from None
+        if is_heif(data):
+            return _heif_header(data)
         if data[4:8] == b"ftyp":
-            raise BadImage("unsupported", "a HEIC picture or a film; export it as JPEG or PNG") from None
+            raise BadImage("unsupported", "a film or a camera's RAW picture; export it as JPEG or PNG") from None
+        if _is_unknown_tiff(data):
+            raise BadImage("unsupported", "a rare kind of TIFF; export it with 1, 3 or 4 channels") from None
         raise BadImage("not_an_image") from None
     except BadImage:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged headers
         raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _heif_header(data: bytes) -> Header:
+    if not (size := heif_size(data)):
+        raise BadImage("truncated", "the file ends before its header does, or the header is damaged")
+    return Header("HEIF", *size)
+
+
+def _is_unknown_tiff(data: bytes) -> bool:
+    """Whether a TIFF has a whole header that names a kind of pixels unknown to Pillow."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    directory = int.from_bytes(data[4:8], order)
+    num_tags = int.from_bytes(data[directory : directory + 2], order)
+    if not data.startswith((b"II*\0", b"MM\0*")) or len(data) < directory + 2 + 12 * num_tags:
+        return False
+    try:
+        TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    except Exception as error:  # Pillow raises many kinds of errors for damaged headers
+        return "unknown pixel mode" in str(error)
+    return False
+
+
+def _bits_per_sample(image: Image.Image, data: bytes) -> int:
+    if image.format == "PNG":
+        return data[24]
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))))  # type: ignore[attr-defined]  # a TiffImageFile
+    if image.format == "PPM":
+        return _largest_of_ppm(data).bit_length()
+    if image.format == "JPEG2000":
+        size = data.find(b"\xff\x51") + 2  # the segment with the sizes (ITU T.800, A.5.1)
+        return (data[size + 38] & 0x7F) + 1 if len(data) > size + 38 else 8
+    return 8
+
+
+def _stated_white(image: Image.Image, data: bytes) -> int:
+    if image.format == "PPM":
+        largest = _largest_of_ppm(data)
+        return largest if largest not in (255, 65535) else 0
+    # OpenCV scales packed bits to 16 itself.
+    return 65535 if image.format == "TIFF" and 8 < _bits_per_sample(image, data) < 16 else 0
+
+
+def _largest_of_ppm(data: bytes) -> int:
+    """The largest sample value, which such a file states as the fourth word; 255 for a bitmap, which does not."""
+    words = re.sub(rb"#[^\n]*", b"", data[:2000]).split(maxsplit=4)
+    usual = data[:2] in (b"P1", b"P4") or len(words) < 4 or not words[3].isdigit()
+    return 255 if usual else min(max(int(words[3]), 1), 65535)
+
+
+def _is_premultiplied(image: Image.Image) -> bool:
+    """Whether OpenCV gives this picture's pixels multiplied by their alpha: libtiff does so for 8 bits per sample, and
+    a file with associated alpha stores them so. Pillow decodes TIFFs without four samples, and divides by alpha."""
+    if image.format != "TIFF" or image.mode != "RGBA":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]  # a TiffImageFile
+    extra, bits = tags.get(EXTRA_SAMPLES, ()), tags.get(BITS_PER_SAMPLE, (8,))
+    return ASSOCIATED_ALPHA in extra or (UNASSOCIATED_ALPHA in extra and max(bits) <= 8)
 
 
 def _orientation(image: Image.Image) -> int:

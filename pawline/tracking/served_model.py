@@ -20,7 +20,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc]
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """`image`: the bytes of picture files. A picture that cannot be read has an `error` and no label."""
-        predictions = self._predictor.predict(list(model_input["image"]))
+        predictions = self._predictor.predict(model_input["image"])
         nothing = dict.fromkeys(self._predictor.card.class_names)
         rows = [
             {

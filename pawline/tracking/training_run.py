@@ -73,7 +73,7 @@ class TrainingRun:
                 python_model=str(SERVED_MODEL),
                 artifacts={"model": str(model), "card": str(card_path(model))},
                 code_paths=[str(SERVED_MODEL.parents[1])],
-                pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
+                pip_requirements=[f"{package}=={version(package)}" for package in _served_with(card)],
                 signature=_signature(card),
             )
             mlflow.log_params(dotted({"conditions": card.conditions.model_dump()}))
@@ -179,6 +179,11 @@ def _origin() -> dict[str, str]:
         "prefect.flow_run": os.environ.get("PAWLINE_FLOW_RUN", ""),  # its name and id
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def _served_with(card: Card) -> list[str]:
+    """The packages that the logged model needs; one that learned from HEIC pictures decodes them too."""
+    return [*SERVED_WITH, *(["pi-heif"] if "pi-heif" in card.decoder else [])]
 
 
 def _signature(card: Card) -> ModelSignature:

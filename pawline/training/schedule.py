@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pawline.errors import ParamsError
 from pawline.params.train import TrainParams
 
 
@@ -45,13 +44,13 @@ class Schedule:
         return (step - 1) % self.num_batches + 1
 
 
+def with_fitting_batch(params: TrainParams, num_images: int) -> TrainParams:
+    """The params with a batch no larger than the train part, which follows from params and data alone."""
+    return params.model_copy(update={"batch_size": max(1, min(params.batch_size, num_images))})
+
+
 def batches_per_epoch(params: TrainParams, num_images: int) -> int:
-    """Number of whole batches; the images left over differ from epoch to epoch. Raises ParamsError if it is 0."""
-    if num_images < params.batch_size:
-        raise ParamsError(
-            f"train.batch_size is {params.batch_size}, but there are {num_images} images to train on; "
-            "make it smaller"
-        )
+    """Number of whole batches; the images left over differ from epoch to epoch. params: see `with_fitting_batch`."""
     return num_images // params.batch_size
 
 

@@ -39,6 +39,7 @@ class LocalState:
     def __init__(self, checkout: Path) -> None:
         folder = checkout / ".pawline"
         self.decoded = folder / "decoded"  # decoded images, by content
+        self.refused_list = folder / "quarantine.csv"  # of the last stage that failed for its bad files
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
         self.checkpoints = folder / "training"  # the state of a training under way
         self.curves = folder / "tensorboard"  # a folder per training

@@ -1,0 +1,30 @@
+"""Names as a terminal shows them: in one line, without control codes, in the letters that the terminal has."""
+
+import sys
+from typing import TextIO
+
+
+def printable(name: str, stream: TextIO | None = None) -> str:
+    """The name, with everything that the stream (by default standard output) cannot show or would obey as an escape of
+    Python's, such as \\x1b, \\n or \\u2028. A backslash is doubled, so that `from_printable` finds the name again."""
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    return "".join(letter if _is_plain(letter, encoding) else _escape(letter) for letter in name)
+
+
+def from_printable(text: str) -> str:
+    """The name that `printable` turned into this text, whatever the encoding."""
+    return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+
+def _is_plain(letter: str, encoding: str) -> bool:
+    if letter == "\\" or not letter.isprintable():
+        return False
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
