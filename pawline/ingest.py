@@ -19,6 +19,7 @@ from pawline.pictures.decode import BadImage, read_header
 from pawline.sources.class_folders import Place, check_classes
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.listing import Read, display_path, name_problem
+from pawline.sources.understood import describe
 
 Result = TypeVar("Result")
 
@@ -26,11 +27,13 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class IngestResult:
     """rows: one for each file of a class. num_unlabelled: files of a test folder without class folders.
-    num_beside_classes: other files without a class, such as a readme."""
+    num_beside_classes: other files without a class, such as a readme.
+    understood: lines that say what was understood of the source."""
 
     rows: IndexRows
     num_unlabelled: int
     num_beside_classes: int
+    understood: list[str]
 
 
 def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
@@ -47,7 +50,7 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
         with whole_folder(raw) as folder:
             rows = _copy_files(source, folder)
         num_beside = len(source.has_place) - len(rows) - source.num_unlabelled
-        return IngestResult(rows, source.num_unlabelled, num_beside)
+        return IngestResult(rows, source.num_unlabelled, num_beside, describe(source, rows, num_beside))
 
 
 def _refuse_linked_classes(source: ClassifiedSource) -> None:

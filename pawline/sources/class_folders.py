@@ -51,6 +51,11 @@ class ClassFolders:
             return Place(relative_path, parts[1], READY_MADE_PARTS[_base_name(parts[0])])
         return Place(relative_path, parts[0], "")
 
+    def has_classes(self, paths: Sequence[str]) -> bool:
+        """Whether the files belong to at least two classes."""
+        first = next((place.class_name for path in paths if (place := self.place(path))), None)
+        return any((place := self.place(path)) and place.class_name != first for path in paths)
+
     def is_unlabelled(self, path: str) -> bool:
         """Whether a file lies in a folder of pictures without classes."""
         return any(path.startswith(folder) for folder in self.unlabelled)
@@ -102,8 +107,8 @@ def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
 
 def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
     """Test folders without classes. Competitions ship train/<class>/ beside a test/ whose labels they keep secret."""
-    train_folders = [folder for name, folder in folders.items() if _part(name) == "train"]
-    test_names = [name for name in folders if _part(name) == "test"]
+    train_folders = [folder for name, folder in folders.items() if part_of_folder(name) == "train"]
+    test_names = [name for name in folders if part_of_folder(name) == "test"]
     if not any(folder.has_folders and not folder.has_pictures for folder in train_folders):
         return []
     return [name for name in test_names if not folders[name].has_folders]
@@ -111,10 +116,10 @@ def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
 
 def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
     """Whether the folders are train, val and test rather than classes. Raises DatasetError for a mixture."""
-    given_parts = {_part(name) for name in folders if _part(name)}
+    given_parts = {part_of_folder(name) for name in folders if part_of_folder(name)}
     if len(given_parts) < 2:  # a single such name may be a class: a train among vehicles
         return False
-    other_names = sorted(name for name in folders if not _part(name))
+    other_names = sorted(name for name in folders if not part_of_folder(name))
     flat_names = sorted(name for name in folders if not folders[name].has_folders)
     if problem := (
         (f"the folder '{other_names[0]}' beside them is not one of these parts" if other_names else "")
@@ -129,7 +134,8 @@ def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
     return True
 
 
-def _part(folder_name: str) -> str | None:
+def part_of_folder(folder_name: str) -> str | None:
+    """train, val or test where a folder is named so; None for any other name."""
     return READY_MADE_PARTS.get(_base_name(folder_name))
 
 

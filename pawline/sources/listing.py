@@ -5,8 +5,9 @@ Its memory grows with the number of files, so a listing holds one string per fil
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ class Listing:
     has_classes: whether the first part of every path is its class; if not, the folders decide.
     linked_folders: the paths that are links to folders, which are not entered.
     num_threads: how many reads to run at once; 1 for local disks, where a second read gains nothing.
+    num_bytes: of an archive, the size of its files when unpacked.
+    copy_to: of an archive, writes single files to given paths, of any size; leaves out links and devices.
+    opened: the names of the archives inside an archive whose files are in `paths`.
     """
 
     paths: list[str]
@@ -42,6 +46,9 @@ class Listing:
     has_classes: bool = False
     linked_folders: frozenset[str] = frozenset()
     num_threads: int = 1
+    num_bytes: int = 0
+    copy_to: Callable[[Mapping[int, Path]], None] | None = None
+    opened: str = ""
 
 
 def plain_path(name: str) -> str:

@@ -9,7 +9,7 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -47,10 +47,10 @@ def is_tar(file: BinaryIO) -> bool:
     return False
 
 
-def list_tar(source: Path, name: str) -> Listing:
+def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
     """The visible files of a tar. Raises DatasetError.
 
-    name: the name of the archive in messages.
+    name: the name of the archive in messages. num_packed: of an archive inside another, the size of the outer one.
     """
     paths: list[str] = []
     num_bytes = 0
@@ -59,8 +59,12 @@ def list_tar(source: Path, name: str) -> Listing:
             paths.append(path)
             num_bytes += member.size
             check_amount(len(paths), num_bytes, name)
+            if num_packed:
+                check_ratio(num_bytes, num_packed, name)
     check_names_differ(paths, name)
-    return Listing(paths, partial(_reads, source, name))
+    return Listing(
+        paths, partial(_reads, source, name), num_bytes=num_bytes, copy_to=partial(_copy_to, source, name)
+    )
 
 
 def _reads(source: Path, name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, Read]]:
@@ -68,6 +72,24 @@ def _reads(source: Path, name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple
         for position, (member, path) in enumerate(_members(stream, name)):
             if wanted[position]:
                 yield position, _read_member(stream, member, path, name)
+
+
+def _copy_to(source: Path, name: str, targets: Mapping[int, Path]) -> None:
+    with _open_stream(source, name) as stream:
+        for position, (member, path) in enumerate(_members(stream, name)):
+            if position in targets and member.isreg() and not member.issparse():
+                stream.seek(member.offset_data)
+                _copy_member(stream, member.size, targets[position], f"{name}: entry {path!r} cannot be read")
+
+
+def _copy_member(stream: "_ForwardStream", size: int, target: Path, problem: str) -> None:
+    with target.open("wb") as file:
+        while size > 0:
+            data = stream.read_data(min(size, 2**20))
+            if not data:
+                raise DatasetError(f"{problem}: the archive ends inside this entry; get it again")
+            file.write(data)
+            size -= len(data)
 
 
 def _members(stream: "_ForwardStream", name: str) -> Iterator[tuple[tarfile.TarInfo, str]]:
