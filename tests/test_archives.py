@@ -383,8 +383,8 @@ def test_an_entry_too_large_for_memory_is_a_row_with_a_problem(
         monkeypatch.setattr(module, "MAX_FILE_BYTES", 100_000)
     film = np.random.default_rng(1).bytes(100_001)
     make = zip_of if name == "a.zip" else tar_of
-    index = ingest_table(make(tmp_path / name, {"cat/0.mp4": film} | TWO_CLASSES), tmp_path).set_index("path")
-    assert index["problem"]["cat/0.mp4"] == "larger than 512 MB"
+    index = ingest_table(make(tmp_path / name, {"cat/0.jpg": film} | TWO_CLASSES), tmp_path).set_index("path")
+    assert index["problem"]["cat/0.jpg"] == "larger than 512 MB"
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 

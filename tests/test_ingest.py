@@ -189,6 +189,7 @@ def test_classes_are_sorted_and_counted(tmp_path: Path) -> None:
         "num_unreadable": 0,
         "num_unlabelled": 0,
         "num_beside_classes": 0,
+        "num_not_pictures": 0,
     }
 
 
@@ -272,9 +273,9 @@ def test_a_linked_class_folder_is_refused(tmp_path: Path) -> None:
 def test_a_file_too_large_for_memory_is_a_row_with_a_problem(tmp_path: Path) -> None:
     """A video would fill the memory. This file has a size, but no blocks on the disk."""
     source = folder_of(tmp_path / "source", TWO_CLASSES)
-    with (source / "dog/film.mp4").open("wb") as file:
+    with (source / "dog/film.jpg").open("wb") as file:
         file.truncate(513 * 2**20)
-    assert ingest_table(source, tmp_path).set_index("path")["problem"]["dog/film.mp4"] == "larger than 512 MB"
+    assert ingest_table(source, tmp_path).set_index("path")["problem"]["dog/film.jpg"] == "larger than 512 MB"
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 

@@ -38,6 +38,11 @@ def safe_path(name: str, archive: Path | str) -> str:
     return path
 
 
+def litter_folder(path: str) -> str:
+    """The first folder of a path that is hidden or of a system, such as @eaDir; empty where there is none."""
+    return next((part for part in path.split("/")[:-1] if is_litter_name(part)), "")
+
+
 def is_visible(path: str) -> bool:
     """Whether no part of the path is hidden or the litter of a file manager."""
     return not any(is_litter_name(part) for part in path.split("/"))

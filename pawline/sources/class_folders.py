@@ -3,19 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pawline.errors import DatasetError
+from pawline.sources.file_kinds import is_other_name, is_picture_name
 
 READY_MADE_PARTS = {
     **{"train": "train", "training": "train"},
     **{"val": "val", "valid": "val", "validation": "val"},
     **{"test": "test", "testing": "test"},
 }
-
-# Only distinguishes a folder of pictures from a wrapper with a readme; the bytes decide whether a file is a picture.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 
 
 class Place(NamedTuple):
@@ -48,7 +45,8 @@ class ClassFolders:
         if len(parts) <= (2 if self.ready_made else 1):
             return None
         if self.ready_made:
-            return Place(relative_path, parts[1], READY_MADE_PARTS[_base_name(parts[0])])
+            part = part_of_folder(parts[0])
+            return Place(relative_path, parts[1], part) if part else None
         return Place(relative_path, parts[0], "")
 
     def has_classes(self, paths: Sequence[str]) -> bool:
@@ -67,6 +65,7 @@ def find_class_folders(paths: Sequence[str], source: str) -> ClassFolders:
     PetImages/Cat/1.jpg, PetImages/Dog/1.jpg, PetImages/readme.txt -> PetImages/
     """
     root, unlabelled = "", set()
+    paths = [path for path in paths if not is_other_name(path)]  # a folder of annotations is no class
     while True:
         folders = _folders_below(root, paths)
         for name in _unlabelled(folders):
@@ -99,7 +98,7 @@ def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
         if parts_below:
             folder = folders.setdefault(name, _Folder())
             if len(parts_below) == 1:
-                folder.has_pictures |= PurePosixPath(parts_below[0]).suffix.lower() in PICTURE_SUFFIXES
+                folder.has_pictures |= is_picture_name(parts_below[0])
             else:
                 folder.has_folders = True
     return folders

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import PurePosixPath
 
-from pawline.sources.class_folders import PICTURE_SUFFIXES, Place, part_of_folder
+from pawline.sources.class_folders import Place, part_of_folder
+from pawline.sources.file_kinds import is_picture_name
 
 CLASS_AND_NUMBER = re.compile(r"(?P<class_name>[^./]*[^./\d][^./]*)\.\d+\.[^./]+$")
 # A few other files, such as a cover picture, do not change what the names of a folder mean.
@@ -56,7 +57,7 @@ def find_named_classes(paths: Sequence[str]) -> NamedClasses | None:
     for path in paths:
         folder = _folder(path)
         name = path[len(folder) :]
-        if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES:
+        if is_picture_name(name):
             num_pictures[folder] += 1
             if named := CLASS_AND_NUMBER.match(name):
                 num_named[folder] += 1

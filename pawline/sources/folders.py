@@ -21,24 +21,34 @@ def list_folder(folder: Path) -> Listing:
     """
     paths: list[str] = []
     linked_folders: set[str] = set()
+    passed_over: set[str] = set()
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
         for entry in _scan(folder, prefix):
             path = prefix + entry.name
+            if is_litter_name(entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    passed_over.add(entry.name)
+                continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(f"{path}/")
                 continue
             paths.append(path)
             if entry.is_symlink() and Path(entry.path).is_dir():
                 linked_folders.add(path)
-    return Listing(paths, partial(read_below, folder, paths.__getitem__), linked_folders=frozenset(linked_folders))
+    return Listing(
+        paths,
+        partial(read_below, folder, paths.__getitem__),
+        linked_folders=frozenset(linked_folders),
+        passed_over=frozenset(passed_over),
+    )
 
 
 def _scan(folder: Path, prefix: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder / prefix) as entries:
-            return [entry for entry in entries if not is_litter_name(entry.name)]
+            return list(entries)
     except OSError as error:  # skipping the folder silently would make the data set smaller unnoticed
         raise DatasetError(f"{error.filename}: the folder cannot be listed: {error.strerror}") from None
 

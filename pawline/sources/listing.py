@@ -38,6 +38,7 @@ class Listing:
     num_threads: how many reads to run at once; 1 for local disks, where a second read gains nothing.
     num_bytes: of an archive, the size of its files when unpacked.
     copy_to: of an archive, writes single files to given paths, of any size; leaves out links and devices.
+    passed_over: the names of system folders and hidden folders that were not entered.
     opened: the names of the archives inside an archive whose files are in `paths`.
     """
 
@@ -48,6 +49,7 @@ class Listing:
     num_threads: int = 1
     num_bytes: int = 0
     copy_to: Callable[[Mapping[int, Path]], None] | None = None
+    passed_over: frozenset[str] = frozenset()
     opened: str = ""
 
 

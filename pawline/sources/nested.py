@@ -73,7 +73,10 @@ def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
     reads = partial(_reads, outer, np.array(kept, np.int64), list(opened.values()))
     inner_names = ", ".join(outer.paths[position] for position in list(opened)[:5])
     more = f" and {len(opened) - 5} more" if len(opened) > 5 else ""
-    return replace(outer, paths=paths, reads=reads, copy_to=None, opened=f"{inner_names}{more}")
+    passed_over = outer.passed_over.union(*(inner.passed_over for inner in opened.values()))
+    return replace(
+        outer, paths=paths, reads=reads, copy_to=None, passed_over=passed_over, opened=f"{inner_names}{more}"
+    )
 
 
 def _prefixes(archives: dict[str, Listing]) -> list[str]:

@@ -26,6 +26,7 @@ from pawline.sources.archive_rules import (
     check_names_differ,
     check_ratio,
     is_visible,
+    litter_folder,
     safe_path,
 )
 from pawline.sources.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
@@ -53,9 +54,10 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
     name: the name of the archive in messages. num_packed: of an archive inside another, the size of the outer one.
     """
     paths: list[str] = []
+    passed_over: set[str] = set()
     num_bytes = 0
     with _open_stream(source, name) as stream:
-        for member, path in _members(stream, name):
+        for member, path in _members(stream, name, passed_over):
             paths.append(path)
             num_bytes += member.size
             check_amount(len(paths), num_bytes, name)
@@ -63,7 +65,11 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
                 check_ratio(num_bytes, num_packed, name)
     check_names_differ(paths, name)
     return Listing(
-        paths, partial(_reads, source, name), num_bytes=num_bytes, copy_to=partial(_copy_to, source, name)
+        paths,
+        partial(_reads, source, name),
+        num_bytes=num_bytes,
+        copy_to=partial(_copy_to, source, name),
+        passed_over=frozenset(passed_over - {""}),
     )
 
 
@@ -92,7 +98,10 @@ def _copy_member(stream: "_ForwardStream", size: int, target: Path, problem: str
             size -= len(data)
 
 
-def _members(stream: "_ForwardStream", name: str) -> Iterator[tuple[tarfile.TarInfo, str]]:
+def _members(
+    stream: "_ForwardStream", name: str, passed_over: set[str] | None = None
+) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """The visible files with their paths. passed_over: receives the names of folders whose files are not visible."""
     archive = tarfile.TarFile(fileobj=stream, mode="r")  # type: ignore[arg-type]
     while member := archive.next():
         archive.members.clear()  # type: ignore[attr-defined]  # or each member would keep a kilobyte
@@ -100,6 +109,8 @@ def _members(stream: "_ForwardStream", name: str) -> Iterator[tuple[tarfile.TarI
             raise tarfile.ReadError("a size below zero")
         if not member.isdir():
             path = safe_path(member.name, name)
+            if passed_over is not None:
+                passed_over.add(litter_folder(path))
             if is_visible(path):
                 yield member, path
     stream.check_end()

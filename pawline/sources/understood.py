@@ -1,7 +1,7 @@
 """What was understood of a source, in a few lines for people: classes, parts, files passed over, what looks wrong."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from pawline.sources.class_names import NamedClasses
@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 MAX_NAMED = 10  # so that a line stays readable with hundreds of classes
 
 
-def describe(source: "ClassifiedSource", rows: "IndexRows", num_beside_classes: int) -> list[str]:
+def describe(
+    source: "ClassifiedSource", rows: "IndexRows", num_beside_classes: int, not_pictures: Counter[str]
+) -> list[str]:
     """The lines that `ingest` ends with."""
-    passed_over = [*_unlabelled(source), *_beside(num_beside_classes)]
+    passed_over = [
+        *_unlabelled(source),
+        *_not_pictures(not_pictures),
+        *_beside(num_beside_classes),
+        *_system_folders(source.listing.passed_over),
+    ]
     lines = [
         f"{_number(len(rows), 'picture')} in {_number(len({*rows.texts('class_name')}), 'class')}: "
         f"{_counts(rows.texts('class_name'))}",
@@ -56,15 +63,31 @@ def _unlabelled(source: "ClassifiedSource") -> list[str]:
     ]
 
 
+def _not_pictures(endings: Counter[str]) -> list[str]:
+    if not endings:
+        return []
+    named = {ending or "without an ending": count for ending, count in endings.items()}
+    by_ending = _listed([f"{_printable(name)} {count:,}" for name, count in sorted(named.items())])
+    verb = "is" if endings.total() == 1 else "are"
+    return [f"{_number(endings.total(), 'file')} that by name and content {verb} no picture ({by_ending})"]
+
+
+def _system_folders(names: Collection[str]) -> list[str]:
+    return [f"system and hidden folders: {_listed(sorted(map(_printable, names)))}"] if names else []
+
+
 def _beside(num_beside_classes: int) -> list[str]:
     return [f"{_number(num_beside_classes, 'file')} beside the classes"] if num_beside_classes else []
 
 
 def _counts(texts: Iterable[str]) -> str:
     """cat 307, dog 308"""
-    counts = sorted(Counter(texts).items())
-    more = f" and {len(counts) - MAX_NAMED:,} more" if len(counts) > MAX_NAMED else ""
-    return ", ".join(f"{_printable(name)} {count:,}" for name, count in counts[:MAX_NAMED]) + more
+    return _listed([f"{_printable(name)} {count:,}" for name, count in sorted(Counter(texts).items())])
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
 
 
 def _number(count: int, noun: str) -> str:

@@ -28,6 +28,7 @@ from pawline.sources.archive_rules import (
     check_names_differ,
     check_ratio,
     is_visible,
+    litter_folder,
     refuse,
     safe_path,
 )
@@ -63,7 +64,13 @@ def list_zip(file: BinaryIO, name: str) -> Listing:
     directory = _Directory(file, name)
     check_names_differ(directory.paths, name)
     directory.check_sizes()
-    return Listing(directory.paths, directory.reads, num_bytes=directory.num_bytes, copy_to=directory.copy_to)
+    return Listing(
+        directory.paths,
+        directory.reads,
+        num_bytes=directory.num_bytes,
+        copy_to=directory.copy_to,
+        passed_over=frozenset(directory.passed_over - {""}),
+    )
 
 
 class _Span(NamedTuple):
@@ -99,6 +106,7 @@ class _Directory:
     def __init__(self, file: BinaryIO, archive: str) -> None:
         self._file, self._archive = file, archive
         self.paths: list[str] = []
+        self.passed_over: set[str] = set()
         self._offsets, self._packed, self._sizes = array("Q"), array("Q"), array("Q")
         self._crcs, self._name_crcs, self._methods = array("I"), array("I"), array("H")
         self._is_file = array("B")
@@ -109,7 +117,9 @@ class _Directory:
         for entry in _read_directory(file, span, archive):
             if entry.offset + LOCAL.size + entry.packed > self._end:
                 refuse(archive, f"entry {entry.name!r} reaches beyond the archive")
-            if entry.raw_name.endswith((b"/", b"\\")) or not is_visible(safe_path(entry.name, archive)):
+            path = safe_path(entry.name, archive)
+            self.passed_over.add(litter_folder(path))
+            if entry.raw_name.endswith((b"/", b"\\")) or not is_visible(path):
                 self._check_skipped_entry(entry.name, entry.offset, zlib.crc32(entry.raw_name))
             else:
                 self._add(entry)
