@@ -47,9 +47,8 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
     """
     with open_classified(params, downloads) as source:
         _refuse_linked_classes(source)
-        check_classes(
-            sorted({source.place(position).class_name for position in source.positions()}), params.source
-        )
+        places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
+        check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
         not_pictures: Counter[str] = Counter()
         with whole_folder(raw) as folder:
             rows = _copy_files(source, folder, not_pictures)
@@ -64,7 +63,8 @@ def _refuse_linked_classes(source: ClassifiedSource) -> None:
         if not has_place and path in source.listing.linked_folders:
             raise DatasetError(
                 f"{display_path(path)}: a linked folder, which is not entered, where a class is expected; "
-                "put the folder itself there, or list the pictures in a table of path,label"
+                "set ingest.follow_links to true, put the folder itself there, or list the pictures in a "
+                "table of path,label"
             )
 
 

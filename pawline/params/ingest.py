@@ -9,3 +9,4 @@ class IngestParams(Record):
     source: str = Field(min_length=1)
     sha256: Sha256
     classes_from_names: bool = True
+    follow_links: bool = False

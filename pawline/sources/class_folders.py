@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pawline.errors import DatasetError
 from pawline.sources.file_kinds import is_other_name, is_picture_name
+from pawline.sources.listing import display_path, first_repeated, folded
 
 READY_MADE_PARTS = {
     **{"train": "train", "training": "train"},
@@ -143,10 +144,21 @@ def _base_name(name: str) -> str:
     return re.sub(r"[-_ ]?\d+$", "", name).lower()
 
 
-def check_classes(names: Sequence[str], source: str) -> None:
-    """Raises DatasetError for fewer than two classes."""
+def check_classes(names: Sequence[str], source: str, empty: Sequence[str] = ()) -> None:
+    """Raises DatasetError for fewer than two classes, and for two that are one to people and to some file systems.
+
+    empty: class folders without a file.
+    """
+    if equal_names := first_repeated(names, folded):
+        first, second = (repr(display_path(name)) for name in sorted(equal_names))
+        raise DatasetError(
+            f"{source}: the classes {first} and {second} differ by case or Unicode form only; "
+            "put their pictures under one name, or rename one"
+        )
     if len(names) < 2:
         description = f"1 class folder ('{names[0]}')" if names else "no class folder with files in it"
+        is_empty = f" ({display_path(empty[0])!r} is empty)" if empty else ""
         raise DatasetError(
-            f"{source}: found {description}, need at least 2; put each class in a folder of its own: <class>/*.jpg"
+            f"{source}: found {description}, need at least 2{is_empty}; "
+            "put each class in a folder of its own: <class>/*.jpg"
         )

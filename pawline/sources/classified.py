@@ -1,6 +1,6 @@
 """A source as a data set: open the source, find its classes, and give each file its place in a class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pawline.errors import DatasetError
 from pawline.params.ingest import IngestParams
+from pawline.sources.archive_rules import is_visible
 from pawline.sources.class_folders import ClassFolders, Place, find_class_folders
 from pawline.sources.class_names import NamedClasses, find_named_classes
 from pawline.sources.listing import Listing, Read
@@ -34,6 +35,15 @@ class ClassifiedSource:
         place = self.classes.place(self.listing.paths[position])
         assert place is not None
         return place
+
+    def empty_classes(self, found: Set[tuple[str, str]]) -> list[str]:
+        """The class folders without a picture. found: the given part and the class of every picture."""
+        if self.listing.has_classes or not isinstance(self.classes, ClassFolders):
+            return []
+        places = (self.classes.place(f"{folder}picture") for folder in self.listing.folders if is_visible(folder))
+        with_files = (self.place(position) for position in self.positions())
+        named = {(place.given_part, place.class_name) for place in (*filter(None, places), *with_files)}
+        return [f"{part}/{name}" if part else name for part, name in sorted(named - found)]
 
     def positions(self) -> list[int]:
         """Positions in the listing of the files that have a place."""

@@ -73,9 +73,22 @@ def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
     reads = partial(_reads, outer, np.array(kept, np.int64), list(opened.values()))
     inner_names = ", ".join(outer.paths[position] for position in list(opened)[:5])
     more = f" and {len(opened) - 5} more" if len(opened) > 5 else ""
+    unclear = {*outer.unclear_names}
+    unclear_names = [number for number, position in enumerate(kept) if position in unclear]
+    start = len(kept)
+    for inner in opened.values():
+        unclear_names += [start + position for position in inner.unclear_names]
+        start += len(inner.paths)
     passed_over = outer.passed_over.union(*(inner.passed_over for inner in opened.values()))
     return replace(
-        outer, paths=paths, reads=reads, copy_to=None, passed_over=passed_over, opened=f"{inner_names}{more}"
+        outer,
+        paths=paths,
+        reads=reads,
+        copy_to=None,
+        folders=(),
+        unclear_names=unclear_names,
+        passed_over=passed_over,
+        opened=f"{inner_names}{more}",
     )
 
 

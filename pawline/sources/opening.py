@@ -36,7 +36,7 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
         if "://" in params.source:
             yield _open_address(params.source, params.sha256, downloads, resources)
         elif Path(params.source).is_dir():
-            yield _open_folder(Path(params.source), params.sha256)
+            yield _open_folder(Path(params.source), params.sha256, params.follow_links)
         else:
             yield _open_file(Path(params.source), params.sha256, downloads, resources)
 
@@ -57,10 +57,10 @@ def _open_address(address: str, sha256: str | None, downloads: Path, resources: 
     return _open_archive(file, name, downloads, resources)
 
 
-def _open_folder(folder: Path, sha256: str | None) -> Listing:
+def _open_folder(folder: Path, sha256: str | None, follow_links: bool) -> Listing:
     _refuse_digest(sha256, folder)
     table = find_table(folder)
-    return list_table(table) if table else list_folder(folder)
+    return list_table(table) if table else list_folder(folder, follow_links)
 
 
 def _open_file(file: Path, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:

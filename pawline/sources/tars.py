@@ -55,9 +55,10 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
     """
     paths: list[str] = []
     passed_over: set[str] = set()
+    folders: list[str] = []
     num_bytes = 0
     with _open_stream(source, name) as stream:
-        for member, path in _members(stream, name, passed_over):
+        for member, path in _members(stream, name, passed_over, folders):
             paths.append(path)
             num_bytes += member.size
             check_amount(len(paths), num_bytes, name)
@@ -70,6 +71,7 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
         num_bytes=num_bytes,
         copy_to=partial(_copy_to, source, name),
         passed_over=frozenset(passed_over - {""}),
+        folders=folders,
     )
 
 
@@ -99,15 +101,21 @@ def _copy_member(stream: "_ForwardStream", size: int, target: Path, problem: str
 
 
 def _members(
-    stream: "_ForwardStream", name: str, passed_over: set[str] | None = None
+    stream: "_ForwardStream", name: str, passed_over: set[str] | None = None, folders: list[str] | None = None
 ) -> Iterator[tuple[tarfile.TarInfo, str]]:
-    """The visible files with their paths. passed_over: receives the names of folders whose files are not visible."""
+    """The visible files with their paths.
+
+    passed_over, folders: receive the names of folders whose files are not visible, and the paths of the others.
+    """
     archive = tarfile.TarFile(fileobj=stream, mode="r")  # type: ignore[arg-type]
     while member := archive.next():
         archive.members.clear()  # type: ignore[attr-defined]  # or each member would keep a kilobyte
         if member.size < 0:
             raise tarfile.ReadError("a size below zero")
-        if not member.isdir():
+        if member.isdir():
+            if folders is not None and member.name.strip("./"):
+                folders.append(f"{safe_path(member.name, name)}/")
+        else:
             path = safe_path(member.name, name)
             if passed_over is not None:
                 passed_over.add(litter_folder(path))

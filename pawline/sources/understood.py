@@ -1,11 +1,11 @@
 """What was understood of a source, in a few lines for people: classes, parts, files passed over, what looks wrong."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pawline.sources.class_names import NamedClasses
-from pawline.sources.listing import display_path
+from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
 
 if TYPE_CHECKING:
     from pawline.index import IndexRows
@@ -31,7 +31,40 @@ def describe(
         *_parts(rows),
         *([f"passed over: {'; '.join(passed_over)}"] if passed_over else []),
     ]
-    return [f"ingest: {line}" for line in lines]
+    return [f"ingest: {line}" for line in [*lines, *_suspicious(source, rows)]]
+
+
+def _suspicious(source: "ClassifiedSource", rows: "IndexRows") -> Iterator[str]:
+    class_names = sorted({*rows.texts("class_name")})
+    found = {*zip(rows.texts("given_part"), rows.texts("class_name"), strict=True)}
+    if empty := source.empty_classes(found):
+        yield f"suspicious: no picture in {_listed([_printable(display_path(name)) for name in empty])}: no class"
+    unclear = {
+        source.place(number).class_name for number in source.listing.unclear_names if source.has_place[number]
+    }
+    if unclear := {name for name in unclear if not name.isascii()}:
+        yield (
+            f"suspicious: the archive does not say the code page of {_listed(sorted(map(_printable, unclear)))}; if "
+            "these class names look wrong, unpack it with `unar` or `unzip -O CODEPAGE` and set ingest.source to the "
+            "folder"
+        )
+    if garbled := [f"{_printable(name)} (meant: {meant}?)" for name in class_names if (meant := _ungarbled(name))]:
+        yield f"suspicious: class names read in a wrong code page: {_listed(garbled)}; rename the folders in the source"
+    if problems := Counter(problem for problem in rows.texts("problem") if problem):
+        by_problem = _listed([f"{problem} {count:,}" for problem, count in sorted(problems.items())])
+        advice = "; ingest.follow_links: true reads links" if {LINK_OUT, LINKED_FOLDER} & {*problems} else ""
+        yield f"suspicious: {_number(problems.total(), 'file')} that cannot be read ({by_problem}){advice}"
+
+
+def _ungarbled(name: str) -> str:
+    """The name that UTF-8 bytes mean, where they were read in an old code page; else empty."""
+    for code_page in ("cp1252", "latin-1", "cp437", "cp850"):
+        try:
+            meant = name.encode(code_page).decode()
+        except UnicodeError:
+            continue
+        return meant if meant != name and meant.isprintable() else ""
+    return ""
 
 
 def _origin(source: "ClassifiedSource") -> list[str]:

@@ -70,6 +70,8 @@ def list_zip(file: BinaryIO, name: str) -> Listing:
         num_bytes=directory.num_bytes,
         copy_to=directory.copy_to,
         passed_over=frozenset(directory.passed_over - {""}),
+        folders=directory.folders,
+        unclear_names=directory.unclear_names,
     )
 
 
@@ -96,8 +98,20 @@ class _Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        encoding = "utf-8" if self.flags & UTF8 else "cp437"
-        return self.raw_name.decode(encoding, "surrogateescape")
+        """UTF-8 where the flag says so or all bytes agree, since macOS and Linux often leave the flag out."""
+        is_utf8 = self.flags & UTF8 or not self.has_unclear_name
+        return self.raw_name.decode("utf-8" if is_utf8 else "cp437", "surrogateescape")
+
+    @property
+    def has_unclear_name(self) -> bool:
+        """Whether the name is in a code page that the archive does not name."""
+        if self.flags & UTF8 or self.raw_name.isascii():
+            return False
+        try:
+            self.raw_name.decode()
+        except UnicodeDecodeError:
+            return True
+        return False
 
 
 class _Directory:
@@ -107,6 +121,8 @@ class _Directory:
         self._file, self._archive = file, archive
         self.paths: list[str] = []
         self.passed_over: set[str] = set()
+        self.folders: list[str] = []
+        self.unclear_names = array("L")
         self._offsets, self._packed, self._sizes = array("Q"), array("Q"), array("Q")
         self._crcs, self._name_crcs, self._methods = array("I"), array("I"), array("H")
         self._is_file = array("B")
@@ -119,7 +135,10 @@ class _Directory:
                 refuse(archive, f"entry {entry.name!r} reaches beyond the archive")
             path = safe_path(entry.name, archive)
             self.passed_over.add(litter_folder(path))
-            if entry.raw_name.endswith((b"/", b"\\")) or not is_visible(path):
+            is_folder = entry.raw_name.endswith((b"/", b"\\"))
+            if is_folder and is_visible(path):
+                self.folders.append(f"{path}/")
+            if is_folder or not is_visible(path):
                 self._check_skipped_entry(entry.name, entry.offset, zlib.crc32(entry.raw_name))
             else:
                 self._add(entry)
@@ -133,6 +152,8 @@ class _Directory:
             )
         if entry.method not in METHODS:
             refuse(self._archive, f"entry {path!r} is packed by method {entry.method}, which is not supported")
+        if entry.has_unclear_name:
+            self.unclear_names.append(len(self.paths))
         self.paths.append(path)
         self._offsets.append(entry.offset)
         self._packed.append(entry.packed)
