@@ -17,8 +17,24 @@ if TYPE_CHECKING:
 
 ROWS_AT_A_TIME = 10_000  # rows of a table that are copied in memory while the table is written
 
-# Files and folders that file managers write: they are neither images nor errors.
-LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
+# What file managers, NAS systems and operating systems write, in small letters: neither images nor errors. So is
+# whatever begins with a dot (.Trashes, .Spotlight-V100, .AppleDouble, .fseventsd, .DS_Store …).
+LITTER_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r"}
+LITTER_FOLDERS = {
+    *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder"),  # macOS
+    *("$recycle.bin", "system volume information", "$windows.~bt", "$extend", "found.000"),  # Windows
+    *(
+        "lost+found",
+        "@eadir",
+        "@sharesnap",
+        "#recycle",
+        "#snapshot",
+        "@recycle",
+        "@recently-snapshot",
+    ),  # Linux, NAS
+    *("@tmp", "@sharebin", "~snapshot", "__pycache__", "lost.dir"),
+}
+LITTER = LITTER_FILES | LITTER_FOLDERS
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -18,7 +18,9 @@ from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
 from pawline.sources.class_folders import Place, check_classes
 from pawline.sources.classified import ClassifiedSource, open_classified
-from pawline.sources.listing import Read, display_path, name_problem
+from pawline.sources.file_kinds import is_no_picture, is_other_name
+from pawline.sources.listing import TOO_LARGE, Read, display_path, name_problem
+from pawline.sources.understood import describe
 
 Result = TypeVar("Result")
 
@@ -26,11 +28,15 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class IngestResult:
     """rows: one for each file of a class. num_unlabelled: files of a test folder without class folders.
-    num_beside_classes: other files without a class, such as a readme."""
+    num_beside_classes: other files without a class, such as a readme. not_pictures: files in class folders that are
+    no pictures by name and content, such as a sidecar; by ending.
+    understood: lines that say what was understood of the source."""
 
     rows: IndexRows
     num_unlabelled: int
     num_beside_classes: int
+    not_pictures: Counter[str]
+    understood: list[str]
 
 
 def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
@@ -41,13 +47,15 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
     """
     with open_classified(params, downloads) as source:
         _refuse_linked_classes(source)
-        check_classes(
-            sorted({source.place(position).class_name for position in source.positions()}), params.source
-        )
+        places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
+        check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
+        not_pictures: Counter[str] = Counter()
         with whole_folder(raw) as folder:
-            rows = _copy_files(source, folder)
-        num_beside = len(source.has_place) - len(rows) - source.num_unlabelled
-        return IngestResult(rows, source.num_unlabelled, num_beside)
+            rows = _copy_files(source, folder, not_pictures)
+            check_classes(sorted({*rows.texts("class_name")}), params.source)
+        num_beside = int((~source.has_place).sum()) - source.num_unlabelled
+        understood = describe(source, rows, num_beside, not_pictures)
+        return IngestResult(rows, source.num_unlabelled, num_beside, not_pictures, understood)
 
 
 def _refuse_linked_classes(source: ClassifiedSource) -> None:
@@ -55,16 +63,22 @@ def _refuse_linked_classes(source: ClassifiedSource) -> None:
         if not has_place and path in source.listing.linked_folders:
             raise DatasetError(
                 f"{display_path(path)}: a linked folder, which is not entered, where a class is expected; "
-                "put the folder itself there, or list the pictures in a table of path,label"
+                "set ingest.follow_links to true, put the folder itself there, or list the pictures in a "
+                "table of path,label"
             )
 
 
-def _copy_files(source: ClassifiedSource, folder: Path) -> IndexRows:
+def _copy_files(source: ClassifiedSource, folder: Path, not_pictures: Counter[str]) -> IndexRows:
+    """The rows of the index. not_pictures: receives the endings of files that are no pictures."""
     rows = IndexRows()
-    calls = (partial(_copy, source.place(position), read, folder) for position, read in source.reads())
+    every_file = source.listing.has_classes  # who lists a file in a table says that it is a picture
+    calls = (partial(_copy, source.place(position), read, folder, every_file) for position, read in source.reads())
     results = _in_order(calls, source.listing.num_threads)
     for row in tqdm(results, desc="ingest", unit="file", total=int(source.has_place.sum()), disable=None):
-        rows.add(row)
+        if isinstance(row, Row):
+            rows.add(row)
+        else:
+            not_pictures[row.lower()] += 1
     return rows
 
 
@@ -83,7 +97,8 @@ def _in_order(calls: Iterable[Callable[[], Result]], num_threads: int) -> Iterat
             yield waiting.popleft().result()
 
 
-def _copy(place: Place, read: Read, folder: Path) -> Row:
+def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> Row | str:
+    """Copy a file and return its row, or the ending of its name where it is no picture and not `every_file` counts."""
     problem = name_problem(place.path)
     data = b""
     if not problem:
@@ -91,9 +106,16 @@ def _copy(place: Place, read: Read, folder: Path) -> Row:
             data = read()
         except OSError as error:
             problem = error.strerror or str(error)
+    if not every_file and (_is_video(place, problem) if problem else is_no_picture(place.path, data)):
+        return PurePosixPath(place.path).suffix
     if not problem:
         _write(folder / place.path, data)
     return _row(place, data, problem)
+
+
+def _is_video(place: Place, problem: str) -> bool:
+    """Whether a file too large to read is no picture by its name."""
+    return problem == TOO_LARGE and is_other_name(place.path)
 
 
 def _row(place: Place, data: bytes, problem: str) -> Row:
@@ -127,4 +149,5 @@ def summarize(result: IngestResult) -> dict[str, Any]:
         "num_unreadable": sum(1 for problem in rows.texts("problem") if problem),
         "num_unlabelled": result.num_unlabelled,
         "num_beside_classes": result.num_beside_classes,
+        "num_not_pictures": result.not_pictures.total(),
     }

@@ -1,5 +1,7 @@
 """Copy the source: raw bytes and their index."""
 
+import sys
+
 from pawline.files import write_json
 from pawline.ingest import ingest, summarize
 from pawline.params.whole import Params
@@ -12,6 +14,7 @@ def main(params: Params, at: Layout) -> None:
     ingested = ingest(params.ingest, at.raw, LocalState(main_checkout()).downloads)
     ingested.rows.write(at.index)
     write_json(at.metrics_of("ingest"), summarize(ingested))
+    print(*ingested.understood, sep="\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

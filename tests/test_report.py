@@ -275,10 +275,11 @@ def test_the_report_says_where_the_contact_sheet_was_cut(tmp_path: Path) -> None
 def test_parts_of_the_source_and_files_without_a_class_are_stated(inputs: ReportInputs) -> None:
     assert "parts of its own" not in words(render_report(inputs))
     inputs.index["given_part"] = ["train"] * 19 + ["test"]
-    inputs.metrics["ingest"] |= {"num_unlabelled": 7, "num_beside_classes": 1}
+    inputs.metrics["ingest"] |= {"num_unlabelled": 7, "num_beside_classes": 1, "num_not_pictures": 3}
     text = words(render_report(inputs))
     assert "parts of its own, which stay as given: 19 files of train and 1 file of test. It has no val" in text
     assert "7 files of a test folder that names no classes and 1 file outside the class folders" in text
+    assert "3 files in the class folders left out too: by name and content no picture" in text
 
 
 def test_pictures_of_several_frames_are_counted(inputs: ReportInputs) -> None:

@@ -8,7 +8,7 @@ from pawline.errors import PawlineError
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams
 from pawline.workspace.layout import Layout
-from pawline.workspace.source_changes import ChangesByContent, changes_by_content
+from pawline.workspace.source_changes import ChangesByContent, ChangesByPath, changes_by_content, changes_by_path
 from tests.conftest import encode, stripes, write_pictures
 
 
@@ -33,6 +33,28 @@ def test_new_content_is_counted_and_copies_and_damage_are_not(taken_in: tuple[In
     (folder / "vertical/words.jpg").write_text("no picture")
     news = changes_by_content(*taken_in)
     assert (news.num_new, news.changed) == (6, True)
+
+
+def test_files_that_are_no_pictures_are_nothing_new(taken_in: tuple[IngestParams, Path]) -> None:
+    folder, index = Path(taken_in[0].source), taken_in[1] / Layout().index
+    for name in ("000.jpg.json", "IMG_1.AAE", "README", "notes.xyz"):
+        (folder / "vertical" / name).write_text("words")
+    news = changes_by_content(*taken_in)
+    assert (news.num_new, news.changed) == (0, False)
+    assert changes_by_path(folder, index, None) == ChangesByPath(0, 0, 0)
+    (folder / "vertical/words.jpg").write_text("a bad picture")
+    assert changes_by_path(folder, index, None) == ChangesByPath(1, 0, 0)
+
+
+def test_linked_pictures_are_compared_as_ingest_reads_them(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "elsewhere", count=3)
+    (tmp_path / "source").mkdir()
+    for name in ("horizontal", "vertical"):
+        (tmp_path / "source" / name).symlink_to(pictures / name)
+    params = IngestParams(source=str(tmp_path / "source"), sha256=None, follow_links=True)
+    ingest(params, tmp_path / "raw", tmp_path / "downloads").rows.write(tmp_path / "index.parquet")
+    changes = changes_by_path(tmp_path / "source", tmp_path / "index.parquet", None, follow_links=True)
+    assert changes == ChangesByPath(0, 0, 0)
 
 
 def test_a_file_that_is_gone_is_a_change_but_nothing_new(taken_in: tuple[IngestParams, Path]) -> None:

@@ -4,13 +4,12 @@ An attack makes the whole archive fail before anything is written (DatasetError)
 regular file becomes a row with a problem (OSError when it is read). docs/sources.md has the table.
 """
 
-import unicodedata
 from pathlib import Path
 from typing import NoReturn
 
 from pawline.errors import DatasetError
 from pawline.files import is_litter_name
-from pawline.sources.listing import CONTROL_CHARACTER, first_repeated, leads_out, plain_path
+from pawline.sources.listing import CONTROL_CHARACTER, first_repeated, folded, leads_out, plain_path
 
 # ImageNet has 1.4 million pictures and 160 GB. The limits are several times larger; a larger archive is an attack.
 MAX_ENTRIES = 5_000_000
@@ -38,6 +37,11 @@ def safe_path(name: str, archive: Path | str) -> str:
     return path
 
 
+def litter_folder(path: str) -> str:
+    """The first folder of a path that is hidden or of a system, such as @eaDir; empty where there is none."""
+    return next((part for part in path.split("/")[:-1] if is_litter_name(part)), "")
+
+
 def is_visible(path: str) -> bool:
     """Whether no part of the path is hidden or the litter of a file manager."""
     return not any(is_litter_name(part) for part in path.split("/"))
@@ -62,26 +66,19 @@ def check_names_differ(paths: list[str], archive: Path | str) -> None:
     folders = {folder for path in paths for folder in _parents(path)}
     if clashing := folders.intersection(paths):
         refuse(archive, f"'{min(clashing)}' is both a file and a folder")
-    if equal_paths := first_repeated(paths, _folded) or first_repeated([*folders], _folded):
+    if equal_paths := first_repeated(paths, folded) or first_repeated([*folders], folded):
         first, second = sorted(equal_paths)
         if first == second:
             refuse(archive, f"holds '{first}' twice")
         refuse(archive, f"'{first}' and '{second}' differ by case or Unicode form only; rename one")
-    folded_folders = {_folded(folder) for folder in folders}
-    if clashing := {path for path in paths if _folded(path) in folded_folders}:
+    folded_folders = {folded(folder) for folder in folders}
+    if clashing := {path for path in paths if folded(path) in folded_folders}:
         refuse(archive, f"'{min(clashing)}' and a folder differ by case or Unicode form only; rename one")
 
 
 def _parents(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
-def _folded(path: str) -> str:
-    """The path without the differences of case and Unicode form that some file systems ignore."""
-    if path.isascii():
-        return path.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def refuse(archive: Path | str, problem: str) -> NoReturn:

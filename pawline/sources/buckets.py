@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pawline.addresses import public_address
 from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError
-from pawline.sources.archive_rules import check_amount, check_names_differ, is_visible, safe_path
+from pawline.sources.archive_rules import check_amount, check_names_differ, is_visible, litter_folder, safe_path
 from pawline.sources.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
 
 # The extra that installs the package for a scheme.
@@ -64,18 +64,25 @@ def list_bucket(bucket: Bucket, name: str) -> Listing:
     Strangers chose the names, so the paths are checked as an archive's are. name: the folder's name in messages.
     """
     paths = []
+    passed_over = set()
     try:
         objects = bucket.files.find(bucket.path)
     except Exception as error:  # each provider's package raises its own exceptions
         raise _explain(error, name) from None
     for object_path in objects:
         path = safe_path(object_path.removeprefix(f"{bucket.path.rstrip('/')}/"), name)
+        passed_over.add(litter_folder(path))
         if is_visible(path):
             paths.append(path)
     check_amount(len(paths), 0, name)
     check_names_differ(paths, name)
     # A read mostly waits for the network.
-    return Listing(paths, partial(_reads, bucket, paths, name), num_threads=16)
+    return Listing(
+        paths,
+        partial(_reads, bucket, paths, name),
+        num_threads=16,
+        passed_over=frozenset(passed_over - {""}),
+    )
 
 
 def _reads(bucket: Bucket, paths: list[str], name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, Read]]:

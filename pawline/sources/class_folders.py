@@ -3,19 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pawline.errors import DatasetError
+from pawline.sources.file_kinds import is_other_name, is_picture_name
+from pawline.sources.listing import display_path, first_repeated, folded
 
 READY_MADE_PARTS = {
     **{"train": "train", "training": "train"},
     **{"val": "val", "valid": "val", "validation": "val"},
     **{"test": "test", "testing": "test"},
 }
-
-# Only distinguishes a folder of pictures from a wrapper with a readme; the bytes decide whether a file is a picture.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 
 
 class Place(NamedTuple):
@@ -48,8 +46,14 @@ class ClassFolders:
         if len(parts) <= (2 if self.ready_made else 1):
             return None
         if self.ready_made:
-            return Place(relative_path, parts[1], READY_MADE_PARTS[_base_name(parts[0])])
+            part = part_of_folder(parts[0])
+            return Place(relative_path, parts[1], part) if part else None
         return Place(relative_path, parts[0], "")
+
+    def has_classes(self, paths: Sequence[str]) -> bool:
+        """Whether the files belong to at least two classes."""
+        first = next((place.class_name for path in paths if (place := self.place(path))), None)
+        return any((place := self.place(path)) and place.class_name != first for path in paths)
 
     def is_unlabelled(self, path: str) -> bool:
         """Whether a file lies in a folder of pictures without classes."""
@@ -62,6 +66,7 @@ def find_class_folders(paths: Sequence[str], source: str) -> ClassFolders:
     PetImages/Cat/1.jpg, PetImages/Dog/1.jpg, PetImages/readme.txt -> PetImages/
     """
     root, unlabelled = "", set()
+    paths = [path for path in paths if not is_other_name(path)]  # a folder of annotations is no class
     while True:
         folders = _folders_below(root, paths)
         for name in _unlabelled(folders):
@@ -94,7 +99,7 @@ def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
         if parts_below:
             folder = folders.setdefault(name, _Folder())
             if len(parts_below) == 1:
-                folder.has_pictures |= PurePosixPath(parts_below[0]).suffix.lower() in PICTURE_SUFFIXES
+                folder.has_pictures |= is_picture_name(parts_below[0])
             else:
                 folder.has_folders = True
     return folders
@@ -102,8 +107,8 @@ def _folders_below(root: str, paths: Sequence[str]) -> dict[str, _Folder]:
 
 def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
     """Test folders without classes. Competitions ship train/<class>/ beside a test/ whose labels they keep secret."""
-    train_folders = [folder for name, folder in folders.items() if _part(name) == "train"]
-    test_names = [name for name in folders if _part(name) == "test"]
+    train_folders = [folder for name, folder in folders.items() if part_of_folder(name) == "train"]
+    test_names = [name for name in folders if part_of_folder(name) == "test"]
     if not any(folder.has_folders and not folder.has_pictures for folder in train_folders):
         return []
     return [name for name in test_names if not folders[name].has_folders]
@@ -111,10 +116,10 @@ def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
 
 def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
     """Whether the folders are train, val and test rather than classes. Raises DatasetError for a mixture."""
-    given_parts = {_part(name) for name in folders if _part(name)}
+    given_parts = {part_of_folder(name) for name in folders if part_of_folder(name)}
     if len(given_parts) < 2:  # a single such name may be a class: a train among vehicles
         return False
-    other_names = sorted(name for name in folders if not _part(name))
+    other_names = sorted(name for name in folders if not part_of_folder(name))
     flat_names = sorted(name for name in folders if not folders[name].has_folders)
     if problem := (
         (f"the folder '{other_names[0]}' beside them is not one of these parts" if other_names else "")
@@ -129,7 +134,8 @@ def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
     return True
 
 
-def _part(folder_name: str) -> str | None:
+def part_of_folder(folder_name: str) -> str | None:
+    """train, val or test where a folder is named so; None for any other name."""
     return READY_MADE_PARTS.get(_base_name(folder_name))
 
 
@@ -138,10 +144,21 @@ def _base_name(name: str) -> str:
     return re.sub(r"[-_ ]?\d+$", "", name).lower()
 
 
-def check_classes(names: Sequence[str], source: str) -> None:
-    """Raises DatasetError for fewer than two classes."""
+def check_classes(names: Sequence[str], source: str, empty: Sequence[str] = ()) -> None:
+    """Raises DatasetError for fewer than two classes, and for two that are one to people and to some file systems.
+
+    empty: class folders without a file.
+    """
+    if equal_names := first_repeated(names, folded):
+        first, second = (repr(display_path(name)) for name in sorted(equal_names))
+        raise DatasetError(
+            f"{source}: the classes {first} and {second} differ by case or Unicode form only; "
+            "put their pictures under one name, or rename one"
+        )
     if len(names) < 2:
         description = f"1 class folder ('{names[0]}')" if names else "no class folder with files in it"
+        is_empty = f" ({display_path(empty[0])!r} is empty)" if empty else ""
         raise DatasetError(
-            f"{source}: found {description}, need at least 2; put each class in a folder of its own: <class>/*.jpg"
+            f"{source}: found {description}, need at least 2{is_empty}; "
+            "put each class in a folder of its own: <class>/*.jpg"
         )

@@ -1,14 +1,17 @@
 """A source as a data set: open the source, find its classes, and give each file its place in a class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pawline.errors import DatasetError
 from pawline.params.ingest import IngestParams
+from pawline.sources.archive_rules import is_visible
 from pawline.sources.class_folders import ClassFolders, Place, find_class_folders
+from pawline.sources.class_names import NamedClasses, find_named_classes
 from pawline.sources.listing import Listing, Read
 from pawline.sources.opening import open_source
 
@@ -19,19 +22,28 @@ class ClassifiedSource:
     has_place: bool (num_files,), in the order of the listing: which files belong to a class.
     """
 
-    def __init__(self, listing: Listing, source: str) -> None:
+    def __init__(self, listing: Listing, params: IngestParams) -> None:
         self.listing = listing
-        self._folders = ClassFolders() if listing.has_classes else find_class_folders(listing.paths, source)
+        self.classes = ClassFolders() if listing.has_classes else _find_classes(listing.paths, params)
         self.has_place: NDArray[np.bool_] = np.fromiter(
-            (self._folders.place(path) is not None for path in listing.paths), bool
+            (self.classes.place(path) is not None for path in listing.paths), bool
         )
-        self.num_unlabelled = sum(map(self._folders.is_unlabelled, listing.paths))
+        self.num_unlabelled = sum(map(self.classes.is_unlabelled, listing.paths))
 
     def place(self, position: int) -> Place:
         """The place of a file for which `has_place` is true. Computed on demand, since a source may hold millions."""
-        place = self._folders.place(self.listing.paths[position])
+        place = self.classes.place(self.listing.paths[position])
         assert place is not None
         return place
+
+    def empty_classes(self, found: Set[tuple[str, str]]) -> list[str]:
+        """The class folders without a picture. found: the given part and the class of every picture."""
+        if self.listing.has_classes or not isinstance(self.classes, ClassFolders):
+            return []
+        places = (self.classes.place(f"{folder}picture") for folder in self.listing.folders if is_visible(folder))
+        with_files = (self.place(position) for position in self.positions())
+        named = {(place.given_part, place.class_name) for place in (*filter(None, places), *with_files)}
+        return [f"{part}/{name}" if part else name for part, name in sorted(named - found)]
 
     def positions(self) -> list[int]:
         """Positions in the listing of the files that have a place."""
@@ -53,4 +65,27 @@ def open_classified(params: IngestParams, downloads: Path) -> Iterator[Classifie
     downloads: the folder that keeps a download until the block succeeds.
     """
     with open_source(params, downloads) as listing:
-        yield ClassifiedSource(listing, params.source)
+        yield ClassifiedSource(listing, params)
+
+
+def _find_classes(paths: list[str], params: IngestParams) -> ClassFolders | NamedClasses:
+    """The class folders; where these are no classes, the classes in the names of the files. Raises DatasetError."""
+    problem, folders = None, None
+    try:
+        folders = find_class_folders(paths, params.source)
+        if folders.has_classes(paths):
+            return folders
+    except DatasetError as error:
+        problem = error
+    named = find_named_classes(paths)
+    if named and params.classes_from_names:
+        return named
+    if named:
+        raise DatasetError(
+            f"{params.source}: its folders name no classes, but the names of its files do, such as {named.example}; "
+            "set ingest.classes_from_names to true, or put each class in a folder of its own: <class>/*.jpg"
+        )
+    if problem:
+        raise problem
+    assert folders is not None
+    return folders

@@ -5,8 +5,10 @@ Its memory grows with the number of files, so a listing holds one string per fil
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,10 @@ TOO_LARGE = f"larger than {MAX_FILE_BYTES // 2**20} MB"
 # The limits of Linux and macOS for one name, and of macOS for a whole path.
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 1024
+
+# Why a link in a folder is not read.
+LINK_OUT = "a link out of the source"
+LINKED_FOLDER = "a linked folder, which is not entered"
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -35,6 +41,12 @@ class Listing:
     has_classes: whether the first part of every path is its class; if not, the folders decide.
     linked_folders: the paths that are links to folders, which are not entered.
     num_threads: how many reads to run at once; 1 for local disks, where a second read gains nothing.
+    folders: the folders below the source, empty ones too; each ends in "/".
+    unclear_names: positions of paths whose code page the archive does not say.
+    num_bytes: of an archive, the size of its files when unpacked.
+    copy_to: of an archive, writes single files to given paths, of any size; leaves out links and devices.
+    passed_over: the names of system folders and hidden folders that were not entered.
+    opened: the names of the archives inside an archive whose files are in `paths`.
     """
 
     paths: list[str]
@@ -42,6 +54,12 @@ class Listing:
     has_classes: bool = False
     linked_folders: frozenset[str] = frozenset()
     num_threads: int = 1
+    folders: Sequence[str] = ()
+    unclear_names: Sequence[int] = ()
+    num_bytes: int = 0
+    copy_to: Callable[[Mapping[int, Path]], None] | None = None
+    passed_over: frozenset[str] = frozenset()
+    opened: str = ""
 
 
 def plain_path(name: str) -> str:
@@ -53,6 +71,13 @@ def leads_out(name: str) -> bool:
     """Whether a path can lead out of its folder: absolute, with a drive letter or with `..`."""
     parts = plain_path(name).split("/")
     return name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]
+
+
+def folded(path: str) -> str:
+    """The path without the differences of case and Unicode form that some file systems ignore."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def name_problem(path: str) -> str:

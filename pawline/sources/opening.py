@@ -20,6 +20,7 @@ from pawline.sources.buckets import list_bucket, open_bucket
 from pawline.sources.download import open_download
 from pawline.sources.folders import list_folder
 from pawline.sources.listing import Listing
+from pawline.sources.nested import open_inner_archives
 from pawline.sources.tables import SUFFIXES, find_table, list_table
 from pawline.sources.tars import is_tar, list_tar
 from pawline.sources.zips import is_zip, list_zip
@@ -35,9 +36,9 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
         if "://" in params.source:
             yield _open_address(params.source, params.sha256, downloads, resources)
         elif Path(params.source).is_dir():
-            yield _open_folder(Path(params.source), params.sha256)
+            yield _open_folder(Path(params.source), params.sha256, params.follow_links)
         else:
-            yield _open_file(Path(params.source), params.sha256, resources)
+            yield _open_file(Path(params.source), params.sha256, downloads, resources)
 
 
 def _open_address(address: str, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:
@@ -52,16 +53,17 @@ def _open_address(address: str, sha256: str | None, downloads: Path, resources: 
     if urlsplit(address).scheme not in ("http", "https") and (bucket := open_bucket(address)).is_folder:
         _refuse_digest(sha256, name)
         return list_bucket(bucket, name)
-    return _open_archive(resources.enter_context(open_download(address, downloads, sha256)), name, resources)
+    file = resources.enter_context(open_download(address, downloads, sha256))
+    return _open_archive(file, name, downloads, resources)
 
 
-def _open_folder(folder: Path, sha256: str | None) -> Listing:
+def _open_folder(folder: Path, sha256: str | None, follow_links: bool) -> Listing:
     _refuse_digest(sha256, folder)
     table = find_table(folder)
-    return list_table(table) if table else list_folder(folder)
+    return list_table(table) if table else list_folder(folder, follow_links)
 
 
-def _open_file(file: Path, sha256: str | None, resources: ExitStack) -> Listing:
+def _open_file(file: Path, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:
     if not file.is_file():
         raise DatasetError(f"{file}: no such folder or archive; set ingest.source in params.yaml")
     if sha256:
@@ -72,19 +74,34 @@ def _open_file(file: Path, sha256: str | None, resources: ExitStack) -> Listing:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="pawline-")), "drawn")
         draw_data_set(load_record(file, GeneratedSet), folder)
         return list_folder(folder)
-    return _open_archive(file, str(file), resources)
+    return _open_archive(file, str(file), downloads, resources)
 
 
-def _open_archive(file: Path, name: str, resources: ExitStack) -> Listing:
-    """Detect the type from the bytes, not from the name. A tar that ends with a zip looks like a zip: try tar first."""
-    stream = resources.enter_context(file.open("rb"))
-    if is_tar(stream):
-        return list_tar(file, name)
-    if is_zip(stream):
-        return list_zip(stream, name)
+def _open_archive(file: Path, name: str, downloads: Path, resources: ExitStack) -> Listing:
+    """Open an archive and the archives inside it."""
+    num_packed = file.stat().st_size
+
+    def open_inner(inner: Path, inner_name: str) -> Listing:
+        if listing := _list_archive(inner, inner_name, num_packed, resources):
+            return listing
+        raise DatasetError(f"{inner_name}: neither a zip nor a tar, whatever its name says; get the archive again")
+
+    if listing := _list_archive(file, name, 0, resources):
+        return open_inner_archives(listing, name, num_packed, open_inner, downloads, resources)
     raise DatasetError(
         f"{name}: neither a folder, a zip, a tar, a table of path,label nor the .yaml of a generated set"
     )
+
+
+def _list_archive(file: Path, name: str, num_packed: int, resources: ExitStack) -> Listing | None:
+    """Detect the type from the bytes, not from the name. A tar that ends with a zip looks like a zip: try tar first.
+
+    num_packed: of an archive inside another, the size of the outer one.
+    """
+    stream = resources.enter_context(file.open("rb"))
+    if is_tar(stream):
+        return list_tar(file, name, num_packed)
+    return list_zip(stream, name) if is_zip(stream) else None
 
 
 def _refuse_digest(sha256: str | None, folder: Path | str) -> None:

@@ -9,7 +9,7 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from pawline.sources.archive_rules import (
     check_names_differ,
     check_ratio,
     is_visible,
+    litter_folder,
     safe_path,
 )
 from pawline.sources.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
@@ -47,20 +48,31 @@ def is_tar(file: BinaryIO) -> bool:
     return False
 
 
-def list_tar(source: Path, name: str) -> Listing:
+def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
     """The visible files of a tar. Raises DatasetError.
 
-    name: the name of the archive in messages.
+    name: the name of the archive in messages. num_packed: of an archive inside another, the size of the outer one.
     """
     paths: list[str] = []
+    passed_over: set[str] = set()
+    folders: list[str] = []
     num_bytes = 0
     with _open_stream(source, name) as stream:
-        for member, path in _members(stream, name):
+        for member, path in _members(stream, name, passed_over, folders):
             paths.append(path)
             num_bytes += member.size
             check_amount(len(paths), num_bytes, name)
+            if num_packed:
+                check_ratio(num_bytes, num_packed, name)
     check_names_differ(paths, name)
-    return Listing(paths, partial(_reads, source, name))
+    return Listing(
+        paths,
+        partial(_reads, source, name),
+        num_bytes=num_bytes,
+        copy_to=partial(_copy_to, source, name),
+        passed_over=frozenset(passed_over - {""}),
+        folders=folders,
+    )
 
 
 def _reads(source: Path, name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, Read]]:
@@ -70,14 +82,43 @@ def _reads(source: Path, name: str, wanted: NDArray[np.bool_]) -> Iterator[tuple
                 yield position, _read_member(stream, member, path, name)
 
 
-def _members(stream: "_ForwardStream", name: str) -> Iterator[tuple[tarfile.TarInfo, str]]:
+def _copy_to(source: Path, name: str, targets: Mapping[int, Path]) -> None:
+    with _open_stream(source, name) as stream:
+        for position, (member, path) in enumerate(_members(stream, name)):
+            if position in targets and member.isreg() and not member.issparse():
+                stream.seek(member.offset_data)
+                _copy_member(stream, member.size, targets[position], f"{name}: entry {path!r} cannot be read")
+
+
+def _copy_member(stream: "_ForwardStream", size: int, target: Path, problem: str) -> None:
+    with target.open("wb") as file:
+        while size > 0:
+            data = stream.read_data(min(size, 2**20))
+            if not data:
+                raise DatasetError(f"{problem}: the archive ends inside this entry; get it again")
+            file.write(data)
+            size -= len(data)
+
+
+def _members(
+    stream: "_ForwardStream", name: str, passed_over: set[str] | None = None, folders: list[str] | None = None
+) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """The visible files with their paths.
+
+    passed_over, folders: receive the names of folders whose files are not visible, and the paths of the others.
+    """
     archive = tarfile.TarFile(fileobj=stream, mode="r")  # type: ignore[arg-type]
     while member := archive.next():
         archive.members.clear()  # type: ignore[attr-defined]  # or each member would keep a kilobyte
         if member.size < 0:
             raise tarfile.ReadError("a size below zero")
-        if not member.isdir():
+        if member.isdir():
+            if folders is not None and member.name.strip("./"):
+                folders.append(f"{safe_path(member.name, name)}/")
+        else:
             path = safe_path(member.name, name)
+            if passed_over is not None:
+                passed_over.add(litter_folder(path))
             if is_visible(path):
                 yield member, path
     stream.check_end()

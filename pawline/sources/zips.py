@@ -12,8 +12,9 @@ import stat
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
@@ -27,6 +28,7 @@ from pawline.sources.archive_rules import (
     check_names_differ,
     check_ratio,
     is_visible,
+    litter_folder,
     refuse,
     safe_path,
 )
@@ -44,6 +46,8 @@ ENCRYPTED = 0x1 | 0x40 | 0x2000
 UTF8 = 0x800
 
 STORED, DEFLATED, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
+WRONG_CONTENT = "its content is not what the archive's directory says"
+CHUNK_BYTES = 2**20
 METHODS = (STORED, DEFLATED, BZIP2, LZMA, ZSTD)
 
 
@@ -60,7 +64,15 @@ def list_zip(file: BinaryIO, name: str) -> Listing:
     directory = _Directory(file, name)
     check_names_differ(directory.paths, name)
     directory.check_sizes()
-    return Listing(directory.paths, directory.reads)
+    return Listing(
+        directory.paths,
+        directory.reads,
+        num_bytes=directory.num_bytes,
+        copy_to=directory.copy_to,
+        passed_over=frozenset(directory.passed_over - {""}),
+        folders=directory.folders,
+        unclear_names=directory.unclear_names,
+    )
 
 
 class _Span(NamedTuple):
@@ -86,8 +98,20 @@ class _Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        encoding = "utf-8" if self.flags & UTF8 else "cp437"
-        return self.raw_name.decode(encoding, "surrogateescape")
+        """UTF-8 where the flag says so or all bytes agree, since macOS and Linux often leave the flag out."""
+        is_utf8 = self.flags & UTF8 or not self.has_unclear_name
+        return self.raw_name.decode("utf-8" if is_utf8 else "cp437", "surrogateescape")
+
+    @property
+    def has_unclear_name(self) -> bool:
+        """Whether the name is in a code page that the archive does not name."""
+        if self.flags & UTF8 or self.raw_name.isascii():
+            return False
+        try:
+            self.raw_name.decode()
+        except UnicodeDecodeError:
+            return True
+        return False
 
 
 class _Directory:
@@ -96,6 +120,9 @@ class _Directory:
     def __init__(self, file: BinaryIO, archive: str) -> None:
         self._file, self._archive = file, archive
         self.paths: list[str] = []
+        self.passed_over: set[str] = set()
+        self.folders: list[str] = []
+        self.unclear_names = array("L")
         self._offsets, self._packed, self._sizes = array("Q"), array("Q"), array("Q")
         self._crcs, self._name_crcs, self._methods = array("I"), array("I"), array("H")
         self._is_file = array("B")
@@ -106,7 +133,12 @@ class _Directory:
         for entry in _read_directory(file, span, archive):
             if entry.offset + LOCAL.size + entry.packed > self._end:
                 refuse(archive, f"entry {entry.name!r} reaches beyond the archive")
-            if entry.raw_name.endswith((b"/", b"\\")) or not is_visible(safe_path(entry.name, archive)):
+            path = safe_path(entry.name, archive)
+            self.passed_over.add(litter_folder(path))
+            is_folder = entry.raw_name.endswith((b"/", b"\\"))
+            if is_folder and is_visible(path):
+                self.folders.append(f"{path}/")
+            if is_folder or not is_visible(path):
                 self._check_skipped_entry(entry.name, entry.offset, zlib.crc32(entry.raw_name))
             else:
                 self._add(entry)
@@ -120,6 +152,8 @@ class _Directory:
             )
         if entry.method not in METHODS:
             refuse(self._archive, f"entry {path!r} is packed by method {entry.method}, which is not supported")
+        if entry.has_unclear_name:
+            self.unclear_names.append(len(self.paths))
         self.paths.append(path)
         self._offsets.append(entry.offset)
         self._packed.append(entry.packed)
@@ -129,10 +163,14 @@ class _Directory:
         self._methods.append(entry.method)
         self._is_file.append(stat.S_IFMT(entry.mode) in (0, stat.S_IFREG))
 
+    @property
+    def num_bytes(self) -> int:
+        return sum(self._sizes)
+
     def check_sizes(self) -> None:
         """Refuse bombs, both by ratio and by entries that overlap (Fifield, 2019). Raises DatasetError."""
         offsets, packed = np.array(self._offsets, np.uint64), np.array(self._packed, np.uint64)
-        total = sum(self._sizes)
+        total = self.num_bytes
         check_amount(len(self.paths), total, self._archive)
         check_ratio(total, self._end, self._archive)
         order = np.argsort(offsets)
@@ -173,8 +211,46 @@ class _Directory:
         except Exception as error:  # each decompressor raises its own exceptions
             self._raise_damaged(position, str(error))
         if len(data) != size or zlib.crc32(data) != self._crcs[position]:
-            self._raise_damaged(position, "its content is not what the archive's directory says")
+            self._raise_damaged(position, WRONG_CONTENT)
         return data
+
+    def copy_to(self, targets: Mapping[int, Path]) -> None:
+        """Write entries to files. An entry that `_read` refuses is left out, except that it may be of any size."""
+        for position, target in targets.items():
+            if not self._is_file[position]:
+                continue
+            if max(self._sizes[position], self._packed[position]) <= MAX_FILE_BYTES:
+                target.write_bytes(self._read(position))
+            elif self._methods[position] in (STORED, DEFLATED):
+                self._copy_large(position, target)
+
+    def _copy_large(self, position: int, target: Path) -> None:
+        num_bytes, crc = 0, 0
+        try:
+            with target.open("wb") as file:
+                for chunk in self._chunks(position):
+                    num_bytes += len(chunk)
+                    if num_bytes > self._sizes[position]:
+                        break
+                    crc = zlib.crc32(chunk, crc)
+                    file.write(chunk)
+        except (ValueError, zlib.error) as error:
+            self._raise_damaged(position, str(error))
+        if num_bytes != self._sizes[position] or crc != self._crcs[position]:
+            self._raise_damaged(position, WRONG_CONTENT)
+
+    def _chunks(self, position: int) -> Iterator[bytes]:
+        """The bytes of a stored or deflated entry, a piece at a time."""
+        start = _data_start(self._file, self._offsets[position], self._name_crcs[position])
+        end = start + self._packed[position]
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if self._methods[position] == DEFLATED else None
+        for place in range(start, end, CHUNK_BYTES):
+            packed = os.pread(self._file.fileno(), min(CHUNK_BYTES, end - place), place)
+            while packed:
+                yield inflate.decompress(packed, CHUNK_BYTES) if inflate else packed
+                packed = inflate.unconsumed_tail if inflate else b""
+        if inflate:
+            yield inflate.flush()
 
     def _raise_damaged(self, position: int, problem: str) -> NoReturn:
         entry = self.paths[position]

@@ -16,7 +16,8 @@ from pawline.errors import DatasetError, PawlineError
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
 from pawline.sources.classified import ClassifiedSource, open_classified
-from pawline.sources.listing import Read, display_path
+from pawline.sources.file_kinds import is_no_picture, is_other_name, is_picture_name
+from pawline.sources.listing import TOO_LARGE, Read, display_path
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
 
@@ -36,7 +37,9 @@ class ChangesByPath:
         return f"{', '.join(counts)} images" if counts else "no image changed, but other files"
 
 
-def changes_by_path(folder: Path, index: Path, since: datetime | None) -> ChangesByPath | None:
+def changes_by_path(
+    folder: Path, index: Path, since: datetime | None, follow_links: bool = False
+) -> ChangesByPath | None:
     """Compare a folder with the index. None where that cannot be done: no index, or no data set any more.
 
     Of the same path and size, only files touched since are read (all where the time is not known); DVC had to
@@ -45,13 +48,31 @@ def changes_by_path(folder: Path, index: Path, since: datetime | None) -> Change
     try:
         rows = pq.read_table(index, columns=["path", "bytes", "digest"]).to_pylist()
         known = {row["path"]: row for row in rows}
-        with open_classified(IngestParams(source=str(folder), sha256=None), Path()) as source:
+        params = IngestParams(source=str(folder), sha256=None, follow_links=follow_links)
+        with open_classified(params, Path()) as source:
             paths = {position: display_path(source.place(position).path) for position in source.positions()}
             kept = {position: known[path] for position, path in paths.items() if path in known}
+            num_new = len(paths) - len(kept) - _num_not_pictures(source, {*paths} - {*kept})
             num_changed = _num_changed(folder, source, kept, since.timestamp() if since else 0)
     except (OSError, pa.ArrowException, DatasetError):
         return None
-    return ChangesByPath(len(paths) - len(kept), num_changed, len(known) - len(kept))
+    return ChangesByPath(num_new, num_changed, len(known) - len(kept))
+
+
+def _num_not_pictures(source: ClassifiedSource, positions: set[int]) -> int:
+    """How many of these files `ingest` would leave out of the index, as sidecars of pictures are."""
+    if source.listing.has_classes:
+        return 0
+    to_read = np.zeros(len(source.has_place), bool)
+    to_read[[number for number in positions if not is_picture_name(source.listing.paths[number])]] = True
+    return sum(_is_no_picture(source.listing.paths[number], read) for number, read in source.reads(to_read))
+
+
+def _is_no_picture(path: str, read: Read) -> bool:
+    try:
+        return is_no_picture(path, read())
+    except OSError as error:
+        return str(error) == TOO_LARGE and is_other_name(path)
 
 
 def _num_changed(folder: Path, source: ClassifiedSource, kept: dict[int, dict[str, Any]], since: float) -> int:
@@ -119,6 +140,8 @@ def _contents_now(params: IngestParams, workspace: Path) -> dict[Content, bool]:
         for position, read in source.reads():
             with suppress(OSError):  # cannot be read: ingest says so in its index
                 data = read()
+                if not source.listing.has_classes and is_no_picture(source.listing.paths[position], data):
+                    continue
                 content = source.place(position).class_name, hashlib.sha256(data).hexdigest()
                 contents[content] = _has_header(data)
     return contents

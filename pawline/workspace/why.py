@@ -248,7 +248,9 @@ def _counted(stage: Stage, path: str, known: _Known) -> "ChangesByPath | None":
     from pawline.workspace.source_changes import changes_by_path
 
     made = known.made(stage.name)
-    return changes_by_path(known.root / path, known.root / Layout().index, made.started if made else None)
+    since = made.started if made else None
+    follow_links = (read_yaml(known.root / Layout().params).get("ingest") or {}).get("follow_links") is True
+    return changes_by_path(known.root / path, known.root / Layout().index, since, follow_links)
 
 
 def _size(file: Path) -> int | None:

@@ -1,0 +1,133 @@
+"""What was understood of a source, in a few lines for people: classes, parts, files passed over, what looks wrong."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pawline.sources.class_names import NamedClasses
+from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
+
+if TYPE_CHECKING:
+    from pawline.index import IndexRows
+    from pawline.sources.classified import ClassifiedSource
+
+MAX_NAMED = 10  # so that a line stays readable with hundreds of classes
+
+
+def describe(
+    source: "ClassifiedSource", rows: "IndexRows", num_beside_classes: int, not_pictures: Counter[str]
+) -> list[str]:
+    """The lines that `ingest` ends with."""
+    passed_over = [
+        *_unlabelled(source),
+        *_not_pictures(not_pictures),
+        *_beside(num_beside_classes),
+        *_system_folders(source.listing.passed_over),
+    ]
+    lines = [
+        f"{_number(len(rows), 'picture')} in {_number(len({*rows.texts('class_name')}), 'class')}: "
+        f"{_counts(rows.texts('class_name'))}",
+        *_origin(source),
+        *_parts(rows),
+        *([f"passed over: {'; '.join(passed_over)}"] if passed_over else []),
+    ]
+    return [f"ingest: {line}" for line in [*lines, *_suspicious(source, rows)]]
+
+
+def _suspicious(source: "ClassifiedSource", rows: "IndexRows") -> Iterator[str]:
+    class_names = sorted({*rows.texts("class_name")})
+    found = {*zip(rows.texts("given_part"), rows.texts("class_name"), strict=True)}
+    if empty := source.empty_classes(found):
+        yield f"suspicious: no picture in {_listed([_printable(display_path(name)) for name in empty])}: no class"
+    unclear = {
+        source.place(number).class_name for number in source.listing.unclear_names if source.has_place[number]
+    }
+    if unclear := {name for name in unclear if not name.isascii()}:
+        yield (
+            f"suspicious: the archive does not say the code page of {_listed(sorted(map(_printable, unclear)))}; if "
+            "these class names look wrong, unpack it with `unar` or `unzip -O CODEPAGE` and set ingest.source to the "
+            "folder"
+        )
+    if garbled := [f"{_printable(name)} (meant: {meant}?)" for name in class_names if (meant := _ungarbled(name))]:
+        yield f"suspicious: class names read in a wrong code page: {_listed(garbled)}; rename the folders in the source"
+    if problems := Counter(problem for problem in rows.texts("problem") if problem):
+        by_problem = _listed([f"{problem} {count:,}" for problem, count in sorted(problems.items())])
+        advice = "; ingest.follow_links: true reads links" if {LINK_OUT, LINKED_FOLDER} & {*problems} else ""
+        yield f"suspicious: {_number(problems.total(), 'file')} that cannot be read ({by_problem}){advice}"
+
+
+def _ungarbled(name: str) -> str:
+    """The name that UTF-8 bytes mean, where they were read in an old code page; else empty."""
+    for code_page in ("cp1252", "latin-1", "cp437", "cp850"):
+        try:
+            meant = name.encode(code_page).decode()
+        except UnicodeError:
+            continue
+        return meant if meant != name and meant.isprintable() else ""
+    return ""
+
+
+def _origin(source: "ClassifiedSource") -> list[str]:
+    lines = []
+    if source.listing.opened:
+        lines.append(f"opened the archives inside the archive: {source.listing.opened}")
+    if source.listing.has_classes:
+        lines.append("the classes are the labels of the table")
+    elif isinstance(source.classes, NamedClasses):
+        example = source.classes.example
+        lines.append(
+            f"the names of the files give the classes: {display_path(example)} is '{example.split('.', 1)[0]}'; "
+            "ingest.classes_from_names: false turns this off"
+        )
+    return lines
+
+
+def _parts(rows: "IndexRows") -> list[str]:
+    given = [part for part in rows.texts("given_part") if part]
+    return [f"the source gives the parts: {_counts(given)}"] if given else []
+
+
+def _unlabelled(source: "ClassifiedSource") -> list[str]:
+    if not source.num_unlabelled:
+        return []
+    folders = ", ".join(sorted(display_path(folder) for folder in source.classes.unlabelled))
+    return [
+        f"{_number(source.num_unlabelled, 'file')} in {folders} without a class (`pawline predict` takes them)"
+    ]
+
+
+def _not_pictures(endings: Counter[str]) -> list[str]:
+    if not endings:
+        return []
+    named = {ending or "without an ending": count for ending, count in endings.items()}
+    by_ending = _listed([f"{_printable(name)} {count:,}" for name, count in sorted(named.items())])
+    verb = "is" if endings.total() == 1 else "are"
+    return [f"{_number(endings.total(), 'file')} that by name and content {verb} no picture ({by_ending})"]
+
+
+def _system_folders(names: Collection[str]) -> list[str]:
+    return [f"system and hidden folders: {_listed(sorted(map(_printable, names)))}"] if names else []
+
+
+def _beside(num_beside_classes: int) -> list[str]:
+    return [f"{_number(num_beside_classes, 'file')} beside the classes"] if num_beside_classes else []
+
+
+def _counts(texts: Iterable[str]) -> str:
+    """cat 307, dog 308"""
+    return _listed([f"{_printable(name)} {count:,}" for name, count in sorted(Counter(texts).items())])
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
+
+
+def _number(count: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def _printable(name: str) -> str:
+    """The name in one line, without escape codes."""
+    return name if name.isprintable() else repr(name)
