@@ -174,6 +174,8 @@ def _commonest_reasons(quarantine: pd.DataFrame) -> str:
 
 
 def _table(index: pd.DataFrame, accepted: NDArray[np.int64]) -> pd.DataFrame:
-    table = index.loc[accepted, ["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
+    table = index.loc[accepted, ["path", "digest", "class_name", "given_part", "given_group"]].reset_index(
+        drop=True
+    )
     labels = pd.Categorical(table["class_name"], class_names(index)).codes
     return table.assign(label=labels.astype("int64"))

@@ -5,6 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pawline.errors import DatasetError, ParamsError
+from pawline.ingest import ingest
+from pawline.params.ingest import IngestParams, TableParams
 from tests.conftest import run
 from tests.sample_sources import PICTURE, TWO_CLASSES, content, folder_of, ingest_table, paths, refusal
 
@@ -18,6 +21,19 @@ def table_of(folder: Path, rows: list[tuple[object, object]], name: str = "my.cs
     else:
         table.to_csv(folder / name, index=False)
     return folder / name
+
+
+def ingest_with(source: Path, tmp_path: Path, **columns: str) -> pd.DataFrame:
+    """The index of a source whose table's columns are named in params."""
+    params = IngestParams(source=str(source), sha256=None, table=TableParams(**columns))
+    return ingest(params, tmp_path / "raw", tmp_path / "downloads").rows.table()
+
+
+def csv_beside(tmp_path: Path, text: str, name: str = "my.csv", encoding: str = "utf-8") -> Path:
+    return folder_of(tmp_path / "source", FILES | {name: text.encode(encoding)}) / name
+
+
+CAT_AND_DOG = ["cat/images/1.jpg", "dog/3.jpg"]
 
 
 @pytest.mark.parametrize("name", ["my.csv", "my.parquet", "My.CSV"])
@@ -91,9 +107,23 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str, nam
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no column 'path'; expected 'path' and 'label', found none"),
-        ("file;label\n", "no column 'path'; expected 'path' and 'label', found 'file;label'"),
-        ("path,class\n1.jpg,cat\n", "no column 'label'; expected 'path' and 'label', found 'path', 'class'"),
+        ("", "no column for the picture's file, found none; the first line must name the columns"),
+        ("1.jpg,cat\n2.jpg,dog\n", "no column for the picture's file, found '1.jpg', 'cat'; the first line must"),
+        (
+            "path\n3.jpg\n",
+            "no column 'label', found no other column; set ingest.table.label to the class's column",
+        ),
+        ("path,a,b\n3.jpg,cat,x\n", "no column 'label', found one of 'a', 'b'; set ingest.table.label to the"),
+        ("path,class,breed\n3.jpg,cat,x\n", "'class', 'breed' may each be the label; set ingest.table.label to"),
+        (
+            "file,filename,label\n3.jpg,3,cat\n",
+            "'file', 'filename' may each be the path; set ingest.table.path to",
+        ),
+        ("path,label,label\n3.jpg,cat,dog\n", "two columns are called 'label'; rename one of them"),
+        (
+            "path,label\n3.jpg,cat,dog\n",
+            "row 1 has 3 fields and the first line 2; put quotes around a field with ','",
+        ),
         ("path,label\n3.jpg,cat\n3.jpg\n", "row 2: '3.jpg' has no label; add a label, or leave the row out"),
         ("path,label\n3.jpg, \n", "row 1: '3.jpg' has no label; add a label, or leave the row out"),
         ("path,label\n,cat\n", "row 1: the path is empty"),
@@ -133,7 +163,7 @@ def test_a_folder_with_a_labels_table_is_read_through_the_table(tmp_path: Path, 
 
 
 def test_any_other_table_beside_the_classes_is_ignored(tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "source", TWO_CLASSES | {"labels.csv": b"id,breed\n1,pug\n"})
+    source = folder_of(tmp_path / "source", TWO_CLASSES)
     table_of(source, [("cat/1.jpg", "a"), ("dog/1.jpg", "b")], "other.csv")
     assert paths(ingest_table(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg"]
 
@@ -146,3 +176,168 @@ def test_dvc_detects_a_changed_picture_beside_its_table(workspace: Path) -> None
     with (workspace / "pictures/vertical/002.jpg").open("ab") as file:
         file.write(b"more")
     assert "pictures" in run(workspace, "dvc", "status", "ingest").stdout
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_any_program_is_read(tmp_path: Path, separator: str, encoding: str) -> None:
+    """Excel writes semicolons in most of Europe, and its "Unicode text" is UTF-16 with tabs."""
+    text = "path,label,weight\r\nimages/1.jpg,cat,1\r\n3.jpg,dog,2\r\n\r\n".replace(",", separator)
+    assert paths(ingest_table(csv_beside(tmp_path, text, encoding=encoding), tmp_path)) == CAT_AND_DOG
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "sep=;\npath;label\nimages/1.jpg;cat\n3.jpg;dog\n"),
+        ("a.tsv", "path\tlabel\nimages/1.jpg\tcat\n3.jpg\tdog\n"),
+        ("a.csv", "path;label;;\nimages/1.jpg;cat;;\n3.jpg;dog;;\n"),
+        ("a.csv", '"path";"note, long";"label"\n"images/1.jpg";"a;b";"cat"\n"3.jpg";;"dog"\n'),
+    ],
+)
+def test_the_separator_is_found_whatever_stands_in_the_fields(tmp_path: Path, name: str, text: str) -> None:
+    assert paths(ingest_table(csv_beside(tmp_path, text, name), tmp_path)) == CAT_AND_DOG
+
+
+@pytest.mark.parametrize(
+    ("header", "understood"),
+    [
+        ("file_name,label,x", "picture from column 'file_name', class from 'label'; not used: 'x'"),
+        ("Image Path,Species,x", "picture from column 'Image Path', class from 'Species'; not used: 'x'"),
+        ("filename,category,id", "picture from column 'filename', class from 'category'; not used: 'id'"),
+        ("image,class,width", "picture from column 'image', class from 'class'; not used: 'width'"),
+        ("image_id,dx,age", "picture from column 'image_id', class from 'dx'; not used: 'age'"),
+        (
+            "path,label,patient_id",
+            "picture from column 'path', class from 'label'; not used: 'patient_id' (set ingest.table.group to "
+            "'patient_id' to keep its pictures in one part)",
+        ),
+    ],
+)
+def test_columns_are_guessed_by_name_and_the_guess_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, understood: str
+) -> None:
+    source = csv_beside(tmp_path, f"{header}\nimages/1.jpg,cat,1\n3.jpg,dog,2\n")
+    assert paths(ingest_table(source, tmp_path)) == CAT_AND_DOG
+    assert capsys.readouterr().err == f"pawline: {source}: {understood}\n"
+
+
+def test_the_last_column_left_is_the_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = csv_beside(tmp_path, "flavour,file\ncat,images/1.jpg\ndog,3.jpg\n")
+    assert paths(ingest_table(source, tmp_path)) == CAT_AND_DOG
+    assert capsys.readouterr().err == f"pawline: {source}: picture from column 'file', class from 'flavour'\n"
+
+
+def test_nothing_is_said_of_a_table_in_the_documented_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest_table(csv_beside(tmp_path, "path,label\nimages/1.jpg,cat\n3.jpg,dog\n"), tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("split", ["train", "val", "test"]),
+        ("Split", ["training", "VALID", "testing"]),
+        ("subset", ["train", "validation", "test"]),
+        ("partition", ["train", "valid", "test"]),
+        ("set", ["Train", "Val", "Test"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["my.csv", "my.parquet"])
+def test_a_column_of_parts_gives_the_parts(tmp_path: Path, column: str, values: list[str], name: str) -> None:
+    source = folder_of(tmp_path / "source", FILES) / name
+    table = pd.DataFrame({"path": [*FILES], "label": ["cat", "dog", "dog"], column: values})
+    table.to_csv(source, index=False) if name == "my.csv" else table.to_parquet(source)
+    index = ingest_table(source, tmp_path).set_index("path")["given_part"]
+    assert index.to_dict() == {"cat/images/1.jpg": "train", "dog/images/2.jpg": "val", "dog/3.jpg": "test"}
+
+
+def test_fastais_column_marks_the_validation_pictures(tmp_path: Path) -> None:
+    source = csv_beside(tmp_path, "name,label,is_valid\nimages/1.jpg,cat,False\n3.jpg,dog,True\n")
+    assert list(ingest_table(source, tmp_path)["given_part"]) == ["train", "val"]
+
+
+def test_a_column_that_may_be_something_else_is_no_part(tmp_path: Path) -> None:
+    source = csv_beside(tmp_path, "path,label,part\nimages/1.jpg,cat,paw\n3.jpg,dog,train\n")
+    assert set(ingest_table(source, tmp_path)["given_part"]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "path,label,split\n3.jpg,cat,fold1\n",
+            "row 1: split is 'fold1', expected train, val or test; correct it, or",
+        ),
+        ("path,label,split\n3.jpg,cat,\n", "row 1: split is '', expected train, val or test; correct it, or set"),
+        (
+            "path,label,split\n3.jpg,cat,test\n",
+            "its parts are test, but 'train' is missing; add pictures of train",
+        ),
+        (
+            "path,label,split,subset\n3.jpg,cat,test,train\n",
+            "'split', 'subset' may each be the part (train, val, test); set ingest.table.part to the right one",
+        ),
+    ],
+)
+def test_parts_that_cannot_be_used_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+    source = csv_beside(tmp_path, text)
+    assert refusal(source, tmp_path).startswith(f"{source}: {problem}")
+
+
+def test_params_name_columns_that_cannot_be_guessed(tmp_path: Path) -> None:
+    text = "who;where;what;when\nanna;images/1.jpg;cat;train\nben;3.jpg;dog;test\n"
+    columns = {"path": "where", "label": "what", "part": "when", "group": "who"}
+    index = ingest_with(csv_beside(tmp_path, text), tmp_path, **columns)
+    assert index[["path", "given_part", "given_group"]].to_numpy().tolist() == [
+        ["cat/images/1.jpg", "train", "anna"],
+        ["dog/3.jpg", "test", "ben"],
+    ]
+
+
+def test_params_turn_a_column_of_parts_off(tmp_path: Path) -> None:
+    source = csv_beside(tmp_path, "path,label,split\nimages/1.jpg,cat,0\n3.jpg,dog,1\n")
+    assert set(ingest_with(source, tmp_path, part="none")["given_part"]) == {""}
+
+
+def test_a_column_of_the_params_that_is_missing_is_refused(tmp_path: Path) -> None:
+    source = csv_beside(tmp_path, "id,breed\n1,cat\n")
+    with pytest.raises(ParamsError) as refused:
+        ingest_with(source, tmp_path, label="bred")
+    assert str(refused.value) == (
+        f"ingest.table.label is 'bred', but {source} has no such column; it has 'id', 'breed'"
+    )
+    with pytest.raises(ParamsError) as refused:
+        ingest_with(folder_of(tmp_path / "classes", TWO_CLASSES), tmp_path, group="patient")
+    assert str(refused.value) == (
+        f"ingest.table.group is 'patient', but {tmp_path}/classes has no table; call it labels.csv and put it beside "
+        "the pictures, or leave the section ingest.table empty"
+    )
+
+
+def test_a_table_and_folders_that_disagree_are_refused(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", TWO_CLASSES | {"labels.csv": b"file,breed\ncat/1.jpg,pug\n"})
+    assert refusal(source, tmp_path) == (
+        f"{source}/labels.csv: the table and the class folders disagree: 'cat/1.jpg' is 'pug' in the table; set "
+        "ingest.table.label to 'breed' to use the table, or set ingest.table.path to 'none' to use the folders"
+    )
+    assert paths(ingest_with(source, tmp_path, path="none")) == ["cat/1.jpg", "dog/1.jpg"]
+    with pytest.raises(DatasetError, match="found 1 class folder"):
+        ingest_with(source, tmp_path, label="breed")
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("file,text\ncat/1.jpg,a cat\n", "no column is sure to hold classes; the folders give them"),
+        ("file,class\ncat/1.jpg,cat\n", "gives the same classes as the folders, and is not used"),
+    ],
+)
+def test_a_table_that_adds_nothing_to_the_folders_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, note: str
+) -> None:
+    source = folder_of(tmp_path / "source", TWO_CLASSES | {"metadata.csv": text.encode()})
+    assert paths(ingest_table(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg"]
+    assert capsys.readouterr().err == f"pawline: {source}/metadata.csv: {note}\n"

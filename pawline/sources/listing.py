@@ -5,7 +5,7 @@ Its memory grows with the number of files, so a listing holds one string per fil
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,8 @@ class Listing:
     has_classes: whether the first part of every path is its class; if not, the folders decide.
     linked_folders: the paths that are links to folders, which are not entered.
     num_threads: how many reads to run at once; 1 for local disks, where a second read gains nothing.
+    given_parts, given_groups: what a table says of each path; empty where it says nothing.
+    notes: what was guessed or passed over, a line each.
     """
 
     paths: list[str]
@@ -42,6 +44,9 @@ class Listing:
     has_classes: bool = False
     linked_folders: frozenset[str] = frozenset()
     num_threads: int = 1
+    given_parts: Sequence[str] = ()
+    given_groups: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
 
 def plain_path(name: str) -> str:
