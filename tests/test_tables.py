@@ -9,7 +9,17 @@ from pawline.errors import DatasetError, ParamsError
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams, TableParams
 from tests.conftest import run
-from tests.sample_sources import PICTURE, TWO_CLASSES, content, folder_of, ingest_table, paths, refusal
+from tests.sample_sources import (
+    PICTURE,
+    TWO_CLASSES,
+    content,
+    folder_of,
+    ingest_table,
+    paths,
+    refusal,
+    tar_of,
+    zip_of,
+)
 
 FILES = {"images/1.jpg": PICTURE, "images/2.jpg": b"two", "3.jpg": b"three"}
 
@@ -341,3 +351,144 @@ def test_a_table_that_adds_nothing_to_the_folders_is_passed_over(
     source = folder_of(tmp_path / "source", TWO_CLASSES | {"metadata.csv": text.encode()})
     assert paths(ingest_table(source, tmp_path)) == ["cat/1.jpg", "dog/1.jpg"]
     assert capsys.readouterr().err == f"pawline: {source}/metadata.csv: {note}\n"
+
+
+ROBOFLOW = {
+    "train/_classes.csv": b"filename, Pug, Beagle\na.jpg, 1, 0\nb.jpg, 0, 1\n",
+    "train/a.jpg": b"a",
+    "train/b.jpg": b"b",
+    "valid/_classes.csv": b"filename, Pug, Beagle\nc.jpg, 0, 1\n",
+    "valid/c.jpg": b"c",
+    "test/_classes.csv": b"filename, Pug, Beagle\nd.jpg, 1, 0\n",
+    "test/d.jpg": b"d",
+}
+ROBOFLOW_ROWS = [
+    ["Beagle/train/b.jpg", "train"],
+    ["Beagle/valid/c.jpg", "val"],
+    ["Pug/test/d.jpg", "test"],
+    ["Pug/train/a.jpg", "train"],
+]
+IMAGE_FOLDER = {
+    "train/metadata.csv": b"file_name,label\nx/a.jpg,cat\n",
+    "train/x/a.jpg": b"a",
+    "test/metadata.csv": b"file_name,label\nb.jpg,dog\n",
+    "test/b.jpg": b"b",
+    "README.md": b"words",
+}
+# Kaggle's: ids without ending, the pictures in a folder beside, and others without a label.
+DOG_BREEDS = {
+    "labels.csv": b"id,breed\n000bec,pug\n001513,dingo\n",
+    "sample_submission.csv": b"id,dingo,pug\nffff,0.5,0.5\n",
+    "train/000bec.jpg": b"a",
+    "train/001513.jpg": b"b",
+    "test/ffff.jpg": b"c",
+}
+CIFAR = {
+    "trainLabels.csv": b"id,label\n1,frog\n2,truck\n",
+    "sampleSubmission.csv": b"id,label\n1,cat\n2,cat\n",
+    "train/1.png": b"a",
+    "train/2.png": b"b",
+    "test/1.png": b"c",
+    "test/2.png": b"d",
+}
+CASSAVA = {
+    "train.csv": b"image_id,label\n1.jpg,0\n2.jpg,3\n",
+    "test.csv": b"image_id\n3.jpg\n",
+    "sample_submission.csv": b"image_id,label\n3.jpg,4\n",
+    "train_images/1.jpg": b"a",
+    "train_images/2.jpg": b"b",
+    "test_images/3.jpg": b"c",
+}
+TABLE_FOR_EACH_PART = {
+    "train.csv": b"image;class\n1.jpg;cat\n2.jpg;dog\n",
+    "val.csv": b"image;class\n3.jpg;dog\n",
+    "images/1.jpg": b"a",
+    "images/2.jpg": b"b",
+    "images/3.jpg": b"c",
+}
+SOURCES: dict[str, tuple[dict[str, bytes], list[list[str]]]] = {
+    "roboflow": (ROBOFLOW, ROBOFLOW_ROWS),
+    "image folder": (IMAGE_FOLDER, [["cat/train/x/a.jpg", "train"], ["dog/test/b.jpg", "test"]]),
+    "dog breeds": (DOG_BREEDS, [["dingo/train/001513.jpg", ""], ["pug/train/000bec.jpg", ""]]),
+    "cifar": (CIFAR, [["frog/train/1.png", ""], ["truck/train/2.png", ""]]),
+    "cassava": (CASSAVA, [["0/train_images/1.jpg", ""], ["3/train_images/2.jpg", ""]]),
+    "parts": (
+        TABLE_FOR_EACH_PART,
+        [["cat/images/1.jpg", "train"], ["dog/images/2.jpg", "train"], ["dog/images/3.jpg", "val"]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("form", ["folder", "zip", "tar.gz"])
+def test_a_data_set_as_it_is_handed_out_is_understood(tmp_path: Path, name: str, form: str) -> None:
+    files, rows = SOURCES[name]
+    source = tmp_path / f"set.{form}"
+    {"folder": folder_of, "zip": zip_of, "tar.gz": tar_of}[form](source, files)
+    index = ingest_table(source, tmp_path)
+    assert index[["path", "given_part"]].to_numpy().tolist() == rows
+    assert {*index["problem"]} == {""}
+    assert content(tmp_path / "raw") == {path: files[path.split("/", 1)[1]] for path, _ in rows}
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_a_table_in_an_archive_may_be_wrapped_in_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    files = {f"dogs/{path}": data for path, data in DOG_BREEDS.items()}
+    source = (zip_of if form == "zip" else tar_of)(tmp_path / f"dogs.{form}", files)
+    assert paths(ingest_table(source, tmp_path)) == ["dingo/dogs/train/001513.jpg", "pug/dogs/train/000bec.jpg"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"pawline: {source}: dogs/labels.csv: picture from column 'id', class from 'breed'",
+        f"pawline: {source}: dogs/labels.csv: 2 pictures found by their name without folder or ending",
+        f"pawline: {source}: 1 pictures have no row in the table and are passed over",
+    ]
+
+
+def test_a_table_in_an_archive_of_class_folders_is_refused_where_they_disagree(tmp_path: Path) -> None:
+    source = zip_of(tmp_path / "a.zip", TWO_CLASSES | {"labels.csv": b"path,label\ncat/1.jpg,pug\n"})
+    assert refusal(source, tmp_path).startswith(
+        f"{source}: labels.csv: the table and the class folders disagree: "
+    )
+
+
+def test_a_row_without_its_file_in_the_archive_has_a_problem(tmp_path: Path) -> None:
+    files = {"labels.csv": b"path,label\n1.jpg,cat\n1.jpg,dog\n2.jpg,dog\n", "1.jpg": b"a"}
+    index = ingest_table(zip_of(tmp_path / "a.zip", files), tmp_path)
+    assert index[["path", "problem"]].to_numpy().tolist() == [
+        ["cat/1.jpg", ""],
+        ["dog/1.jpg", ""],
+        ["dog/2.jpg", "listed in the table, but not in the archive"],
+    ]
+
+
+def test_a_name_that_two_pictures_have_is_refused(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", {"a/1.jpg": b"a", "b/1.png": b"b", "my.csv": b"id,breed\n1,pug\n"})
+    assert refusal(source / "my.csv", tmp_path) == (
+        f"{source}/my.csv: row 1: '1' may be 'a/1.jpg' or 'b/1.png'; write the folder into the table's column too"
+    )
+
+
+def test_ids_with_dots_and_folders_find_their_pictures(tmp_path: Path) -> None:
+    files = {"img/x.1.jpg": b"a", "img/y.JPG": b"b", "img/x.1.json": b"c", "y.txt": b"d", "old/y.jpg": b"e"}
+    source = folder_of(tmp_path / "source", files | {"my.csv": b"id,breed\nx.1,pug\nimg/y,dingo\n"})
+    assert paths(ingest_table(source / "my.csv", tmp_path)) == ["dingo/img/y.JPG", "pug/img/x.1.jpg"]
+
+
+@pytest.mark.parametrize("values", [("1", "0"), ("1.0", "0.0"), ("True", "False")])
+def test_the_class_is_the_column_with_the_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: tuple[str, str]
+) -> None:
+    yes, no = values
+    source = csv_beside(tmp_path, f"image,cat,dog\nimages/1.jpg,{yes},{no}\n3.jpg,{no},{yes}\n")
+    assert paths(ingest_table(source, tmp_path)) == CAT_AND_DOG
+    assert "class from the 1 in 'cat', 'dog'" in capsys.readouterr().err
+
+
+def test_a_picture_of_two_classes_or_none_is_refused(tmp_path: Path) -> None:
+    source = csv_beside(tmp_path, "image,cat,dog\nimages/1.jpg,1,1\n3.jpg,0,1\n")
+    assert refusal(source, tmp_path) == (
+        f"{source}: row 1: 'images/1.jpg' has 2 classes ('cat', 'dog'), and a picture can have one; leave the row out"
+    )
+    source = csv_beside(tmp_path, "image,cat,dog\nimages/1.jpg,0,0\n3.jpg,0,1\n")
+    assert refusal(source, tmp_path).startswith(f"{source}: row 1: 'images/1.jpg' has no label; add a label")

@@ -5,6 +5,7 @@ bucket, or in each of the folders train, val and test.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -124,8 +125,8 @@ def through_table(listing: Listing, source: str, params: TableParams, folder: Pa
     finder = PictureFinder(frozenset(listing.paths).__contains__, lambda: listing.paths)
     if folder:
         finder = PictureFinder(partial(_is_file, folder), lambda: listing.paths)
-    for place in found:
-        table = Table(*_content(listing, source, place, folder))
+    tables = [(place, Table(*_content(listing, source, place, folder))) for place in found]
+    for place, table in _with_classes(tables, params, rows):
         try:
             columns = find_columns(table, params)
         except DatasetError as error:
@@ -171,10 +172,18 @@ def find_tables(paths: Sequence[str], any_name: bool) -> list[Found]:
         if any_name and (lone := [path for path in tables if "submission" not in path.lower()]):
             if len(lone) == 1:
                 return [Found(lone[0])]
+            if len(by_part := {_part_of_name(path): path for path in lone}) == len(lone) and "train" in by_part:
+                return [Found(path, part) for part, path in by_part.items()]
             _refuse_several(lone)
         if len(folders) != 1:
             return []
         root += f"{folders[0]}/"
+
+
+def _part_of_name(path: str) -> str:
+    """train_labels.csv -> train; empty for a name that begins with no part."""
+    match = re.match("|".join(READY_MADE_PARTS), path.rsplit("/", 1)[-1].lower())
+    return READY_MADE_PARTS[match[0]] if match else ""
 
 
 def _names(paths: list[str]) -> set[str]:
@@ -214,6 +223,24 @@ def _content(listing: Listing, source: str, place: Found, folder: Path | None) -
         return f"{source}: {place.path}", read()
     except OSError as error:
         raise DatasetError(f"{source}: {place.path}: cannot be read: {error.strerror or error}") from None
+
+
+def _with_classes(
+    tables: list[tuple[Found, Table]], params: TableParams, rows: _Rows
+) -> list[tuple[Found, Table]]:
+    """The tables whose rows have a class: competitions ship a test.csv whose classes they keep secret."""
+    train = next((table for place, table in tables if place.part == "train"), None)
+    if train is None or len({place.folder for place, _ in tables}) > 1:
+        return tables
+    columns = find_columns(train, params)
+    needed = {columns.label} if columns.label else {*columns.classes}
+    for _, table in tables:
+        if not needed <= {*table.columns}:
+            rows.notes.append(
+                f"{table.name}: has no column {min(needed)!r}: pictures without a class are passed over"
+            )
+    kept = [(place, table) for place, table in tables if needed <= {*table.columns}]
+    return kept if len(kept) > 1 else [(Found(place.path), table) for place, table in kept]
 
 
 def _add_rows(rows: _Rows, table: Table, columns: Columns, place: Found, finder: PictureFinder) -> None:
@@ -282,8 +309,9 @@ def _classes_of_folders(paths: Sequence[str], source: str) -> ClassFolders | Non
         folders = find_class_folders(paths, source)
     except DatasetError:
         return None
-    places = (folders.place(path) for path in paths)
-    return folders if len({place.class_name for place in places if place}) > 1 else None
+    names = {place.class_name for place in map(folders.place, paths) if place}
+    are_parts = all(re.match(rf"({'|'.join(READY_MADE_PARTS)})[-_ ]", name.lower()) for name in names)
+    return None if len(names) < 2 or are_parts else folders  # train_images/ beside test_images/ are no classes
 
 
 def _differs(rows: _Rows, start: int, classes: ClassFolders) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pawline.errors import DatasetError, PawlineError
-from pawline.params.ingest import IngestParams
+from pawline.params.ingest import IngestParams, TableParams
 from pawline.pictures.decode import BadImage, read_header
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.listing import Read, display_path
@@ -36,7 +36,9 @@ class ChangesByPath:
         return f"{', '.join(counts)} images" if counts else "no image changed, but other files"
 
 
-def changes_by_path(folder: Path, index: Path, since: datetime | None) -> ChangesByPath | None:
+def changes_by_path(
+    folder: Path, index: Path, since: datetime | None, table: TableParams | None = None
+) -> ChangesByPath | None:
     """Compare a folder with the index. None where that cannot be done: no index, or no data set any more.
 
     Of the same path and size, only files touched since are read (all where the time is not known); DVC had to
@@ -45,7 +47,9 @@ def changes_by_path(folder: Path, index: Path, since: datetime | None) -> Change
     try:
         rows = pq.read_table(index, columns=["path", "bytes", "digest"]).to_pylist()
         known = {row["path"]: row for row in rows}
-        with open_classified(IngestParams(source=str(folder), sha256=None), Path()) as source:
+        with open_classified(
+            IngestParams(source=str(folder), sha256=None, table=table or TableParams()), Path()
+        ) as source:
             paths = {position: display_path(source.place(position).path) for position in source.positions()}
             kept = {position: known[path] for position, path in paths.items() if path in known}
             num_changed = _num_changed(folder, source, kept, since.timestamp() if since else 0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pawline.addresses import public_address
 from pawline.errors import ParamsError
 from pawline.page.words import duration
-from pawline.params.whole import dotted
+from pawline.params.whole import dotted, load_params
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dag import PACKAGES, Stage, makers, plain, read_dag, value
 from pawline.workspace.history import StageRun, code_digests, content_of_entry, read_history
@@ -249,7 +249,9 @@ def _counted(stage: Stage, path: str, known: _Known) -> "ChangesByPath | None":
     from pawline.workspace.source_changes import changes_by_path
 
     made = known.made(stage.name)
-    return changes_by_path(known.root / path, known.root / Layout().index, made.started if made else None)
+    since = made.started if made else None
+    table = load_params(known.root / Layout().params).ingest.table
+    return changes_by_path(known.root / path, known.root / Layout().index, since, table=table)
 
 
 def _size(file: Path) -> int | None:
