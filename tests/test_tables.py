@@ -1,8 +1,11 @@
 """A table of path,label: the pictures stay in their place, and the table gives their classes."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pawline.errors import DatasetError, ParamsError
@@ -492,3 +495,94 @@ def test_a_picture_of_two_classes_or_none_is_refused(tmp_path: Path) -> None:
     )
     source = csv_beside(tmp_path, "image,cat,dog\nimages/1.jpg,0,0\n3.jpg,0,1\n")
     assert refusal(source, tmp_path).startswith(f"{source}: row 1: 'images/1.jpg' has no label; add a label")
+
+
+def hub_table(
+    path: Path, rows: list[tuple[bytes | None, str | None, int]], names: list[str] | None = None
+) -> Path:
+    """A Parquet file as on the Hugging Face Hub: the bytes in a struct, the class as a number with names."""
+    images = [{"bytes": data, "path": name} for data, name, _ in rows]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    labels = pa.array([label for *_, label in rows], pa.int64())
+    table = pa.table({"image": pa.array(images, kind), "label": labels})
+    if names:
+        features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=2)
+    return path
+
+
+NAMES = ["cat", "dog"]
+
+
+def test_a_parquet_table_may_hold_the_pictures_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(b"a", "x/1.jpg", 1), (PICTURE, "x/1.jpg", 0), (b"c", None, 0), (None, "4.jpg", 1)]
+    source = hub_table(tmp_path / "train.parquet", rows, NAMES)
+    index = ingest_table(source, tmp_path)
+    assert index[["path", "given_part", "problem"]].to_numpy().tolist() == [
+        ["cat/train/000002-1.jpg", "", ""],
+        ["cat/train/000003", "", ""],
+        ["dog/train/000001-1.jpg", "", ""],
+        ["dog/train/000004-4.jpg", "", "the table has no bytes in this row"],
+    ]
+    assert content(tmp_path / "raw") == {
+        "cat/train/000002-1.jpg": PICTURE,
+        "cat/train/000003": b"c",
+        "dog/train/000001-1.jpg": b"a",
+    }
+    understood = "picture from column 'image', class from 'label'"
+    assert capsys.readouterr().err == f"pawline: {source}: {understood}\n"
+
+
+def test_labels_without_names_are_numbers(tmp_path: Path) -> None:
+    source = hub_table(tmp_path / "a.parquet", [(b"a", None, 7), (b"b", None, 3)])
+    assert paths(ingest_table(source, tmp_path)) == ["3/a/000002", "7/a/000001"]
+
+
+def test_a_column_of_plain_bytes_holds_pictures_too(tmp_path: Path) -> None:
+    source = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"label": ["cat", "dog"], "img": [b"a", b"b"], "split": ["train", "test"]}), source)
+    index = ingest_table(source, tmp_path)
+    assert index[["path", "given_part"]].to_numpy().tolist() == [
+        ["cat/a/000001", "train"],
+        ["dog/a/000002", "test"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/validation-0.parquet"],
+        ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "validation-0.parquet"],
+        ["default/train/0000.parquet", "default/train/0001.parquet", "default/validation/0000.parquet"],
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_the_parts_of_a_hub_data_set_are_kept(tmp_path: Path, names: list[str], form: str) -> None:
+    folder = folder_of(tmp_path / "hub", {"README.md": b"words"})
+    for number, name in enumerate(names):
+        hub_table(folder / name, [(b"cat %d" % number, None, 0), (b"dog %d" % number, None, 1)], NAMES)
+    files = content(folder)
+    source = folder if form == "folder" else {"zip": zip_of, "tar": tar_of}[form](tmp_path / f"a.{form}", files)
+    index = ingest_table(source, tmp_path)
+    assert index.groupby(["class_name", "given_part"]).size().to_dict() == {
+        **{("cat", "train"): 2, ("cat", "val"): 1},
+        **{("dog", "train"): 2, ("dog", "val"): 1},
+    }
+    written = {path: data.decode() for path, data in content(tmp_path / "raw").items()}
+    assert sorted(written.values()) == [f"{name} {number}" for name in NAMES for number in range(3)]
+    assert all(path.split("/")[0] == data.split()[0] for path, data in written.items())
+
+
+def test_pictures_of_test_whose_classes_are_secret_are_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "hub"
+    hub_table(folder / "train-0.parquet", [(b"a", None, 0), (b"b", None, 1)], NAMES)
+    hub_table(folder / "test-0.parquet", [(b"c", None, -1), (b"d", None, -1)], NAMES)
+    assert paths(ingest_table(folder, tmp_path)) == ["cat/train-0/000001", "dog/train-0/000002"]
+    note = f"pawline: {folder}/test-0.parquet: 2 pictures of test have no label and are passed over"
+    assert note in capsys.readouterr().err.splitlines()

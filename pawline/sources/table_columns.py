@@ -108,7 +108,7 @@ def find_columns(table: Table, params: TableParams) -> Columns:
     _check_params(table, params)
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise DatasetError(f"{table.name}: two columns are called {doubled[0]!r}; rename one of them")
-    path = params.path or _by_name(table, names, key="path", known=PATH_NAMES)
+    path = params.path or table.bytes_column or _by_name(table, names, key="path", known=PATH_NAMES)
     if not path:
         found = _listed(names) if any(names) else "none"
         raise DatasetError(

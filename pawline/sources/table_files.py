@@ -59,6 +59,12 @@ class Table:
             return pq.read_schema(file)
 
     @cached_property
+    def bytes_column(self) -> str:
+        """The column that holds the pictures' bytes themselves, as bytes or as {bytes, path}; empty for none."""
+        fields = list(self.schema) if self.is_parquet else []
+        return next((field.name for field in fields if _is_bytes(field.type) or _holds_bytes(field.type)), "")
+
+    @cached_property
     def _class_names(self) -> dict[str, list[str]]:
         """The names of labels that are numbers, where Hugging Face's metadata gives them."""
         about = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
@@ -84,14 +90,38 @@ class Table:
             yield [row[position].strip() if position < len(row) else "" for position in positions]
 
     def _parquet_rows(self, file: BinaryIO, columns: Sequence[str]) -> Iterator[list[str]]:
+        stored = [self._leaf(column) for column in columns]
         with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=10_000, columns=list(columns)):
-                values = [self._named(column, batch.column(column).to_pylist()) for column in columns]
+            for batch in parquet.iter_batches(batch_size=10_000, columns=list(filter(None, stored))):
+                values = [
+                    self._named(column, batch.column(column).to_pylist()) if leaf else [""] * len(batch)
+                    for column, leaf in zip(columns, stored, strict=True)
+                ]
                 yield from map(list, zip(*values, strict=True))
 
+    def _leaf(self, column: str) -> str:
+        """What to read of a column: of pictures only their paths, and nothing where there are only bytes."""
+        if column != self.bytes_column:
+            return column
+        kind = self.schema.field(column).type
+        return f"{column}.path" if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0 else ""
+
     def _named(self, column: str, values: list[Any]) -> list[str]:
-        names = self._class_names.get(column)
-        return [names[value] if names and _is_label(value, names) else _text(value) for value in values]
+        if column == self.bytes_column:
+            return [_text((value or {}).get("path")) for value in values]
+        if names := self._class_names.get(column):
+            return [names[value] if _is_label(value, names) else "" for value in values]  # -1: kept secret
+        return [_text(value) for value in values]
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    return _is_bytes(kind.field("bytes").type)
 
 
 def _has_names(feature: Any) -> bool:

@@ -6,6 +6,7 @@ bucket, or in each of the folders train, val and test.
 
 import os
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from pawline.errors import DatasetError, ParamsError
 from pawline.files import is_litter_name
 from pawline.params.ingest import TableParams
 from pawline.sources.class_folders import PICTURE_SUFFIXES, READY_MADE_PARTS, ClassFolders, find_class_folders
+from pawline.sources.embedded_pictures import name_in_table, read_embedded
 from pawline.sources.folders import list_folder, read_below
 from pawline.sources.listing import (
     CONTROL_CHARACTER,
@@ -60,6 +62,7 @@ class _Rows:
     parts: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    embedded: list[tuple[Table, NDArray[np.int64]]] = field(default_factory=list)
 
     def path_of(self, position: int) -> str:
         return self.paths[position].split("/", 1)[1]
@@ -69,7 +72,7 @@ class _Rows:
     ) -> Listing:
         return Listing(
             self.paths,
-            reads,
+            partial(read_embedded, self.embedded) if self.embedded else reads,
             has_classes=True,
             num_threads=num_threads,
             given_parts=self.parts if any(self.parts) else [],
@@ -146,6 +149,10 @@ def through_table(listing: Listing, source: str, params: TableParams, folder: Pa
             _refuse_other_classes(rows, start, classes, table.name, columns)
             if not (params.chosen or any(rows.parts) or any(rows.groups)):
                 return _with_note(listing, f"{table.name}: gives the same classes as the folders, and is not used")
+    if 0 < len(rows.embedded) < len(tables):
+        raise DatasetError(
+            f"{source}: only some of its tables hold the pictures' bytes; set ingest.source to one kind"
+        )
     _check(rows, source)
     rows.notes += _unlisted(rows, listing, source)
     if folder:
@@ -169,6 +176,8 @@ def find_tables(paths: Sequence[str], any_name: bool) -> list[Found]:
             return [Found(known[0])]
         if in_parts := _tables_in_parts(root, folders, paths):
             return in_parts
+        if any_name and (shards := _shards(root, folders, tables, paths)):
+            return shards
         if any_name and (lone := [path for path in tables if "submission" not in path.lower()]):
             if len(lone) == 1:
                 return [Found(lone[0])]
@@ -204,6 +213,16 @@ def _tables_in_parts(root: str, folders: list[str], paths: Sequence[str]) -> lis
             if found:
                 return found
     return []
+
+
+def _shards(root: str, folders: list[str], tables: list[str], paths: Sequence[str]) -> list[Found]:
+    """The Parquet files of the Hugging Face Hub: train-00000-of-00002.parquet and so on, or train/0000.parquet."""
+    shards = {path: _part_of_name(path) for path in tables if path.lower().endswith(".parquet")}
+    if not tables and folders and all(name.lower() in READY_MADE_PARTS for name in folders):
+        inner = sorted(path for path in paths if path.startswith(root) and path.lower().endswith(".parquet"))
+        shards = {path: READY_MADE_PARTS[path[len(root) :].split("/", 1)[0].lower()] for path in inner}
+    has_parts = "train" in shards.values() and len({*shards.values()}) > 1 and all(shards.values())
+    return [Found(path, part if has_parts else "") for path, part in shards.items()]
 
 
 def _refuse_several(paths: list[str]) -> NoReturn:
@@ -246,16 +265,28 @@ def _with_classes(
 def _add_rows(rows: _Rows, table: Table, columns: Columns, place: Found, finder: PictureFinder) -> None:
     before = finder.num_found_by_name
     num_labels = len(columns.classes) or 1
-    for number, (name, *values) in enumerate(table.rows(columns.read), start=1):
+    is_embedded = table.bytes_column == columns.path
+    positions, num_secret = array("q"), 0
+    for number, (given, *values) in enumerate(table.rows(columns.read), start=1):
         where = f"{table.name}: row {number}"
         classes, others = values[:num_labels], values[num_labels:]
+        name = name_in_table(place.path, number, given) if is_embedded else given
         _check_name(name, where)
         label = classes[0] if columns.label else columns.class_of(classes, f"{where}: {name!r}")
-        _check_label(label, name, where)
         part = columns.part_of(others.pop(0), where) if columns.part else place.part
-        rows.paths.append(f"{label}/{finder.find(place.folder, name, part, where)}")
+        if part == "test" and not label:
+            positions.append(-1)
+            num_secret += 1
+            continue
+        _check_label(label, name, where)
+        positions.append(len(rows.paths))
+        rows.paths.append(f"{label}/{name if is_embedded else finder.find(place.folder, name, part, where)}")
         rows.parts.append(part)
         rows.groups.append(others.pop(0) if columns.group else "")
+    if is_embedded:
+        rows.embedded.append((table, np.array(positions, np.int64)))
+    if num_secret:
+        rows.notes.append(f"{table.name}: {num_secret} pictures of test have no label and are passed over")
     if {*table.columns} != {"path", "label"}:
         rows.notes.append(f"{table.name}: {columns}")
     if found := finder.num_found_by_name - before:
