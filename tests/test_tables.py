@@ -219,6 +219,7 @@ def test_the_separator_is_found_whatever_stands_in_the_fields(tmp_path: Path, na
         ("Image Path,Species,x", "picture from column 'Image Path', class from 'Species'; not used: 'x'"),
         ("filename,category,id", "picture from column 'filename', class from 'category'; not used: 'id'"),
         ("image,class,width", "picture from column 'image', class from 'class'; not used: 'width'"),
+        ("img,labels,age", "picture from column 'img', class from 'labels'; not used: 'age'"),
         ("image_id,dx,age", "picture from column 'image_id', class from 'dx'; not used: 'age'"),
         (
             "path,label,patient_id",
@@ -345,7 +346,7 @@ def test_a_table_and_folders_that_disagree_are_refused(tmp_path: Path) -> None:
     ("text", "note"),
     [
         ("file,text\ncat/1.jpg,a cat\n", "no column is sure to hold classes; the folders give them"),
-        ("file,class\ncat/1.jpg,cat\n", "gives the same classes as the folders, and is not used"),
+        ("file,class\ncat/1.jpg,cat\n", "gives no other classes than the folders, and is not used"),
     ],
 )
 def test_a_table_that_adds_nothing_to_the_folders_is_passed_over(
@@ -474,7 +475,7 @@ def test_a_name_that_two_pictures_have_is_refused(tmp_path: Path) -> None:
 
 def test_ids_with_dots_and_folders_find_their_pictures(tmp_path: Path) -> None:
     files = {"img/x.1.jpg": b"a", "img/y.JPG": b"b", "img/x.1.json": b"c", "y.txt": b"d", "old/y.jpg": b"e"}
-    source = folder_of(tmp_path / "source", files | {"my.csv": b"id,breed\nx.1,pug\nimg/y,dingo\n"})
+    source = folder_of(tmp_path / "source", files | {"my.csv": b"id,breed\nx.1,pug\nIMG/y.jpg,dingo\n"})
     assert paths(ingest_table(source / "my.csv", tmp_path)) == ["dingo/img/y.JPG", "pug/img/x.1.jpg"]
 
 

@@ -20,6 +20,7 @@ LABEL_NAMES = (
     {"label"},
     {
         "class",
+        "labels",
         "classname",
         "category",
         "categoryname",

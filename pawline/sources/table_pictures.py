@@ -39,22 +39,25 @@ class PictureFinder:
 
     def _candidates(self, name: str) -> list[str]:
         last = name.rsplit("/", 1)[-1]
-        paths = {*self._by_stem[last], *self._by_stem[PurePosixPath(last).stem]}
-        ends = {path for path in paths if f"/{path}".endswith(f"/{name}")}
-        return sorted(ends | {path for path in paths if f"/{_without_ending(path)}".endswith(f"/{name}")})
+        stems = {last.casefold(), PurePosixPath(last).stem.casefold()}
+        paths = sorted({path for stem in stems for path in self._by_stem[stem]})
+        exact = [path for path in paths if _ends_with(path, name)]
+        return exact or [path for path in paths if _ends_with(path.casefold(), name.casefold())]  # of Windows
 
     @cached_property
     def _by_stem(self) -> defaultdict[str, list[str]]:
-        """The pictures by their name without ending."""
+        """The pictures by their name without ending and capitals."""
         paths: defaultdict[str, list[str]] = defaultdict(list)
         for path in self._list_paths():
             if PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES:
-                paths[PurePosixPath(path).stem].append(path)
+                paths[PurePosixPath(path).stem.casefold()].append(path)
         return paths
 
 
-def _without_ending(path: str) -> str:
-    return str(PurePosixPath(path).with_suffix(""))
+def _ends_with(path: str, name: str) -> bool:
+    """Whether the last parts of a path are `name`, with or without the ending."""
+    without_ending = str(PurePosixPath(path).with_suffix(""))
+    return any(f"/{text}".endswith(f"/{name}") for text in (path, without_ending))
 
 
 def _nearest(paths: list[str], folder: str, part: str) -> list[str]:

@@ -148,7 +148,9 @@ def through_table(listing: Listing, source: str, params: TableParams, folder: Pa
         if classes and folders_count:
             _refuse_other_classes(rows, start, classes, table.name, columns)
             if not (params.chosen or any(rows.parts) or any(rows.groups)):
-                return _with_note(listing, f"{table.name}: gives the same classes as the folders, and is not used")
+                return _with_note(
+                    listing, f"{table.name}: gives no other classes than the folders, and is not used"
+                )
     if 0 < len(rows.embedded) < len(tables):
         raise DatasetError(
             f"{source}: only some of its tables hold the pictures' bytes; set ingest.source to one kind"
