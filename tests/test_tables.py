@@ -379,6 +379,11 @@ IMAGE_FOLDER = {
     "test/b.jpg": b"b",
     "README.md": b"words",
 }
+IMAGE_FOLDER_IN_JSON = {
+    "train/metadata.jsonl": b'{"file_name": "a.jpg", "label": "cat"}\n{"file_name": "b.jpg", "label": "dog"}\n\n',
+    "train/a.jpg": b"a",
+    "train/b.jpg": b"b",
+}
 # Kaggle's: ids without ending, the pictures in a folder beside, and others without a label.
 DOG_BREEDS = {
     "labels.csv": b"id,breed\n000bec,pug\n001513,dingo\n",
@@ -413,6 +418,7 @@ TABLE_FOR_EACH_PART = {
 SOURCES: dict[str, tuple[dict[str, bytes], list[list[str]]]] = {
     "roboflow": (ROBOFLOW, ROBOFLOW_ROWS),
     "image folder": (IMAGE_FOLDER, [["cat/train/x/a.jpg", "train"], ["dog/test/b.jpg", "test"]]),
+    "image folder in json": (IMAGE_FOLDER_IN_JSON, [["cat/train/a.jpg", ""], ["dog/train/b.jpg", ""]]),
     "dog breeds": (DOG_BREEDS, [["dingo/train/001513.jpg", ""], ["pug/train/000bec.jpg", ""]]),
     "cifar": (CIFAR, [["frog/train/1.png", ""], ["truck/train/2.png", ""]]),
     "cassava": (CASSAVA, [["0/train_images/1.jpg", ""], ["3/train_images/2.jpg", ""]]),
@@ -587,3 +593,9 @@ def test_pictures_of_test_whose_classes_are_secret_are_passed_over(
     assert paths(ingest_table(folder, tmp_path)) == ["cat/train-0/000001", "dog/train-0/000002"]
     note = f"pawline: {folder}/test-0.parquet: 2 pictures of test have no label and are passed over"
     assert note in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("text", ['{"path": "3.jpg"', "[1]\n", '"words"\n'])
+def test_lines_that_are_no_json_objects_are_refused(tmp_path: Path, text: str) -> None:
+    source = csv_beside(tmp_path, text, name="my.jsonl")
+    assert refusal(source, tmp_path).startswith(f"{source}: cannot be read as a table: ")

@@ -1,4 +1,4 @@
-"""Read a table: CSV with any usual separator, or Parquet; from a file, or from bytes out of an archive."""
+"""Read a table: CSV with any usual separator, JSON Lines or Parquet; from a file, or from bytes out of an archive."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pawline.errors import DatasetError
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 # Excel writes semicolons where numbers have a decimal comma, in most of Europe. Of equals, the first is taken.
 SEPARATORS = (",", ";", "\t", "|")
@@ -32,6 +32,7 @@ class Table:
     def __init__(self, name: str, content: Path | bytes) -> None:
         self.name, self._content = name, content
         self.is_parquet = PurePath(name).suffix.lower() == ".parquet"
+        self._is_json = PurePath(name).suffix.lower() == ".jsonl"
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -43,7 +44,7 @@ class Table:
                 yield file
         except UnicodeError:
             raise DatasetError(f"{self.name}: not UTF-8; save it as CSV in UTF-8") from None
-        except (csv.Error, pa.ArrowException, OSError) as error:
+        except (csv.Error, json.JSONDecodeError, pa.ArrowException, OSError) as error:
             raise DatasetError(f"{self.name}: cannot be read as a table: {error}") from None
 
     @cached_property
@@ -51,6 +52,8 @@ class Table:
         if self.is_parquet:
             return list(self.schema.names)
         with self.open() as file:
+            if self._is_json:
+                return list(next(_objects(file), {}))
             return _header(_text_of(file))[0]
 
     @cached_property
@@ -74,7 +77,10 @@ class Table:
     def rows(self, columns: Sequence[str]) -> Iterator[list[str]]:
         """Yield the values of these columns for every row."""
         with self.open() as file:
-            yield from self._parquet_rows(file, columns) if self.is_parquet else self._csv_rows(file, columns)
+            if self._is_json:
+                yield from ([_text(row.get(column)) for column in columns] for row in _objects(file))
+            else:
+                yield from self._parquet_rows(file, columns) if self.is_parquet else self._csv_rows(file, columns)
 
     def _csv_rows(self, file: BinaryIO, columns: Sequence[str]) -> Iterator[list[str]]:
         text = _text_of(file)
@@ -134,6 +140,14 @@ def _is_label(value: Any, names: list[str]) -> bool:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
+
+
+def _objects(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    for line in filter(str.strip, _text_of(file)):
+        value = json.loads(line)
+        if not isinstance(value, dict):
+            raise csv.Error(f"{line.strip()[:40]!r} is no JSON object")
+        yield value
 
 
 def _text_of(file: BinaryIO) -> io.TextIOWrapper:
