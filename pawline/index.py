@@ -16,6 +16,7 @@ from pawline.files import ROWS_AT_A_TIME, whole_file
 
 # `animated`: the file has more frames or pages than the first, and only the first is used;
 # `given_part`: train, val or test where the source was already split, else empty;
+# `given_group`: the patient, video or the like whose pictures stay together, where a table names it, else empty;
 # `problem`: why the file could not be read; empty for a file that could.
 COLUMNS = {
     "path": "str",
@@ -27,6 +28,7 @@ COLUMNS = {
     "height": "int32",
     "animated": "bool",
     "given_part": "str",
+    "given_group": "str",
     "problem": "str",
 }
 
@@ -45,6 +47,7 @@ class Row(NamedTuple):
     height: int
     animated: bool
     given_part: str
+    given_group: str
     problem: str
 
 
@@ -59,7 +62,7 @@ class IndexRows:
         self._animated = bytearray()
         # These columns repeat a few texts, so a row needs only a reference to each text.
         self._texts: dict[str, list[str]] = {
-            name: [] for name in ("class_name", "format", "given_part", "problem")
+            name: [] for name in ("class_name", "format", "given_part", "given_group", "problem")
         }
 
     def __len__(self) -> int:
@@ -76,7 +79,7 @@ class IndexRows:
             texts.append(intern(getattr(row, name)))
 
     def texts(self, name: str) -> list[str]:
-        """The column `class_name`, `format`, `given_part` or `problem`, in the order in which rows were added."""
+        """A column of repeated texts, such as `class_name` or `problem`, in the order in which rows were added."""
         return self._texts[name]
 
     @property

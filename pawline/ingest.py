@@ -1,6 +1,7 @@
 """Ingest a source: copy its files unchanged to `data/raw` and write one row of the index for each file."""
 
 import hashlib
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,6 +47,8 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
     downloads: the folder that keeps a download until it is ingested.
     """
     with open_classified(params, downloads) as source:
+        for note in source.listing.notes:
+            print(f"pawline: {' '.join(note.split())}", file=sys.stderr)
         _refuse_linked_classes(source)
         places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
         check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
@@ -126,7 +129,7 @@ def _row(place: Place, data: bytes, problem: str) -> Row:
         shape = ("", 0, 0, False)
     digest = b"" if problem else hashlib.sha256(data).digest()
     path, class_name = display_path(place.path), display_path(place.class_name)
-    return Row(path, class_name, digest, len(data), *shape, place.given_part, problem)
+    return Row(path, class_name, digest, len(data), *shape, place.given_part, place.given_group, problem)
 
 
 def _write(path: Path, data: bytes) -> None:

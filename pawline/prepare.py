@@ -245,6 +245,6 @@ def _commonest_reasons(quarantine: pd.DataFrame) -> str:
 
 
 def _table(index: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
-    table = accepted[["path", "digest", "class_name", "given_part"]].reset_index(drop=True)
+    table = accepted[["path", "digest", "class_name", "given_part", "given_group"]].reset_index(drop=True)
     labels = pd.Categorical(table["class_name"], class_names(index)).codes
     return table.assign(label=labels.astype("int64"))

@@ -2,7 +2,7 @@
 
     data/prepared/
     ├── prepared.json      class_names, the decoder, and the form of all pictures
-    ├── table.parquet      path, digest, class_name, label, given_part
+    ├── table.parquet      path, digest, class_name, label, given_part, given_group
     ├── hashes.npy         uint64 (num_images, NUM_HASHES): hashes that find near-duplicates
     └── images-00000.npy … uint8 (n, image_size, image_size, channels), n as large as SHARD_BYTES allows;
                            the row of the table is the position in the concatenation of all shards

@@ -47,6 +47,7 @@ def test_bytes_arrive_unchanged_with_one_row_each(tmp_path: Path) -> None:
             "height": height,
             "animated": False,
             "given_part": "",
+            "given_group": "",
             "problem": "",
         }
         for path, form, width, height in [

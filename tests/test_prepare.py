@@ -12,7 +12,7 @@ import pytest
 
 from pawline.errors import DatasetError
 from pawline.ingest import ingest
-from pawline.params.ingest import IngestParams
+from pawline.params.ingest import IngestParams, TableParams
 from pawline.params.prepare import PrepareParams
 from pawline.params.whole import load_params
 from pawline.pictures.decode import decode_image
@@ -257,6 +257,19 @@ def test_ready_made_parts_are_kept(tmp_path: Path) -> None:
     images, _ = prepare_all(tmp_path / "pictures")
     assert images.table.groupby("given_part").size().to_dict() == {"test": 6, "train": 6}
     assert images.class_names == ["horizontal", "vertical"]
+
+
+def test_the_groups_of_a_table_arrive_beside_the_pictures(pictures: Path) -> None:
+    files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.jpg"))
+    patients = {f"{file.split('/')[0]}/{file}": f"patient {number % 3}" for number, file in enumerate(files)}
+    rows = [(file, file.split("/")[0], patients[f"{file.split('/')[0]}/{file}"]) for file in files]
+    pd.DataFrame(rows, columns=["path", "label", "patient"]).to_csv(pictures / "labels.csv", index=False)
+    table = TableParams(group="patient")
+    params, root = IngestParams(source=str(pictures), sha256=None, table=table), pictures.parent
+    index = ingest(params, root / "raw", root / "downloads").rows.table()
+    prepare(index, root / "raw", root / "prepared", PARAMS, root / "cache")
+    prepared = PreparedImages(root / "prepared").table.set_index("path")["given_group"]
+    assert prepared.to_dict() == patients
 
 
 def test_a_picture_of_any_size_and_shape_becomes_a_square(pictures: Path) -> None:

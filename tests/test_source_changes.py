@@ -53,7 +53,7 @@ def test_linked_pictures_are_compared_as_ingest_reads_them(tmp_path: Path) -> No
         (tmp_path / "source" / name).symlink_to(pictures / name)
     params = IngestParams(source=str(tmp_path / "source"), sha256=None, follow_links=True)
     ingest(params, tmp_path / "raw", tmp_path / "downloads").rows.write(tmp_path / "index.parquet")
-    changes = changes_by_path(tmp_path / "source", tmp_path / "index.parquet", None, follow_links=True)
+    changes = changes_by_path(tmp_path / "source", tmp_path / "index.parquet", None, params)
     assert changes == ChangesByPath(0, 0, 0)
 
 

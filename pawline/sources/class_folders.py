@@ -17,11 +17,13 @@ READY_MADE_PARTS = {
 
 
 class Place(NamedTuple):
-    """Where a file belongs. `path` is relative to the class root; `given_part` is empty where none was given."""
+    """Where a file belongs. `path` is relative to the class root; `given_part` and `given_group` are empty where none
+    was given."""
 
     path: str
     class_name: str
     given_part: str
+    given_group: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ class ClassifiedSource:
         """The place of a file for which `has_place` is true. Computed on demand, since a source may hold millions."""
         place = self.classes.place(self.listing.paths[position])
         assert place is not None
+        if self.listing.given_parts:
+            place = place._replace(given_part=self.listing.given_parts[position])
+        if self.listing.given_groups:
+            place = place._replace(given_group=self.listing.given_groups[position])
         return place
 
     def empty_classes(self, found: Set[tuple[str, str]]) -> list[str]:

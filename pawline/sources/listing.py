@@ -47,6 +47,8 @@ class Listing:
     copy_to: of an archive, writes single files to given paths, of any size; leaves out links and devices.
     passed_over: the names of system folders and hidden folders that were not entered.
     opened: the names of the archives inside an archive whose files are in `paths`.
+    given_parts, given_groups: what a table says of each path; empty where it says nothing.
+    notes: what was guessed or passed over, a line each.
     """
 
     paths: list[str]
@@ -60,6 +62,9 @@ class Listing:
     copy_to: Callable[[Mapping[int, Path]], None] | None = None
     passed_over: frozenset[str] = frozenset()
     opened: str = ""
+    given_parts: Sequence[str] = ()
+    given_groups: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
 
 def plain_path(name: str) -> str:

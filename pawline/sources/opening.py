@@ -21,7 +21,8 @@ from pawline.sources.download import open_download
 from pawline.sources.folders import list_folder
 from pawline.sources.listing import Listing
 from pawline.sources.nested import open_inner_archives
-from pawline.sources.tables import SUFFIXES, find_table, list_table
+from pawline.sources.table_files import SUFFIXES
+from pawline.sources.tables import list_table, through_table
 from pawline.sources.tars import is_tar, list_tar
 from pawline.sources.zips import is_zip, list_zip
 
@@ -34,11 +35,16 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
     """
     with ExitStack() as resources:
         if "://" in params.source:
-            yield _open_address(params.source, params.sha256, downloads, resources)
+            listing = _open_address(params.source, params.sha256, downloads, resources)
+            yield through_table(listing, public_address(params.source), params.table)
         elif Path(params.source).is_dir():
-            yield _open_folder(Path(params.source), params.sha256, params.follow_links)
+            listing = _open_folder(Path(params.source), params.sha256, params.follow_links)
+            yield through_table(listing, params.source, params.table, folder=Path(params.source))
+        elif Path(params.source).suffix.lower() in SUFFIXES:
+            yield list_table(_checked(Path(params.source), params.sha256), params.table)
         else:
-            yield _open_file(Path(params.source), params.sha256, downloads, resources)
+            listing = _open_file(_checked(Path(params.source), params.sha256), downloads, resources)
+            yield through_table(listing, params.source, params.table)
 
 
 def _open_address(address: str, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:
@@ -59,17 +65,18 @@ def _open_address(address: str, sha256: str | None, downloads: Path, resources: 
 
 def _open_folder(folder: Path, sha256: str | None, follow_links: bool) -> Listing:
     _refuse_digest(sha256, folder)
-    table = find_table(folder)
-    return list_table(table) if table else list_folder(folder, follow_links)
+    return list_folder(folder, follow_links)
 
 
-def _open_file(file: Path, sha256: str | None, downloads: Path, resources: ExitStack) -> Listing:
+def _checked(file: Path, sha256: str | None) -> Path:
     if not file.is_file():
         raise DatasetError(f"{file}: no such folder or archive; set ingest.source in params.yaml")
     if sha256:
         check_digest(file, sha256, str(file))
-    if file.suffix.lower() in SUFFIXES:
-        return list_table(file)
+    return file
+
+
+def _open_file(file: Path, downloads: Path, resources: ExitStack) -> Listing:
     if file.suffix in (".yaml", ".yml"):
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="pawline-")), "drawn")
         draw_data_set(load_record(file, GeneratedSet), folder)
@@ -89,7 +96,7 @@ def _open_archive(file: Path, name: str, downloads: Path, resources: ExitStack) 
     if listing := _list_archive(file, name, 0, resources):
         return open_inner_archives(listing, name, num_packed, open_inner, downloads, resources)
     raise DatasetError(
-        f"{name}: neither a folder, a zip, a tar, a table of path,label nor the .yaml of a generated set"
+        f"{name}: neither a folder, a zip, a tar, a table (.csv, .tsv, .parquet) nor the .yaml of a generated set"
     )
 
 

@@ -38,7 +38,7 @@ class ChangesByPath:
 
 
 def changes_by_path(
-    folder: Path, index: Path, since: datetime | None, follow_links: bool = False
+    folder: Path, index: Path, since: datetime | None, params: IngestParams | None = None
 ) -> ChangesByPath | None:
     """Compare a folder with the index. None where that cannot be done: no index, or no data set any more.
 
@@ -48,8 +48,8 @@ def changes_by_path(
     try:
         rows = pq.read_table(index, columns=["path", "bytes", "digest"]).to_pylist()
         known = {row["path"]: row for row in rows}
-        params = IngestParams(source=str(folder), sha256=None, follow_links=follow_links)
-        with open_classified(params, Path()) as source:
+        ingest = params or IngestParams(source=str(folder), sha256=None)
+        with open_classified(ingest.model_copy(update={"source": str(folder), "sha256": None}), Path()) as source:
             paths = {position: display_path(source.place(position).path) for position in source.positions()}
             kept = {position: known[path] for position, path in paths.items() if path in known}
             num_new = len(paths) - len(kept) - _num_not_pictures(source, {*paths} - {*kept})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.addresses import public_address
 from pawline.errors import ParamsError
-from pawline.params.whole import dotted
+from pawline.params.whole import dotted, load_params
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dag import PACKAGES, Stage, makers, plain, read_dag, value
 from pawline.workspace.history import StageRun, code_digests, content_of_entry, duration, read_history
@@ -249,8 +249,8 @@ def _counted(stage: Stage, path: str, known: _Known) -> "ChangesByPath | None":
 
     made = known.made(stage.name)
     since = made.started if made else None
-    follow_links = (read_yaml(known.root / Layout().params).get("ingest") or {}).get("follow_links") is True
-    return changes_by_path(known.root / path, known.root / Layout().index, since, follow_links)
+    params = load_params(known.root / Layout().params).ingest
+    return changes_by_path(known.root / path, known.root / Layout().index, since, params)
 
 
 def _size(file: Path) -> int | None:
