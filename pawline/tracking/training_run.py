@@ -15,11 +15,24 @@ import pandas as pd
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Run
 from mlflow.models import ModelSignature
+from mlflow.tracking import get_tracking_uri
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.types import ColSpec, Schema
 
+from pawline.addresses import public_address, without_secrets
 from pawline.card import Card, card_path
 from pawline.params.whole import Params, dotted
-from pawline.tracking.store import EXPERIMENT, MODEL_DIGEST, busy_unless_it_answers, mirror, run_of, use_store
+from pawline.tracking.metrics import log_metrics
+from pawline.tracking.store import (
+    EXPERIMENT,
+    MODEL_DIGEST,
+    busy_unless_it_answers,
+    experiment_id,
+    mirror,
+    run_address,
+    run_of,
+    use_store,
+)
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
 from pawline.workspace.lock import LOCK
@@ -38,7 +51,8 @@ Row = dict[str, float]
 class TrainingRun:
     """The MLflow run of one training, while it is under way. Epochs that a server missed are sent again later."""
 
-    def __init__(self, num_logged: int = 0, curves: Callable[[Row], object] | None = None) -> None:
+    def __init__(self, run_id: str, num_logged: int = 0, curves: Callable[[Row], object] | None = None) -> None:
+        self._run_id = run_id
         self._num_logged = num_logged  # epochs, before a kill
         self._curves = curves  # for TensorBoard
         self._missed: list[Row] = []
@@ -57,7 +71,7 @@ class TrainingRun:
     def _send(self) -> None:
         while self._missed:
             metrics = {name: value for name, value in self._missed[0].items() if name != "epoch"}
-            mlflow.log_metrics(metrics, step=int(self._missed[0]["epoch"]))
+            log_metrics(self._run_id, metrics, step=int(self._missed[0]["epoch"]))
             del self._missed[0]
 
     def log_model(self, model: Path, card: Card) -> None:
@@ -92,20 +106,21 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
     with busy_unless_it_answers():
         stopped = _stopped_run(key, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
-        mlflow.start_run(run_id, run_name=name, tags={**_origin(), TRAINING: key})
+        active = mlflow.start_run(run_id, run_name=name, tags={**_origin(), TRAINING: key})
     # What a kill left out; what is there stays, since MLflow lets no param change.
     if not (stopped and stopped.data.params):
-        mirror(lambda: mlflow.log_params(dotted(params.model_dump())))
+        mirror(lambda: mlflow.log_params(_shown_params(params)))
     if not (stopped and stopped.inputs and stopped.inputs.dataset_inputs):
         mirror(lambda: mlflow.log_input(_dataset(params, split, training.data_digest), context="training"))
     status = "FINISHED"
     try:
-        yield TrainingRun(_num_epochs(stopped) if stopped else 0, _curves(params, training))
+        yield TrainingRun(active.info.run_id, _num_epochs(stopped) if stopped else 0, _curves(params, training))
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         raise
     finally:
-        mirror(lambda: mlflow.end_run(status))
+        if mirror(lambda: mlflow.end_run(status)) and get_tracking_uri().startswith("http"):
+            print(f"MLflow run: {run_address(active)}")
 
 
 def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:
@@ -114,16 +129,21 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
 
     def log() -> None:
         use_store()
-        run = run_of(digest)
-        run_id = run.info.run_id if run else None
-        with mlflow.start_run(run_id, tags=None if run else {**_origin(), MODEL_DIGEST: digest}):
-            mlflow.log_metrics(
-                {f"test_{name}": value for name, value in dotted(metrics).items() if value is not None}
-            )
-            for file in files:
-                mlflow.log_artifact(str(file), "evaluate")
+        # Not by start_run, whose end would call a run FINISHED that failed, and the other way round.
+        client, run = mlflow.MlflowClient(), run_of(digest)
+        found = run or _run_without_training(digest)
+        for file in files:
+            client.log_artifact(found.info.run_id, str(file), "evaluate")
+        log_metrics(found.info.run_id, {f"test_{name}": value for name, value in dotted(metrics).items()})
+        if not run:
+            client.set_terminated(found.info.run_id, "FINISHED")
 
     mirror(log)
+
+
+def _run_without_training(digest: str) -> Run:
+    tags = {**resolve_tags(), **_origin(), MODEL_DIGEST: digest}
+    return mlflow.MlflowClient().create_run(experiment_id(), tags=tags)
 
 
 def run_name(params: Params) -> str:
@@ -164,8 +184,22 @@ def _curves(params: Params, training: KeptTraining) -> Callable[[Row], object] |
     return curve_writer(training.curves)
 
 
+def _shown_params(params: Params) -> dict[str, Any]:
+    """All params by their dotted names, their addresses without passwords and signatures."""
+    return {key: _without_secrets(value) for key, value in dotted(params.model_dump()).items()}
+
+
+def _without_secrets(value: Any) -> Any:
+    if not (isinstance(value, str) and "://" in value):
+        return value
+    try:
+        return public_address(value)
+    except ValueError:
+        return without_secrets(value)
+
+
 def _dataset(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
-    name = Path(params.ingest.source).name
+    name = Path(_without_secrets(params.ingest.source)).name
     return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
 
 
