@@ -1,6 +1,7 @@
 """MLflow mirrors a training as it goes, and no server of it can cost one."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.utils import validation
 
 from pawline.addresses import public_address
+from pawline.card import Card, Conditions, write_card
 from pawline.errors import BusyError, DatasetError, ModelError, ParamsError, PawlineError
+from pawline.files import file_digest
 from pawline.params.whole import load_params
 from pawline.process import _end_in_one_line, end_with
 from pawline.tracking import store
@@ -528,3 +531,88 @@ def run_by_prefect(error: PawlineError) -> str:
 )
 def test_an_address_is_shown_without_what_may_be_a_secret(address: str, shown: str) -> None:
     assert public_address(address) == shown
+
+
+def train_while_the_server_dies(checkout: Path, port: str) -> str:
+    """A training whose server goes away after the first epoch; the digest of its model."""
+    model = checkout / "models/model.keras"
+    model.parent.mkdir()
+    model.write_bytes(b"a model")
+    digest = file_digest(model)
+    versions = {"tensorflow": "2", "keras": "3", "precision": "float32", "processor": "one"}
+    switches = {"flip_at_test": False, "one_dnn": True, "deterministic": True, "num_steps": 2, "num_threads": 2}
+    card = Card(
+        digest=digest, class_names=NAMES[:8], form=PARAMS.prepare.form, network="fast", num_weights=1,
+        training_data_digest="d" * 64, decoder="one", conditions=Conditions(**versions, **switches),
+    )  # fmt: skip
+    write_card(model, card)
+    with mlflow_server(checkout, port):
+        training = start()
+        run = training.__enter__()
+        run.log_epoch(epoch(1))
+    run.log_epoch(epoch(2))
+    run.log_model(model, card)
+    training.__exit__(None, None, None)
+    assert mlflow.active_run() is None
+    return digest
+
+
+def assert_whole(store_address: str) -> None:
+    found, losses = the_run(store_address)
+    assert (found.info.status, losses) == ("FINISHED", [(1, 1), (2, 1 / 2)])
+    assert found.data.params["train.epochs"] == str(PARAMS.train.epochs)
+    assert found.data.params["conditions.num_steps"] == "2"
+    assert found.data.metrics["test_accuracy"] == 0.5
+    assert [len(found.inputs.dataset_inputs), len(found.outputs.model_outputs)] == [1, 1]
+    history = MlflowClient(store_address).get_metric_history(found.info.run_id, "test_accuracy")
+    assert [point.value for point in history] == [0.5]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_a_dead_server_missed_is_sent_once_when_it_is_back(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    digest = train_while_the_server_dies(checkout, port)
+    tracking.log_evaluation(digest, {"accuracy": 0.5}, [])
+    kept = checkout / ".pawline/mlflow_missed"
+    assert "what MLflow missed is kept" in capsys.readouterr().err
+    assert len(list(kept.glob("*/record.json"))) == 1
+    shutil.copytree(kept, checkout / "again")
+    with mlflow_server(checkout, port):
+        assert store.find_run(digest) is not None
+        assert "sent to MLflow what it had missed" in capsys.readouterr().err
+        assert list(kept.glob("*/record.json")) == []
+        assert_whole(f"http://127.0.0.1:{port}")
+        shutil.copytree(checkout / "again", kept, dirs_exist_ok=True)  # as after a kill before it was removed
+        assert store.find_run(digest) is not None
+        assert_whole(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_figures_that_go_to_another_store_take_the_whole_run_along(
+    checkout: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    digest = train_while_the_server_dies(checkout, port)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    tracking.log_evaluation(digest, {"accuracy": 0.5}, [])
+    assert_whole(f"sqlite:///{checkout / 'mlflow.db'}")
+    assert list((checkout / ".pawline/mlflow_missed").glob("*/record.json")) == []
+
+
+def test_a_damaged_record_of_what_was_missed_stops_nothing(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = checkout / ".pawline/mlflow_missed/run-1"
+    kept.mkdir(parents=True)
+    (kept / "record.json").write_text("{")
+    with start():
+        pass
+    assert "record.json: cannot be read, so not sent to MLflow" in capsys.readouterr().err
+    assert kept.exists()

@@ -47,15 +47,23 @@ def use_store() -> None:
 
 def find_run(digest: str) -> Run | None:
     """The newest MLflow run whose training made the model with this digest."""
+    from pawline.tracking.missed import send_missed  # it needs this module
+
     use_store()
+    send_missed(digest)
     return run_of(digest)
 
 
 def run_of(digest: str) -> Run | None:
     """The same of the store in use."""
+    return run_with_tag(MODEL_DIGEST, digest)
+
+
+def run_with_tag(tag: str, value: str) -> Run | None:
+    """The newest run with this value of a tag."""
     runs = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
-        filter_string=f"tags.`{MODEL_DIGEST}` = '{digest}'",
+        filter_string=f"tags.`{tag}` = '{value}'",
         max_results=1,
         output_format="list",
     )
