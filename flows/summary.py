@@ -29,7 +29,9 @@ def publish(workspace: Path, outcomes: list[Outcome]) -> None:
 
 
 def page(workspace: Path, outcomes: list[Outcome]) -> str:
-    return "\n".join([*_stages(workspace, outcomes), "", *_figures(workspace), "", *_places(workspace, outcomes)])
+    return "\n".join(
+        [*_stages(workspace, outcomes), "", *_figures(workspace, outcomes), "", *_places(workspace, outcomes)]
+    )
 
 
 def _stages(workspace: Path, outcomes: list[Outcome]) -> list[str]:
@@ -42,9 +44,11 @@ def _stages(workspace: Path, outcomes: list[Outcome]) -> list[str]:
     return rows
 
 
-def _figures(workspace: Path) -> list[str]:
+def _figures(workspace: Path, outcomes: list[Outcome]) -> list[str]:
+    """None where the evaluation did not get its turn: the file is then of an earlier model."""
     file = workspace / Layout().metrics_of("evaluate")
-    if not file.exists():
+    evaluated = any(stage == "evaluate" and state.is_completed() for stage, state, _ in outcomes)
+    if not (evaluated and file.exists()):
         return []
     rows = [f"| {name} | {value} |" for name, value in figure_rows(json.loads(file.read_text()))]
     return ["| test part | |", "|---|---|", *rows]
@@ -53,6 +57,8 @@ def _figures(workspace: Path) -> list[str]:
 def _places(workspace: Path, outcomes: list[Outcome]) -> list[str]:
     report = workspace / Layout().report
     lines = [f"Report: `{report}`"] if report.exists() else []
+    if lines and not all(state.is_completed() for _, state, _ in outcomes):
+        lines = [f"Report: `{report}`, of an earlier run"]
     if workspace != WORKSPACE:  # it goes with the flow run
         lines = [f"Report: `dvc exp apply {runtime.flow_run.name}`, then `{WORKSPACE / Layout().report}`"]
     if any(stage in ("train", "evaluate") and state.name == "Completed" for stage, state, _ in outcomes):

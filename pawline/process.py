@@ -4,10 +4,12 @@ import importlib.util
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn
 
+from pawline.addresses import without_secrets
 from pawline.errors import PawlineError
 
 ENVIRONMENT = {
@@ -21,6 +23,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # It would print the server's address with the password in it.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # What tables need for a moment goes back to the system, not to a pool: peak memory stays flat.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     # Loading a model must not run what somebody pickled.
@@ -67,7 +71,8 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: Tra
     # Ctrl-C inside pydantic, while Prefect is imported, surfaces as pydantic's own error.
     by_pydantic = kind.__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(error)
     if not (issubclass(kind, KeyboardInterrupt) or by_pydantic):
-        return sys.__excepthook__(kind, error, trace)
+        print(without_secrets("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
+        return
     print(f"pawline: {INTERRUPTED}", file=sys.stderr)
     sys.exit(130)
 
@@ -80,7 +85,7 @@ def say(lines: list[str]) -> None:
 
 def _complain(message: str, code: int) -> int:
     # Names in a message may hold escape codes, which a terminal would obey.
-    line = " ".join(message.split())
+    line = " ".join(without_secrets(message).split())
     line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
     print(f"pawline: {line}", file=sys.stderr)
     return code

@@ -53,3 +53,29 @@ def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_3(finished_workspac
     assert trace(finished_workspace, tmp_path / "new.jpg", expect=1)["sightings"] == []
     output = run(finished_workspace, "pawline", "trace", "nowhere.jpg", expect=3).stderr
     assert output == "pawline: nowhere.jpg: No such file or directory; give a picture file to trace\n"
+
+
+def test_a_model_older_than_the_split_is_not_ascribed(finished: Path) -> None:
+    """New pictures, and the run stopped before the training: no model has seen the new split."""
+    model = json.loads((finished / "models/card.json").read_text())["digest"]
+    old = finished / "pictures/vertical/001.jpg"
+    write_pictures(finished / "pictures", count=1, first=900)
+    new = finished / "pictures/vertical/900.jpg"
+    run(finished, "dvc", "repro", "ingest")
+    assert [(s["part"], s["model_digest"]) for s in trace(finished, new)["sightings"]] == [("", "unknown")]
+    run(finished, "dvc", "repro", "split")
+    (sighting,) = trace(finished, new)["sightings"]
+    assert sighting["part"] in ("train", "val", "test")
+    assert (sighting["model_digest"], sighting["mlflow_run"]) == ("unknown", "")
+    assert [s["model_digest"] for s in trace(finished, old)["sightings"]] == ["unknown", model]
+    assert (
+        "model unknown (its training data is not this split)" in run(finished, "pawline", "trace", str(new)).stdout
+    )
+
+
+def test_a_picture_under_the_name_of_another_has_no_part_of_that_one(finished: Path) -> None:
+    changed = finished / "pictures/vertical/001.jpg"
+    shutil.copy(write_pictures(finished.parent / "more", count=1, first=950) / "vertical/950.jpg", changed)
+    run(finished, "dvc", "repro", "ingest")
+    (sighting,) = trace(finished, changed)["sightings"]
+    assert (sighting["path"], sighting["part"], sighting["model_digest"]) == ("vertical/001.jpg", "", "unknown")

@@ -14,18 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
+from pawline.parts import data_digest
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.layout import Layout
-from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, read_lock
+from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, parse_lock, read_lock
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Sighting:
     """The picture in one version of the data set. `part` is train, val, test, "left out" (near-duplicate of an
-    image in another part), "quarantine: <reason>", or "" where no split is recorded."""
+    image in another part), "quarantine: <reason>", or "" where no split of this picture is recorded.
+
+    `model_digest`: of the model that was trained on this very split; "" where there is none, and "unknown" where the
+    version's model was trained on other data, or DVC's cache does not hold what would show it."""
 
     version: str
     path: str
@@ -36,6 +43,8 @@ class Sighting:
 
     def __str__(self) -> str:
         model = f"model {self.model_digest[:12]}" if self.model_digest else "no model"
+        if self.model_digest == UNKNOWN:
+            model = "model unknown (its training data is not this split)"
         run = f", MLflow run {self.mlflow_run}" if self.mlflow_run else ""
         return f"{self.version}: {self.path} ({self.class_name}), {self.part or 'not split'}, {model}{run}"
 
@@ -69,7 +78,7 @@ def trace(picture: Path) -> tuple[str, list[Sighting]]:
         raise DatasetError(f"{picture}: {error.strerror or error}; give a picture file to trace") from None
     cache = Cache()
     seen = [sighting for name, lock in _versions() for sighting in _sightings(name, lock, digest, cache)]
-    runs = _runs({sighting.model_digest for sighting in seen} - {""})
+    runs = _runs({sighting.model_digest for sighting in seen} - {"", UNKNOWN})
     return digest, [replace(sighting, mlflow_run=runs.get(sighting.model_digest, "")) for sighting in seen]
 
 
@@ -98,17 +107,33 @@ def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[S
     rows = index[index["digest"] == digest]
     if rows.empty:
         return
-    parts = _parts(
-        _kept_table(outputs, cache, at.split),
-        _kept_table(outputs, cache, at.left_out),
-        _kept_table(outputs, cache, at.quarantine),
-    )
-    card = outputs.get(str(at.card))
-    model = ""
-    if card and cache.path(card.md5).exists():
-        model = json.loads(cache.path(card.md5).read_text())["digest"]
+    split = _kept_table(outputs, cache, at.split)
+    parts = _parts(split, _kept_table(outputs, cache, at.left_out), digest)
+    if (entries := parse_lock(lock)) and _read_as_it_is(entries, "prepare", at.index, outputs):
+        parts |= _reasons(_kept_table(outputs, cache, at.quarantine))
+    model = _model_of(split, outputs, cache, at)
     for path, class_name in zip(rows["path"], rows["class_name"], strict=True):
-        yield Sighting(version, path, class_name, parts.get(path, ""), model)
+        # A picture that this split does not know came after it, and after its model.
+        known = model if path in parts or not model else UNKNOWN
+        yield Sighting(version, path, class_name, parts.get(path, ""), known)
+
+
+def _model_of(split: "pd.DataFrame", outputs: dict[str, Output], cache: Cache, at: Layout) -> str:
+    """The digest of the version's model, if it learned from this split: after an unfinished run it may be older."""
+    card = outputs.get(str(at.card))
+    if card is None:
+        return ""
+    if split.empty or not cache.path(card.md5).exists():
+        return UNKNOWN
+    described = json.loads(cache.path(card.md5).read_text())
+    same = described.get("training_data_digest") == data_digest(split)
+    return str(described["digest"]) if same else UNKNOWN
+
+
+def _read_as_it_is(entries: dict[str, Any], stage: str, path: Path, outputs: dict[str, Output]) -> bool:
+    """Whether a stage read the very file that this version has."""
+    deps = entries.get(stage, {}).get("deps", [])
+    return any(dep.get("path") == str(path) and dep.get("md5") == outputs[str(path)].md5 for dep in deps)
 
 
 def _kept_table(outputs: dict[str, Output], cache: Cache, path: Path) -> "pd.DataFrame":
@@ -121,10 +146,14 @@ def _kept_table(outputs: dict[str, Output], cache: Cache, path: Path) -> "pd.Dat
     return pd.read_parquet(kept) if path.suffix == ".parquet" else pd.read_csv(kept, dtype=str)
 
 
-def _parts(split: "pd.DataFrame", left_out: "pd.DataFrame", quarantine: "pd.DataFrame") -> dict[str, str]:
-    parts = {str(row.path): str(row.split) for row in split.itertuples()}
-    parts |= {str(row.path): "left out" for row in left_out.itertuples()}
-    return parts | {str(row.path): f"quarantine: {row.reason}" for row in quarantine.itertuples()}
+def _parts(split: "pd.DataFrame", left_out: "pd.DataFrame", digest: str) -> dict[str, str]:
+    """The part of each path whose content the split knows as this picture's, not merely its name."""
+    parts = {str(row.path): str(row.split) for row in split.itertuples() if row.digest == digest}
+    return parts | {str(row.path): "left out" for row in left_out.itertuples() if row.digest == digest}
+
+
+def _reasons(quarantine: "pd.DataFrame") -> dict[str, str]:
+    return {str(row.path): f"quarantine: {row.reason}" for row in quarantine.itertuples()}
 
 
 def _runs(model_digests: set[str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from pawline.errors import DatasetError
-from pawline.sources.class_folders import PICTURE_SUFFIXES, READY_MADE_PARTS
+from pawline.sources.class_folders import READY_MADE_PARTS
+from pawline.sources.file_kinds import PICTURE_SUFFIXES
 from pawline.sources.listing import plain_path
 
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError, ParamsError
 from pawline.files import is_litter_name
 from pawline.params.ingest import TableParams
-from pawline.sources.class_folders import PICTURE_SUFFIXES, READY_MADE_PARTS, ClassFolders, find_class_folders
+from pawline.sources.class_folders import READY_MADE_PARTS, ClassFolders, find_class_folders
 from pawline.sources.embedded_pictures import name_in_table, read_embedded
+from pawline.sources.file_kinds import PICTURE_SUFFIXES
 from pawline.sources.folders import list_folder, read_below
 from pawline.sources.listing import (
     CONTROL_CHARACTER,

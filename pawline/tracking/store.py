@@ -18,7 +18,9 @@ from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from pawline.errors import BusyError, ModelError, root_cause
+from pawline.addresses import public_address, without_secrets
+from pawline.errors import ModelError, PawlineError, root_cause
+from pawline.tracking.answers import check_address, explain
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState, local_store
 
@@ -32,7 +34,9 @@ def use_store() -> None:
     """Point MLflow at the user's MLFLOW_TRACKING_URI, else at one SQLite file that every worktree and DVC
     experiment of this checkout shares."""
     at = LocalState(main_checkout())
-    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or local_store())
+    if address := os.environ.get("MLFLOW_TRACKING_URI"):
+        check_address(address)
+    mlflow.set_tracking_uri(address or local_store())
     local = mlflow.get_tracking_uri() == local_store()
     # Several processes that create the tables of a fresh SQLite file at once break each other.
     with busy_unless_it_answers(), FileLock(at.store_lock, timeout=120):
@@ -43,26 +47,46 @@ def use_store() -> None:
 
 def find_run(digest: str) -> Run | None:
     """The newest MLflow run whose training made the model with this digest."""
+    from pawline.tracking.missed import send_missed  # it needs this module
+
     use_store()
+    send_missed(digest)
     return run_of(digest)
 
 
 def run_of(digest: str) -> Run | None:
     """The same of the store in use."""
+    return run_with_tag(MODEL_DIGEST, digest)
+
+
+def run_with_tag(tag: str, value: str) -> Run | None:
+    """The newest run with this value of a tag."""
     runs = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
-        filter_string=f"tags.`{MODEL_DIGEST}` = '{digest}'",
+        filter_string=f"tags.`{tag}` = '{value}'",
         max_results=1,
         output_format="list",
     )
     return runs[0] if runs else None
 
 
+def experiment_id() -> str:
+    """The experiment of the store in use, which `use_store` has found or made."""
+    experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        raise MlflowException(f"the experiment {EXPERIMENT} is gone")
+    return str(experiment.experiment_id)
+
+
 def run_link(digest: str) -> str | None:
     """The place of the MLflow run of the model with this digest: an address, or the store and the run's id."""
-    if not (run := find_run(digest)):
-        return None
-    store = mlflow.get_tracking_uri()
+    run = find_run(digest)
+    return run_address(run) if run else None
+
+
+def run_address(run: Run) -> str:
+    """The place of a run in the store in use, to be shown."""
+    store = public_address(mlflow.get_tracking_uri())
     if store.startswith("http"):
         return f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
     return f"{run.info.run_name} ({run.info.run_id}) in {store}"
@@ -76,8 +100,10 @@ def downloaded_model(uri: str) -> Iterator[Path]:
         try:
             logged = mlflow.artifacts.download_artifacts(uri, dst_path=folder)
         except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
-            store = mlflow.get_tracking_uri()
-            raise ModelError(f"{uri}: cannot be downloaded from MLflow at {store}: {root_cause(error)}") from None
+            store, cause = public_address(mlflow.get_tracking_uri()), without_secrets(root_cause(error))
+            raise ModelError(
+                f"{without_secrets(uri)}: cannot be downloaded from MLflow at {store}: {cause}"
+            ) from None
         yield Path(logged, "artifacts", "model.keras")
 
 
@@ -86,11 +112,7 @@ def busy_unless_it_answers() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
-        store = mlflow.get_tracking_uri()
-        mend = "start it, or unset MLFLOW_TRACKING_URI to use the local store"
-        if store == local_store():
-            mend = "move that file away to begin a new one"
-        raise BusyError(f"MLflow at {store} does not answer: {root_cause(error)}; {mend}") from None
+        raise explain(error) from None
 
 
 def _create_store(at: LocalState) -> None:
@@ -117,7 +139,8 @@ def mirror(log: Callable[[], object]) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # hints on integer columns and input examples
             log()
-    except (MlflowException, BusyError, OSError) as error:
-        print(f"pawline: warning: not logged to MLflow: {root_cause(error)}", file=sys.stderr)
+    except Exception as error:  # of whatever kind: a training is worth more than its mirror
+        said = str(error) if isinstance(error, PawlineError) else without_secrets(root_cause(error))
+        print(f"pawline: warning: not logged to MLflow: {said}", file=sys.stderr)
         return False
     return True

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,30 @@ import mlflow
 import pandas as pd
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Run
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
+from mlflow.tracking import get_tracking_uri
+from mlflow.tracking.context.registry import resolve_tags
 
-from pawline.card import Card, card_path
+from pawline.addresses import public_address, without_secrets
+from pawline.card import Card
 from pawline.params.whole import Params, dotted
-from pawline.tracking.store import EXPERIMENT, MODEL_DIGEST, busy_unless_it_answers, mirror, run_of, use_store
+from pawline.tracking.logged_model import log_model
+from pawline.tracking.metrics import log_metrics
+from pawline.tracking.missed import MissedRun, keep_evaluation, keep_run, num_epochs, send_missed, store_digest
+from pawline.tracking.store import (
+    EXPERIMENT,
+    MODEL_DIGEST,
+    busy_unless_it_answers,
+    experiment_id,
+    mirror,
+    run_address,
+    run_of,
+    use_store,
+)
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
 from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
-SERVED_MODEL = Path(__file__).with_name("served_model.py")
-SERVED_WITH = [
-    "keras", "numpy", "opencv-python-headless", "pandas", "pillow", "pydantic", "ruamel.yaml", "scipy", "tensorflow"
-]  # fmt: skip
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
 
@@ -38,26 +46,44 @@ Row = dict[str, float]
 class TrainingRun:
     """The MLflow run of one training, while it is under way. Epochs that a server missed are sent again later."""
 
-    def __init__(self, num_logged: int = 0, curves: Callable[[Row], object] | None = None) -> None:
+    def __init__(self, run_id: str, num_logged: int = 0, curves: Callable[[Row], object] | None = None) -> None:
+        self._run_id = run_id
         self._num_logged = num_logged  # epochs, before a kill
         self._curves = curves  # for TensorBoard
+        self._rows: list[Row] = []  # of all epochs
         self._missed: list[Row] = []
+        self._model: Path | None = None
+        self._is_model_logged = True
         self._pause_ends = -math.inf
 
     def log_epoch(self, row: Row) -> None:
         """Send an epoch's figures, or keep them for later."""
         if self._curves:
             self._curves(row)
+        self._rows.append(row)
         if row["epoch"] <= self._num_logged:
             return
         self._missed.append(row)
         if time.monotonic() > self._pause_ends and not mirror(self._send):
             self._pause_ends = time.monotonic() + PAUSE_SECONDS
 
+    @property
+    def is_logged(self) -> bool:
+        """Whether MLflow has all that was offered."""
+        return self._is_model_logged and not self._missed
+
+    @property
+    def rows(self) -> list[Row]:
+        return self._rows
+
+    @property
+    def model(self) -> Path | None:
+        return self._model
+
     def _send(self) -> None:
         while self._missed:
             metrics = {name: value for name, value in self._missed[0].items() if name != "epoch"}
-            mlflow.log_metrics(metrics, step=int(self._missed[0]["epoch"]))
+            log_metrics(self._run_id, metrics, step=int(self._missed[0]["epoch"]))
             del self._missed[0]
 
     def log_model(self, model: Path, card: Card) -> None:
@@ -65,21 +91,10 @@ class TrainingRun:
 
         def log() -> None:
             self._send()
-            active = mlflow.active_run()
-            if active and active.data.tags.get(MODEL_DIGEST) == card.digest:
-                return  # it was logged before a kill
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(SERVED_MODEL),
-                artifacts={"model": str(model), "card": str(card_path(model))},
-                code_paths=[str(SERVED_MODEL.parents[1])],
-                pip_requirements=[f"{package}=={version(package)}" for package in _served_with(card)],
-                signature=_signature(card),
-            )
-            mlflow.log_params(dotted({"conditions": card.conditions.model_dump()}))
-            mlflow.set_tag(MODEL_DIGEST, card.digest)
+            log_model(model, card)
 
-        mirror(log)
+        self._model = model
+        self._is_model_logged = mirror(log)
 
 
 @contextmanager
@@ -88,24 +103,37 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
 
     Raises BusyError when the tracking server does not answer: better before the training than after it."""
     use_store()
+    send_missed()
     key = training.checkpoint.key
+    tags = {**_origin(), TRAINING: key}
     with busy_unless_it_answers():
         stopped = _stopped_run(key, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
-        mlflow.start_run(run_id, run_name=name, tags={**_origin(), TRAINING: key})
+        active = mlflow.start_run(run_id, run_name=name, tags=tags)
+    shown, data_set = _shown_params(params), _dataset(params, split, training.data_digest)
+    is_whole = True
     # What a kill left out; what is there stays, since MLflow lets no param change.
     if not (stopped and stopped.data.params):
-        mirror(lambda: mlflow.log_params(dotted(params.model_dump())))
+        is_whole &= mirror(lambda: mlflow.log_params(shown))
     if not (stopped and stopped.inputs and stopped.inputs.dataset_inputs):
-        mirror(lambda: mlflow.log_input(_dataset(params, split, training.data_digest), context="training"))
+        is_whole &= mirror(lambda: mlflow.log_input(data_set, context="training"))
+    run = TrainingRun(active.info.run_id, num_epochs(stopped) if stopped else 0, _curves(params, training))
     status = "FINISHED"
     try:
-        yield TrainingRun(_num_epochs(stopped) if stopped else 0, _curves(params, training))
+        yield run
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         raise
     finally:
-        mirror(lambda: mlflow.end_run(status))
+        is_ended = mirror(lambda: mlflow.end_run(status))
+        if is_ended and get_tracking_uri().startswith("http"):
+            print(f"MLflow run: {run_address(active)}")
+        if not (is_whole and is_ended and run.is_logged):
+            about = {"name": data_set.name, "digest": data_set.digest}
+            missed = MissedRun(
+                store_digest(), active.info.run_id, run_name(params), tags, shown, about, run.rows, status
+            )
+            keep_run(missed, split, run.model)
 
 
 def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:
@@ -114,16 +142,24 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
 
     def log() -> None:
         use_store()
-        run = run_of(digest)
-        run_id = run.info.run_id if run else None
-        with mlflow.start_run(run_id, tags=None if run else {**_origin(), MODEL_DIGEST: digest}):
-            mlflow.log_metrics(
-                {f"test_{name}": value for name, value in dotted(metrics).items() if value is not None}
-            )
-            for file in files:
-                mlflow.log_artifact(str(file), "evaluate")
+        send_missed(digest)
+        # Not by start_run, whose end would call a run FINISHED that failed, and the other way round.
+        client, run = mlflow.MlflowClient(), run_of(digest)
+        found = run or _run_without_training(digest)
+        for file in files:
+            client.log_artifact(found.info.run_id, str(file), "evaluate")
+        log_metrics(found.info.run_id, figures)
+        if not run:
+            client.set_terminated(found.info.run_id, "FINISHED")
 
-    mirror(log)
+    figures = {f"test_{name}": value for name, value in dotted(metrics).items()}
+    if not mirror(log):
+        keep_evaluation(digest, figures, files, _origin())
+
+
+def _run_without_training(digest: str) -> Run:
+    tags = {**resolve_tags(), **_origin(), MODEL_DIGEST: digest}
+    return mlflow.MlflowClient().create_run(experiment_id(), tags=tags)
 
 
 def run_name(params: Params) -> str:
@@ -146,14 +182,9 @@ def _stopped_run(training: str, continued: bool) -> Run | None:
         max_results=1,
         output_format="list",
     )
-    if runs and not continued and (runs[0].info.status == "FINISHED" or _num_epochs(runs[0])):
+    if runs and not continued and (runs[0].info.status == "FINISHED" or num_epochs(runs[0])):
         return None
     return runs[0] if runs else None
-
-
-def _num_epochs(run: Run) -> int:
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "val_loss")
-    return max((metric.step for metric in history), default=0)
 
 
 def _curves(params: Params, training: KeptTraining) -> Callable[[Row], object] | None:
@@ -164,8 +195,22 @@ def _curves(params: Params, training: KeptTraining) -> Callable[[Row], object] |
     return curve_writer(training.curves)
 
 
+def _shown_params(params: Params) -> dict[str, Any]:
+    """All params by their dotted names, their addresses without passwords and signatures."""
+    return {key: _without_secrets(value) for key, value in dotted(params.model_dump()).items()}
+
+
+def _without_secrets(value: Any) -> Any:
+    if not (isinstance(value, str) and "://" in value):
+        return value
+    try:
+        return public_address(value)
+    except ValueError:
+        return without_secrets(value)
+
+
 def _dataset(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
-    name = Path(params.ingest.source).name
+    name = Path(_without_secrets(params.ingest.source)).name
     return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
 
 
@@ -179,16 +224,3 @@ def _origin() -> dict[str, str]:
         "prefect.flow_run": os.environ.get("PAWLINE_FLOW_RUN", ""),  # its name and id
     }
     return {key: value for key, value in tags.items() if value}
-
-
-def _served_with(card: Card) -> list[str]:
-    """The packages that the logged model needs; one that learned from HEIC pictures decodes them too."""
-    return [*SERVED_WITH, *(["pi-heif"] if "pi-heif" in card.decoder else [])]
-
-
-def _signature(card: Card) -> ModelSignature:
-    probabilities = [ColSpec("double", f"probability_{name}") for name in card.class_names]
-    return ModelSignature(
-        inputs=Schema([ColSpec("binary", "image")]),
-        outputs=Schema([ColSpec("string", "label"), *probabilities, ColSpec("string", "error", required=False)]),
-    )

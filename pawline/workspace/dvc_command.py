@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from pawline.addresses import without_secrets
 from pawline.errors import BusyError, PawlineError
 from pawline.workspace.runner_watch import FLOW_PID
 
@@ -32,7 +33,7 @@ def run_dvc(workspace: Path, *arguments: str) -> str:
 
 def dvc_failure(complaint: str, code: int) -> PawlineError:
     """The error for what DVC wrote before it ended with an exit code."""
-    message = complaint[max(0, complaint.find("ERROR: ")) :].removeprefix("ERROR: ")
+    message = without_secrets(complaint[max(0, complaint.find("ERROR: ")) :].removeprefix("ERROR: "))
     if any(sign in message for sign in BUSY):
         return BusyError(f"busy, try again: {message}")
     if code < 0 and not message:

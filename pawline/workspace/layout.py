@@ -47,6 +47,7 @@ class LocalState:
         self.flow_runs = folder / "flow_runs"  # the process of each flow run under way
         self.isolated_runs = folder / "runs"  # workspaces of flow runs with other params
         self.partial_store = folder / "mlflow.partial"  # MLflow's tables while they are made
+        self.missed = folder / "mlflow_missed"  # what a tracking server missed, a folder per run, until it is sent
         self.store = checkout / "mlflow.db"
         self.store_lock = checkout / ".mlflow.lock"
         self.artifacts = checkout / "mlartifacts"

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import TypeVar
 
+from pawline.addresses import without_secrets
 from pawline.errors import BusyError, DatasetError, PawlineError
 from pawline.workspace.checkout import WORKSPACE
 from pawline.workspace.dvc_command import NOTHING, dvc_failure, dvc_process, interrupt
@@ -81,7 +82,7 @@ class Pipeline:
                 dvc_process(self.workspace, "repro", "--single-item", stage, environment=environment) as child,
                 _ended_after(minutes, child) as ended,
             ):
-                for line in map(str.rstrip, child.stdout or ()):
+                for line in map(without_secrets, map(str.rstrip, child.stdout or ())):
                     if line and not line.lstrip().startswith(HINTS):
                         last_lines.append(line)
                         log(line)

@@ -1,0 +1,189 @@
+"""What a tracking server missed: kept on disk below `.pawline/`, sent once by whoever next reaches a server.
+
+A run goes to the server that missed it, into the run that it has there. When the model's test figures go to another
+store, the whole run goes with them: the first server may never come back. A kill while it is sent repeats nothing:
+epochs, model, data set and figures that are there stay.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from filelock import FileLock, Timeout
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from pawline.addresses import public_address
+from pawline.card import card_path, read_card
+from pawline.errors import PawlineError
+from pawline.files import whole_folder, write_text
+from pawline.tracking.logged_model import log_model
+from pawline.tracking.metrics import log_metrics
+from pawline.tracking.store import MODEL_DIGEST, mirror, run_of, run_with_tag
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.layout import LocalState
+
+MISSED = "pawline.missed"  # a tag of a run that was made for what another server missed: the name of its folder
+RECORD, MODEL, SPLIT, FILES = "record.json", "model.keras", "split.parquet", "evaluate"
+
+
+@dataclass(frozen=True)
+class MissedRun:
+    """A whole run. store: the digest of the address that missed it. figures: of the test part.
+    digest: of its model. An evaluation alone has neither run_id nor rows."""
+
+    store: str
+    run_id: str
+    name: str
+    tags: dict[str, str]
+    params: dict[str, Any] = field(default_factory=dict)
+    data_set: dict[str, str] = field(default_factory=dict)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    status: str = "FINISHED"
+    digest: str = ""
+    figures: dict[str, float | None] = field(default_factory=dict)
+
+
+def store_digest() -> str:
+    """Of the store in use; its password may change."""
+    return hashlib.sha256(public_address(mlflow.get_tracking_uri()).encode()).hexdigest()
+
+
+def num_epochs(run: Run) -> int:
+    """The epochs that a store has of a run."""
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "val_loss")
+    return max((metric.step for metric in history), default=0)
+
+
+def keep_run(missed: MissedRun, split: pd.DataFrame, model: Path | None) -> None:
+    """Keep a run that ended while its server did not answer. model: None where the training made none."""
+
+    def fill(folder: Path) -> MissedRun:
+        split.to_parquet(folder / SPLIT)
+        if model is None:
+            return missed
+        shutil.copyfile(model, folder / MODEL)
+        shutil.copyfile(card_path(model), card_path(folder / MODEL))
+        return replace(missed, digest=read_card(model).digest)
+
+    _keep(f"run-{missed.run_id}", fill)
+
+
+def keep_evaluation(
+    digest: str, figures: dict[str, float | None], files: list[Path], tags: dict[str, str]
+) -> None:
+    """Keep test figures, with the run of their model where that is kept too."""
+    kept = next((place for place, missed in _kept() if missed.digest == digest and missed.run_id), None)
+
+    def fill(folder: Path) -> MissedRun:
+        if kept:
+            shutil.copytree(kept, folder, dirs_exist_ok=True)
+        (folder / FILES).mkdir(exist_ok=True)
+        for file in files:
+            shutil.copy(file, folder / FILES)
+        missed = _read(kept) if kept else MissedRun(store_digest(), "", "", tags, digest=digest)
+        return replace(missed, figures=figures)
+
+    _keep(kept.name if kept else f"evaluation-{digest}", fill)
+
+
+def send_missed(digest: str = "") -> None:
+    """Send what the store in use has missed, and the run of the model with this digest wherever it was missed."""
+    if mlflow.active_run() or not any(True for _ in _kept()):
+        return
+    try:
+        with FileLock(_folder() / ".lock", timeout=0):
+            for place, missed in list(_kept()):
+                if missed.store == store_digest() or (digest and missed.digest == digest):
+                    _send_and_forget(place, missed)
+    except Timeout:  # somebody else sends it
+        return
+
+
+def _send_and_forget(place: Path, missed: MissedRun) -> None:
+    if mirror(lambda: _send(place, missed)):
+        shutil.rmtree(place)
+        print(f"pawline: sent to MLflow what it had missed: {missed.name or missed.digest[:12]}", file=sys.stderr)
+
+
+def _send(place: Path, missed: MissedRun) -> None:
+    run = _run_for(place, missed)
+    status = missed.status if missed.run_id or not run else run.info.status
+    name, tags = (None, None) if run else (missed.name or None, {**missed.tags, MISSED: place.name})
+    mlflow.start_run(run.info.run_id if run else None, run_name=name, tags=tags)
+    try:
+        _send_contents(place, missed, run)
+    finally:
+        mlflow.end_run(status)
+
+
+def _send_contents(place: Path, missed: MissedRun, run: Run | None) -> None:
+    active = mlflow.active_run()
+    assert active is not None
+    run_id = active.info.run_id
+    if missed.params and not (run and run.data.params):
+        mlflow.log_params(missed.params)
+    if missed.data_set and not (run and run.inputs and run.inputs.dataset_inputs):
+        table = pd.read_parquet(place / SPLIT)
+        mlflow.log_input(from_pandas(table, source="data/split.parquet", **missed.data_set), context="training")
+    num_there = num_epochs(run) if run else 0
+    for row in missed.rows:
+        if row["epoch"] > num_there:
+            figures = {name: value for name, value in row.items() if name != "epoch"}
+            log_metrics(run_id, figures, step=int(row["epoch"]))
+    if (place / MODEL).exists():
+        log_model(place / MODEL, read_card(place / MODEL))
+    elif missed.digest:
+        mlflow.set_tag(MODEL_DIGEST, missed.digest)
+    if (place / FILES).exists():
+        mlflow.log_artifacts(str(place / FILES), FILES)
+    there = run.data.metrics if run else {}
+    log_metrics(run_id, {name: value for name, value in missed.figures.items() if there.get(name) != value})
+
+
+def _run_for(place: Path, missed: MissedRun) -> Run | None:
+    """The run that this store has of it: its own, one that a killed sending began, or that of its model."""
+    if missed.run_id and missed.store == store_digest():
+        try:
+            return mlflow.get_run(missed.run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    return run_with_tag(MISSED, place.name) or (run_of(missed.digest) if missed.digest else None)
+
+
+def _folder() -> Path:
+    return LocalState(main_checkout()).missed
+
+
+def _kept() -> Iterator[tuple[Path, MissedRun]]:
+    for record in sorted(_folder().glob(f"*/{RECORD}")):
+        if record.parent.suffix == ".partial":  # left by a kill
+            continue
+        try:
+            yield record.parent, _read(record.parent)
+        except (OSError, ValueError, TypeError) as error:
+            print(f"pawline: warning: {record}: cannot be read, so not sent to MLflow: {error}", file=sys.stderr)
+
+
+def _read(place: Path) -> MissedRun:
+    return MissedRun(**json.loads((place / RECORD).read_text(encoding="utf-8")))
+
+
+def _keep(name: str, fill: Callable[[Path], MissedRun]) -> None:
+    place = _folder() / name
+    try:
+        with whole_folder(place) as folder:
+            write_text(folder / RECORD, json.dumps(asdict(fill(folder)), default=float))  # NaN and all letters too
+    except (OSError, ValueError, TypeError, PawlineError) as error:  # a training is worth more than its mirror
+        print(f"pawline: warning: {place}: not kept for MLflow: {error}", file=sys.stderr)
+        return
+    print("pawline: what MLflow missed is kept; the next stage that reaches it sends it", file=sys.stderr)
