@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Completed, Failed, State
 from pydantic import BaseModel
 
@@ -159,15 +160,33 @@ def start_temporary_server() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+def refuse_unwritable_home() -> None:
+    """Without a server of the user's, Prefect keeps a database in its home folder, and fails there with a dozen
+    tracebacks after minutes. Raises PawlineError."""
+    home = Path(PREFECT_HOME.value())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise PawlineError(
+            f"{home}: Prefect keeps its database there, and cannot: {error.strerror or error}; "
+            "set PREFECT_HOME to a folder that you may write to"
+        ) from None
+
+
 def main() -> None:
     arguments = _parser().parse_args()
     sections = overrides.to_sections(overrides.parse(arguments.set), WORKSPACE / Layout().params)
     try:
         if not PREFECT_API_URL.value():
+            refuse_unwritable_home()
             start_temporary_server()
         ended: Any = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
-        raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
+        mend = "start the Prefect server, or unset PREFECT_API_URL to do without"
+        if not PREFECT_API_URL.value():
+            mend = "start one with `prefect server start` and set PREFECT_API_URL to its address"
+        raise BusyError(f"{error}; {mend}") from None
     states: Any = ended.result(raise_on_failure=False)
     if isinstance(states, Exception):  # the flow ended before its first stage
         raise states

@@ -1,5 +1,6 @@
 """Write files that appear whole or not at all: to a temporary path, flushed to disk, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -43,10 +44,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with _named(path):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -60,13 +62,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
+        with _named(path):
+            yield partial
         if path.exists():
             path.rename(old)  # deleting takes time, and a kill during that time would leave half a folder
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give a failed write, which is one on a full disk, the name of the file: the system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and str(error).endswith("written"):  # NumPy: "5000 requested and 8 written"
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) and error.filename is None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
+        raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:

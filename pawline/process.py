@@ -1,11 +1,15 @@
 """How every process of Pawline begins and ends: a settled environment, one line and a stable exit code on failure."""
 
+import errno
 import importlib.util
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 from types import TracebackType
 from typing import NoReturn
 
@@ -61,10 +65,18 @@ def end_with(work: Callable[[], int | None]) -> NoReturn:
     except PawlineError as error:
         code = _complain(str(error), error.exit_code)
     except OSError as error:  # a full disk, a missing right: the machine's state, not a bug
-        code = _complain(f"{error.filename or 'file system'}: {error.strerror or error}", 1)
+        code = _complain(f"{error.filename or _fullest(error)}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         code = _complain(INTERRUPTED, 130)
     sys.exit(code)
+
+
+def _fullest(error: OSError) -> str:
+    """The file system that an error without a file name is about: of a full disk, where the least space is left."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return "file system"
+    places = [place for place in (Path.cwd(), Path(gettempdir()), Path.home()) if place.is_dir()]
+    return str(min(places, key=lambda place: disk_usage(place).free))
 
 
 def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

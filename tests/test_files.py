@@ -21,6 +21,7 @@ from pawline.files import (
     write_text,
 )
 from tests.conftest import run
+from tests.source import ROOT
 
 
 def names(folder: Path) -> list[str]:
@@ -62,6 +63,49 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert "File too large" in run(tmp_path, sys.executable, "-c", code, expect=1).stderr
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+FULL_DISK = """
+import errno, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from pawline.files import whole_file, whole_folder, write_table
+from pawline.process import end_with
+from pawline.training.checkpoint import Checkpoint, Progress
+
+def through_dev_full(write):
+    with whole_file(Path("a.bin")) as partial:
+        partial.symlink_to("/dev/full")
+        write(partial)
+
+def folder():
+    with whole_folder(Path("a.bin")) as partial, open("/dev/full", "wb") as file:
+        (partial / "1").write_bytes(b"")
+        file.write(bytes(100000))
+
+def unnamed():
+    with open("/dev/full", "wb") as file:
+        file.write(bytes(100000))
+
+table = pd.DataFrame({"a": np.arange(100000)})
+ways = {
+    "bytes": lambda: through_dev_full(lambda path: path.write_bytes(bytes(100000))),
+    "csv": lambda: through_dev_full(table.to_csv),
+    "parquet": lambda: through_dev_full(lambda path: table.to_parquet(path.open("wb"))),
+    "numpy": lambda: through_dev_full(lambda path: np.save(path.open("wb"), table.to_numpy())),
+    "folder": folder,
+    "unnamed": unnamed,
+}
+end_with(ways[sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux, on which no byte has room")
+@pytest.mark.parametrize("way", ["bytes", "csv", "parquet", "numpy", "folder", "unnamed"])
+def test_a_full_disk_is_named_in_one_line_with_a_path(tmp_path: Path, way: str) -> None:
+    error = run(tmp_path, sys.executable, "-c", FULL_DISK, way, expect=1, PYTHONPATH=str(ROOT)).stderr
+    path = error.removeprefix("pawline: ").removesuffix(": No space left on device\n")
+    assert path == "a.bin" if way != "unnamed" else Path(path).is_dir()
 
 
 WRITE_HALF = """

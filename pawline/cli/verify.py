@@ -1,74 +1,121 @@
-"""`pawline verify`: read every output again and compare it with `dvc.lock`.
-
-`dvc status` trusts size and time of change, so a flipped bit passes it; here every byte is read. DVC's own MD5
-digests are used, since they are the ones that are committed.
-"""
+"""`pawline verify`: read every output and its object in DVC's cache again, and compare both with `dvc.lock`."""
 
 import hashlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from pawline.errors import DatasetError
-from pawline.files import read_regular_file
-from pawline.threads import num_threads
-from pawline.workspace.lock import Cache, Output, read_lock
+from pawline.workspace.checkout import show_staged
+from pawline.workspace.damage import Findings, Recorded, find_damage
+
+MOVED_AWAY = ".pawline/moved-away"  # what stood in the folders of outputs and was not recorded
 
 
 def add_command(commands: Any) -> None:
-    command = commands.add_parser("verify", help="read every output again and compare it with dvc.lock")
+    command = commands.add_parser("verify", help="read every output and DVC's cache again; compare with dvc.lock")
     command.set_defaults(run=lambda arguments: verify())
 
 
 def verify() -> int:
-    """Print each output that differs, and a last line that counts. Returns 0, or 1 when any differs."""
-    outputs, cache = read_lock(), Cache()
-    expected = {path: md5 for out in outputs.values() for path, md5 in _expected_files(out, cache)}
-    present = {str(file) for out in outputs.values() for file in _files_of(out)}
-    with ThreadPoolExecutor(num_threads()) as pool:
-        problems = dict(zip(expected, pool.map(_problem, expected, expected.values()), strict=True))
-    differing = {path: problem for path, problem in problems.items() if problem}
-    differing |= dict.fromkeys(present - set(expected), "is not part of the recorded output")
-    for path, problem in sorted(differing.items()):
-        print(f"{path}: {problem}")
+    """Print each file that differs, a line that counts, and what mends them. Returns 0, or 1 when any differs."""
+    found = find_damage()
+    for line in problem_lines(found):
+        print(line)
+    num_files = sum(bool(one.file) for one in found.damaged) + len(found.added)
+    num_objects = len({one.object for one in found.damaged if one.kept})
     print(
-        f"{len(expected)} files read, {len(differing)} differ from dvc.lock" + (f"; {REMEDY}" if differing else "")
+        f"{found.num_files} files read, {num_files} differ from dvc.lock; "
+        f"{found.num_objects} objects of DVC's cache read, {num_objects} damaged or missing"
     )
-    return 1 if differing else 0
+    for line in remedy(found):
+        print(line)
+    return 1 if found.damaged or found.added else 0
 
 
-REMEDY = (
-    "delete what differs and run `dvc checkout`, for DVC's cache holds the recorded content, "
-    "or `git restore` for metrics/ and reports/*.csv, which git holds"
-)
+def problem_lines(found: Findings) -> list[str]:
+    lines = [f"{path}: is not part of the recorded output" for path in found.added]
+    for one in found.damaged:
+        name = f"{one.path}: its list of files in DVC's cache" if one.is_list else f"{one.path}:"
+        if one.file:
+            lines.append(f"{one.path}: {one.file}")
+        if one.kept:
+            of = "" if one.is_list else " its object in DVC's cache"
+            lines.append(f"{name}{of} {one.kept} ({shown(one.object)})")
+    return sorted(lines)
 
 
-def _expected_files(out: Output, cache: Cache) -> Iterator[tuple[str, str]]:
-    if not out.is_folder:
-        yield out.path, out.md5
-        return
-    try:
-        listing = cache.folder(out.md5)
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{out.path}: its list of files is not in DVC's cache ({error}); try `dvc fetch`"
-        ) from None
-    for inside, md5 in listing.items():
-        yield f"{out.path}/{inside}", md5
+def remedy(found: Findings) -> list[str]:
+    """Commands to paste into a shell, with comments; the first ones save what is not Pawline's."""
+    in_tree = {one.object for one in found.damaged if one.kept and not one.file and not one.is_list}
+    lost = {one.object for one in found.damaged if one.kept} - in_tree  # neither here nor there
+    files = [one for one in found.damaged if one.file and one.cached and one.object not in lost]
+    folders = {
+        one.path for one in found.damaged if Path(one.path).is_dir()
+    }  # in place of a file, moved as a whole
+    added = [path for path in found.added if folders.isdisjoint(map(str, Path(path).parents))]
+    lines = [
+        *_section("not recorded, so perhaps yours: moved away", map(_move_away, added)),
+        *_section("the working tree holds the recorded content", _restored_from_tree(found.damaged)),
+        *_section("DVC's cache holds the recorded content", _restored_from_cache(files)),
+        *_section(
+            "no copy is left here: from a remote, else computed again. If the last command then finds the same, "
+            "the remote holds the damage too: repeat this with `dvc repro` alone",
+            _restored_from_elsewhere([one for one in found.damaged if one.object in lost]),
+        ),
+        *_section(
+            "small files that git holds, or that their stage writes again",
+            _restored_from_git([one for one in found.damaged if not one.cached]),
+        ),
+    ]
+    return ["To mend this, paste:", *lines, "pawline verify"] if lines else []
 
 
-def _files_of(out: Output) -> Iterator[Path]:
-    root = Path(out.path)
-    if out.is_folder:
-        yield from (file for file in root.rglob("*") if not file.is_dir())
+def _section(title: str, commands: Iterable[str]) -> list[str]:
+    listed = [command for command in dict.fromkeys(commands) if command]
+    return [f"# {title}", *listed] if listed else []
 
 
-def _problem(path: str, md5: str) -> str:
-    try:
-        content = read_regular_file(Path(path))
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    return "" if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5 else "is not what was recorded"
+def _restored_from_tree(damaged: list[Recorded]) -> Iterable[str]:
+    for one in damaged:
+        if one.kept and not one.file and not one.is_list:
+            folder, kept = quote(shown(one.object.parent)), quote(shown(one.object))
+            yield f"mkdir -p {folder} && cp -f -- {quote(one.path)} {kept}"
+
+
+def _restored_from_cache(damaged: list[Recorded]) -> Iterable[str]:
+    yield from (_remove(Path(one.path)) for one in damaged)
+    yield from (f"dvc checkout {quote(one.out.path)}" for one in damaged)
+
+
+def _restored_from_elsewhere(damaged: list[Recorded]) -> Iterable[str]:
+    for one in damaged:
+        yield _remove(one.object)
+        if not one.is_list:
+            yield _remove(Path(one.path))
+    for one in damaged:
+        yield f"dvc pull {quote(one.out.path)} || dvc repro {quote(one.out.stage)}"
+
+
+def _restored_from_git(damaged: list[Recorded]) -> Iterable[str]:
+    yield from (_remove(Path(one.path)) for one in damaged)
+    for one in damaged:
+        staged = hashlib.md5(show_staged(Path(one.path)), usedforsecurity=False).hexdigest()
+        yield f"git restore {quote(one.path)}" if staged == one.out.md5 else f"dvc repro {quote(one.out.stage)}"
+
+
+def _remove(file: Path) -> str:
+    if file.is_dir():  # in place of a file; it may hold anything
+        return _move_away(str(file))
+    return f"rm -f -- {quote(shown(file))}" if os.path.lexists(file) else ""
+
+
+def _move_away(path: str) -> str:
+    folder = quote(str(Path(MOVED_AWAY, path).parent))
+    return f"mkdir -p {folder} && mv -n -- {quote(path)} {folder}"
+
+
+def shown(path: Path) -> str:
+    """Relative where it lies in the current folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

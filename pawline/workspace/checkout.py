@@ -31,6 +31,12 @@ def ask_git(folder: Path, *arguments: str) -> str:
     return git.stdout.strip() if git.returncode == 0 else ""
 
 
+def show_staged(file: Path, root: Path = Path()) -> bytes:
+    """A file's content as git's index has it, which `git restore` brings back; empty where git does not know it."""
+    command = ["git", "-C", str(root), "show", f":./{file.as_posix()}"]
+    return subprocess.run(command, capture_output=True, check=False).stdout
+
+
 def run_git(folder: Path, *arguments: str) -> str:
     """What git prints. Raises PawlineError with its complaint."""
     git = _run_git(folder, *arguments)

@@ -52,6 +52,14 @@ def stages_with_outputs(root: Path) -> set[str]:
     return {name for name, entry in entries.items() if entry.keys() & {"outs", "metrics", "plots"}}
 
 
+def uncached_outputs(root: Path = Path()) -> set[str]:
+    """The outputs that DVC's cache does not hold (`cache: false`), without a look at params.yaml."""
+    entries = read_yaml(root / DVC_YAML)["stages"].values()
+    items = [item for entry in entries for key in ("outs", "metrics", "plots") for item in entry.get(key, [])]
+    options = [pair for item in items if isinstance(item, Mapping) for pair in item.items()]
+    return {plain(path) for path, option in options if option.get("cache") is False}
+
+
 def makers(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:
     """The stages whose outputs this one reads."""
     return [other.name for other in stages.values() if not {*stage.deps}.isdisjoint(other.outs)]

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pawline.errors import PawlineError
+from pawline.files import read_regular_file
+from pawline.workspace.checkout import show_staged
 from pawline.workspace.dvc_command import run_dvc
 from pawline.yaml_files import YAMLError, parse_yaml
 
 LOCK = Path("dvc.lock")
+WHOLE = ""  # no problem
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,9 @@ def locked_outputs(text: str) -> dict[str, Output]:
 
 def _cannot_be_parsed(error: Exception) -> PawlineError:
     reason = " ".join(str(error).split())
-    return PawlineError(f"dvc.lock: cannot be parsed: {reason}; restore it with `git checkout dvc.lock`")
+    # Before the first commit git has nothing to restore; DVC's cache gives the outputs back to whatever is equal.
+    mend = "git checkout dvc.lock" if show_staged(LOCK) else "rm dvc.lock && dvc repro"
+    return PawlineError(f"dvc.lock: cannot be parsed: {reason}; restore it with `{mend}`")
 
 
 def read_entries(root: Path = Path()) -> dict[str, Any]:
@@ -80,6 +85,17 @@ def md5_of(file: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def problem_of(file: Path, md5: str) -> str:
+    """What is wrong with a file that should have this MD5; nothing where it has."""
+    try:
+        content = read_regular_file(file)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return WHOLE if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5 else "is not what was recorded"
+
+
 class Cache:
     """DVC's cache of this workspace, wherever it is configured to be."""
 
@@ -90,5 +106,13 @@ class Cache:
         return self._files / md5[:2] / md5[2:]
 
     def folder(self, md5: str) -> dict[str, str]:
-        """The md5 of each file of a folder, by its path inside. Raises OSError when it is not in the cache."""
-        return {entry["relpath"]: entry["md5"] for entry in json.loads(self.path(md5).read_text())}
+        """The md5 of each file of a folder, by its path inside. Raises OSError when the list is not in the cache,
+        ValueError when the list is damaged."""
+        try:
+            return {entry["relpath"]: entry["md5"] for entry in json.loads(self.path(md5).read_text())}
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{self.path(md5)}: damaged list of files: {error!r}") from None
+
+    def problem(self, md5: str) -> str:
+        """What is wrong with an object; "" where it is whole."""
+        return problem_of(self.path(md5), md5.removesuffix(".dir"))
