@@ -79,3 +79,15 @@ def test_a_picture_under_the_name_of_another_has_no_part_of_that_one(finished: P
     run(finished, "dvc", "repro", "ingest")
     (sighting,) = trace(finished, changed)["sightings"]
     assert (sighting["path"], sighting["part"], sighting["model_digest"]) == ("vertical/001.jpg", "", "unknown")
+
+
+def test_the_page_of_a_failed_flow_run_shows_no_figures_of_an_earlier_model(tmp_path: Path) -> None:
+    from prefect.states import Completed, Failed, Pending
+
+    from flows.summary import Outcome, _figures
+
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/evaluate.json").write_text('{"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}')
+    failed = [Outcome("train", Failed(), 1), Outcome("evaluate", Pending(), 0)]
+    assert _figures(tmp_path, failed) == []
+    assert _figures(tmp_path, [Outcome("evaluate", Completed(name="Cached"), 0)])[:1] == ["| test part | |"]

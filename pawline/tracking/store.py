@@ -50,7 +50,7 @@ def find_run(digest: str) -> Run | None:
     from pawline.tracking.missed import send_missed  # it needs this module
 
     use_store()
-    send_missed(digest)
+    send_missed()
     return run_of(digest)
 
 
