@@ -157,13 +157,13 @@ def test_equal_bytes_in_two_classes_are_both_left_out(pictures: Path) -> None:
 def test_a_bad_file_in_two_classes_keeps_its_own_reason(pictures: Path) -> None:
     for class_name in ("horizontal", "vertical"):
         (pictures / class_name / "empty.jpg").write_bytes(b"")
-        (pictures / class_name / "readme.txt").write_bytes(b"the same words in each folder")
+        (pictures / class_name / "words.jpg").write_bytes(b"the same words in each folder")
     _, quarantine = prepare_all(pictures)
     assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
         "horizontal/empty.jpg": "empty",
-        "horizontal/readme.txt": "not_an_image",
+        "horizontal/words.jpg": "not_an_image",
         "vertical/empty.jpg": "empty",
-        "vertical/readme.txt": "not_an_image",
+        "vertical/words.jpg": "not_an_image",
     }
 
 
