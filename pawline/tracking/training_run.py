@@ -19,12 +19,21 @@ from mlflow.types import ColSpec, Schema
 
 from pawline.card import Card, card_path
 from pawline.params.whole import Params, dotted
-from pawline.tracking.store import EXPERIMENT, MODEL_DIGEST, busy_unless_it_answers, mirror, run_of, use_store
+from pawline.tracking.store import (
+    EXPERIMENT,
+    MODEL_DIGEST,
+    busy_unless_it_answers,
+    mirror,
+    run_of,
+    use_store,
+    warn_of_old_place,
+)
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
 from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
+PLACE = "pawline.training_place"  # whose state: another machine may train the same at the same time
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 SERVED_WITH = [
     "keras", "numpy", "opencv-python-headless", "pandas", "pillow", "pydantic", "ruamel.yaml", "scipy", "tensorflow"
@@ -90,9 +99,10 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
     use_store()
     key = training.checkpoint.key
     with busy_unless_it_answers():
-        stopped = _stopped_run(key, continued=training.checkpoint.load() is not None)
+        warn_of_old_place()
+        stopped = _stopped_run(training, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
-        mlflow.start_run(run_id, run_name=name, tags={**_origin(), TRAINING: key})
+        mlflow.start_run(run_id, run_name=name, tags={**_origin(), TRAINING: key, PLACE: training.place})
     # What a kill left out; what is there stays, since MLflow lets no param change.
     if not (stopped and stopped.data.params):
         mirror(lambda: mlflow.log_params(dotted(params.model_dump())))
@@ -137,15 +147,16 @@ def run_name(params: Params) -> str:
     return f"{params.network.name} {params.prepare.color} {params.prepare.image_size}px {budget}"
 
 
-def _stopped_run(training: str, continued: bool) -> Run | None:
-    """The newest MLflow run of this very training, which may have ended before its files were safe. If the training
-    starts over, reuse the run only when it is unfinished and has no epochs."""
+def _stopped_run(training: KeptTraining, continued: bool) -> Run | None:
+    """The newest MLflow run of this very training on this machine, which may have ended before its files were safe. If
+    the training starts over, reuse the run only when it is unfinished and has no epochs."""
     runs = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
-        filter_string=f"tags.`{TRAINING}` = '{training}'",
-        max_results=1,
+        filter_string=f"tags.`{TRAINING}` = '{training.checkpoint.key}'",
+        max_results=100,
         output_format="list",
     )
+    runs = [run for run in runs if run.data.tags.get(PLACE, training.place) == training.place]
     if runs and not continued and (runs[0].info.status == "FINISHED" or _num_epochs(runs[0])):
         return None
     return runs[0] if runs else None
