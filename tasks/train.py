@@ -19,20 +19,23 @@ def main(params: Params, at: Layout) -> None:
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
     refuse_impossible(params.train)
     weights, digest = weights_digest(params.network), data_digest(split)
-    training = keep_training(params, images, digest, conditions_of(params.train), weights, at.model)
-    # Only now, when nothing speaks against it: TensorFlow and MLflow take seconds to load.
-    from pawline.model.saved import save_with_card
-    from pawline.tracking.training_run import training_run
+    conditions = conditions_of(params.train)
+    with keep_training(params, images, digest, conditions, weights, at.model) as training:
+        # Only now, when nothing speaks against it: TensorFlow and MLflow take seconds to load.
+        from pawline.model.saved import save_with_card
+        from pawline.tracking.training_run import training_run
 
-    with training_run(params, split, training) as run:
-        started = psutil.Process().create_time()
-        trained = train(images, split, params.network, params.train, run.log_epoch, training.checkpoint, started)
-        conditions = conditions_of(params.train, trained.num_steps)
-        card = save_with_card(trained.model, at.model, images, digest, conditions)
-        write_table(at.history, trained.history)
-        write_json(at.metrics_of("train"), summarize(trained))
-        run.log_model(at.model, card)
-    training.finish(at.model)
+        with training_run(params, split, training) as run:
+            started = psutil.Process().create_time()
+            trained = train(
+                images, split, params.network, params.train, run.log_epoch, training.checkpoint, started
+            )
+            conditions = conditions_of(params.train, trained.num_steps)
+            card = save_with_card(trained.model, at.model, images, digest, conditions)
+            write_table(at.history, trained.history)
+            write_json(at.metrics_of("train"), summarize(trained))
+            run.log_model(at.model, card)
+        training.finish(at.model)
 
 
 if __name__ == "__main__":

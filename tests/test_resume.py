@@ -1,5 +1,6 @@
 """A training that was killed goes on under the same command, in the same MLflow run, to the same bytes."""
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from pawline.model.saved import save_model
 from pawline.params.whole import load_params
 from pawline.prepared import PreparedImages
 from pawline.train import train
+from pawline.training.checkpoint import Checkpoint
+from pawline.workspace import kept_training
 from tests.background import background, commands_in, kill_group, saved_step, wait_for
 from tests.conftest import run, set_params
 
@@ -73,6 +76,26 @@ def test_a_kill_before_dvc_has_locked_the_model_costs_no_training(finished: Path
     assert logged_epochs(finished) == [1, 2, 3]
     assert model.read_bytes() == trained
     assert (finished / "dvc.lock").read_bytes() == lock
+
+
+def test_no_state_of_a_training_under_way_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight trainings at once are more than the states that are kept of those given up."""
+    monkeypatch.chdir(tmp_path)
+    states = [tmp_path / f"{number}.npz" for number in range(8)]
+    for number, state in enumerate(states):
+        state.write_bytes(b"")
+        os.utime(state, (number, number))
+    with kept_training.lock_of(states[0]):
+        kept_training._delete_given_up(tmp_path, Checkpoint(states[7], "key"))
+        assert sorted(tmp_path.glob("*.npz")) == [states[0], *states[2:]]
+    kept_training._delete_given_up(tmp_path, Checkpoint(states[7], "key"))
+    assert sorted(tmp_path.glob("*.npz")) == states[2:]
+
+
+def test_a_state_that_somebody_removed_fails_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "train")
+    (tmp_path / "model").write_bytes(b"model")
+    kept_training.KeptTraining(Checkpoint(tmp_path / "state.npz", "key"), "").finish(tmp_path / "model")
 
 
 PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.weights.h5"}

@@ -34,6 +34,7 @@ from pawline.training.checkpoint import Checkpoint, Progress
 from pawline.workspace.dvc_command import dvc_failure
 from pawline.workspace.kept_training import KeptTraining
 from tests.background import answers, background, free_port, wait_for
+from tests.conftest import run as run_command
 from tests.source import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -149,6 +150,33 @@ def test_a_damaged_store_is_named_with_what_to_do(checkout: Path) -> None:
     assert (checkout / "mlflow.db").read_bytes() == b"no database" * 100
 
 
+@pytest.mark.parametrize("old_one_stays", [True, False])
+def test_a_moved_or_copied_checkout_says_where_models_go_and_the_advice_works(
+    tmp_path: Path, old_one_stays: bool
+) -> None:
+    def warning(place: Path) -> str:
+        code = "from pawline.tracking import store; store.use_store(); store.warn_of_old_place()"
+        return run_command(place, "python", "-c", code, PYTHONPATH=str(ROOT)).stderr
+
+    old, new = tmp_path / "an old place", tmp_path / "a new place"
+    old.mkdir()
+    (old / "dvc.yaml").touch()
+    assert warning(old) == ""
+    shutil.copytree(old, new)
+    if not old_one_stays:
+        shutil.rmtree(old)
+    line = warning(new)
+    begin = f"pawline: warning: MLflow logs models to {old / 'mlartifacts'}, the place before a move or copy; "
+    assert line.startswith(begin)
+    if old_one_stays:
+        assert line == begin + "move mlflow.db and mlartifacts/ away to begin a new store here\n"
+        (new / "mlflow.db").rename(tmp_path / "mlflow.db")
+    else:
+        run_command(new, "sh", "-c", line[line.index("(") + 1 : line.index(")")])
+        assert old.resolve() == new
+    assert warning(new) == ""
+
+
 def test_params_and_data_set_lost_by_a_kill_are_logged_later(checkout: Path) -> None:
     store.use_store()
     mlflow.start_run(tags={tracking.TRAINING: "this one"})  # and killed
@@ -179,6 +207,20 @@ def test_a_training_that_starts_over_has_its_own_run(
     with start(training, continued):
         pass
     assert len(all_runs(f"sqlite:///{checkout / 'mlflow.db'}")) == num_runs
+
+
+def test_the_run_of_an_equal_training_on_another_machine_is_left_alone(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may live: only its own machine's lock can say."""
+    monkeypatch.setattr("platform.node", lambda: "another machine")
+    first = start()
+    first.__enter__().log_epoch(epoch(1))
+    mlflow.end_run("RUNNING")
+    monkeypatch.setattr("platform.node", lambda: "this machine")
+    with start():
+        pass
+    assert len(all_runs(f"sqlite:///{checkout / 'mlflow.db'}")) == 2
 
 
 @pytest.mark.parametrize(("continued", "num_runs"), [(True, 1), (False, 2)])

@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -131,6 +133,28 @@ def _set_experiment(local: LocalState | None) -> None:
         # A server decides where artifacts lie; the local store keeps them beside it.
         mlflow.create_experiment(EXPERIMENT, artifact_location=local.artifacts.as_uri() if local else None)
     mlflow.set_experiment(EXPERIMENT)
+
+
+def warn_of_old_place() -> None:
+    """Say where the local store still puts artifacts, if its checkout has been moved or copied since: MLflow notes an
+    experiment's place once, absolute."""
+    at, experiment = LocalState(main_checkout()), mlflow.get_experiment_by_name(EXPERIMENT)
+    if mlflow.get_tracking_uri() != local_store() or experiment is None:
+        return
+    old = local_path(str(experiment.artifact_location))
+    if old.resolve() == at.artifacts.resolve():
+        return
+    mend = "move mlflow.db and mlartifacts/ away to begin a new store here"
+    if not old.parent.exists():
+        mend = f"link it to this checkout (ln -s {quote(str(at.artifacts.parent))} {quote(str(old.parent))}), or {mend}"
+    print(
+        f"pawline: warning: MLflow logs models to {old}, the place before a move or copy; {mend}", file=sys.stderr
+    )
+
+
+def local_path(address: str) -> Path:
+    """The folder of a file:// address."""
+    return Path(unquote(urlsplit(address).path))
 
 
 def mirror(log: Callable[[], object]) -> bool:

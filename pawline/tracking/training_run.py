@@ -31,12 +31,14 @@ from pawline.tracking.store import (
     run_address,
     run_of,
     use_store,
+    warn_of_old_place,
 )
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
 from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
+PLACE = "pawline.training_place"  # whose state: another machine may train the same at the same time
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
 
@@ -105,9 +107,10 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
     use_store()
     send_missed()
     key = training.checkpoint.key
-    tags = {**_origin(), TRAINING: key}
+    tags = {**_origin(), TRAINING: key, PLACE: training.place}
     with busy_unless_it_answers():
-        stopped = _stopped_run(key, continued=training.checkpoint.load() is not None)
+        warn_of_old_place()
+        stopped = _stopped_run(training, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
         active = mlflow.start_run(run_id, run_name=name, tags=tags)
     shown, data_set = _shown_params(params), _dataset(params, split, training.data_digest)
@@ -173,15 +176,16 @@ def run_name(params: Params) -> str:
     return f"{params.network.name} {params.prepare.color} {params.prepare.image_size}px {budget}"
 
 
-def _stopped_run(training: str, continued: bool) -> Run | None:
-    """The newest MLflow run of this very training, which may have ended before its files were safe. If the training
-    starts over, reuse the run only when it is unfinished and has no epochs."""
+def _stopped_run(training: KeptTraining, continued: bool) -> Run | None:
+    """The newest MLflow run of this very training on this machine, which may have ended before its files were safe. If
+    the training starts over, reuse the run only when it is unfinished and has no epochs."""
     runs = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
-        filter_string=f"tags.`{TRAINING}` = '{training}'",
-        max_results=1,
+        filter_string=f"tags.`{TRAINING}` = '{training.checkpoint.key}'",
+        max_results=100,
         output_format="list",
     )
+    runs = [run for run in runs if run.data.tags.get(PLACE, training.place) == training.place]
     if runs and not continued and (runs[0].info.status == "FINISHED" or num_epochs(runs[0])):
         return None
     return runs[0] if runs else None

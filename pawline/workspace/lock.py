@@ -100,10 +100,10 @@ class Cache:
     """DVC's cache of this workspace, wherever it is configured to be."""
 
     def __init__(self) -> None:
-        self._files = Path(run_dvc(Path(), "cache", "dir").strip()) / "files" / "md5"
+        self.folder_of_objects = Path(run_dvc(Path(), "cache", "dir").strip()) / "files" / "md5"
 
     def path(self, md5: str) -> Path:
-        return self._files / md5[:2] / md5[2:]
+        return self.folder_of_objects / md5[:2] / md5[2:]
 
     def folder(self, md5: str) -> dict[str, str]:
         """The md5 of each file of a folder, by its path inside. Raises OSError when the list is not in the cache,

@@ -1,0 +1,159 @@
+"""`pawline gc` says what it would delete, and keeps what any version, experiment, model or live run needs."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import mlflow
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from pawline.tracking.deleted_runs import artifacts_of_deleted_runs
+from pawline.tracking.store import use_store
+from tests.background import background, wait_for
+from tests.conftest import run
+
+
+def files_of(workspace: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(workspace)): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in workspace.rglob("*")
+        if path.is_file() and not path.is_symlink() and not {".git", "tmp", "__pycache__"} & {*path.parts[-4:]}
+    }
+
+
+def gc(workspace: Path, *options: str) -> str:
+    return run(workspace, "pawline", "gc", *options).stdout
+
+
+def add_object(workspace: Path, content: bytes) -> Path:
+    md5 = hashlib.md5(content).hexdigest()
+    place = workspace / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(content)
+    return place
+
+
+def lock_naming(place: Path, text: str) -> str:
+    """A dvc.lock whose data/quarantine.csv is another object."""
+    begin = text.index("md5: ", text.index("path: data/quarantine.csv", text.index("stages:"))) + 5
+    return text[:begin] + place.parent.name + place.name + text[begin + 32 :]
+
+
+def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finished: Path) -> None:
+    unused = add_object(finished, b"an old model" * 100_000)
+    left_behind = finished / ".pawline/runs/brave-cat"
+    (left_behind / "checkout").mkdir(parents=True)
+    (left_behind / "checkout/big").write_bytes(bytes(2_000_000))
+    (finished / ".pawline/runs/brave-cat.lock").touch()
+    alive = finished / ".pawline/runs/calm-dog/checkout"
+    alive.mkdir(parents=True)
+    mine = finished / ".pawline/moved-away/data/raw/mine.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    (finished / "notes.txt").write_text("mine, and no commit has it")
+    before = files_of(finished)
+    with FileLock(finished / ".pawline/runs/calm-dog.lock"):
+        shown = gc(finished)
+        assert files_of(finished) == before | {".pawline/runs/calm-dog.lock": hashlib.md5(b"").hexdigest()}
+        assert "    1.2 MB  DVC's cache, used by no commit or experiment (1); deleting costs:" in shown
+        assert "    2.0 MB  workspaces of flow runs that were killed (1); deleting costs: nothing" in shown
+        assert "decoded pictures (1)" in shown
+        assert "would be deleted by `pawline gc --yes`" in shown.splitlines()[-1]
+        deleted = gc(finished, "--yes")
+    assert deleted.splitlines()[-1].endswith("  deleted")
+    assert not unused.exists() and not left_behind.exists() and alive.exists()
+    gone = {path for path in before if not (finished / path).exists()}
+    assert all(
+        path.startswith((".pawline/decoded/", ".pawline/runs/brave", ".pawline/training/"))
+        for path in gone - {str(unused.relative_to(finished))}
+    )
+    assert mine.read_bytes() == b"mine" and (finished / "notes.txt").exists()
+    run(finished, "pawline", "verify")
+    assert "up to date" in run(finished, "dvc", "repro").stdout
+    assert "calm-dog" not in gc(finished, "--yes") and not alive.exists()  # nobody holds it any more
+    assert gc(finished) == "nothing to delete\n"
+
+
+@pytest.mark.parametrize("holder", ["commit", "tag", "branch", "stash", "worktree", "experiment"])
+def test_what_a_version_needs_is_kept(finished: Path, tmp_path: Path, holder: str) -> None:
+    kept = add_object(finished, b"a quarantine of another version")
+    lock = finished / "dvc.lock"
+    text = lock.read_text()
+    changed = lock_naming(kept, text)
+    assert changed != text
+    if holder == "worktree":  # uncommitted there
+        run(finished, "git", "worktree", "add", "--quiet", "--detach", str(tmp_path / "a tree"))
+        (tmp_path / "a tree/dvc.lock").write_text(changed)
+    else:
+        lock.write_text(changed)
+    if holder == "stash":
+        run(finished, "git", "stash", "--quiet")
+    if holder == "experiment":
+        (finished / "data/quarantine.csv").write_bytes(kept.read_bytes())
+        run(finished, "dvc", "exp", "save", "--force", "--name", "an-experiment")
+        run(finished, "git", "checkout", "--quiet", "dvc.lock")
+    if holder in ("commit", "tag", "branch"):
+        run(finished, "git", "checkout", "--quiet", "-b", "side")
+        run(finished, "git", "commit", "--quiet", "--all", "--message", "another version")
+        if holder == "tag":
+            run(finished, "git", "tag", "v1")
+        if holder == "commit":  # neither branch nor tag ends there
+            lock.write_text(text)
+            run(finished, "git", "commit", "--quiet", "--all", "--message", "and back")
+        run(finished, "git", "checkout", "--quiet", "main")
+        if holder == "tag":
+            run(finished, "git", "branch", "--quiet", "-D", "side")
+    assert "DVC's cache" not in gc(finished, "--yes")
+    assert kept.exists()
+
+
+def test_a_cache_that_other_checkouts_share_is_left_alone(finished: Path, tmp_path: Path) -> None:
+    shutil.move(finished / ".dvc/cache", tmp_path / "shared")
+    run(finished, "dvc", "cache", "dir", "--local", str(tmp_path / "shared"))
+    (tmp_path / "shared/files/md5/00").mkdir(exist_ok=True)
+    theirs = tmp_path / "shared/files/md5/00" / ("0" * 30)
+    theirs.write_bytes(b"theirs")
+    assert "DVC's cache" not in gc(finished, "--yes")
+    assert theirs.exists()
+
+
+def test_nothing_is_deleted_while_a_stage_is_at_work(finished: Path) -> None:
+    waiting = "import time; print('on', flush=True); time.sleep(60)"
+    with background(finished, "python", "-c", waiting, "-m", "tasks.train"):
+        wait_for(lambda: (finished / "background.log").read_text() == "on\n")
+        before = files_of(finished)
+        error = run(finished, "pawline", "gc", "--yes", expect=75).stderr
+        assert "is at work in" in error and error.endswith(": try again after it has ended\n")
+        assert files_of(finished) == before
+
+
+def test_artifacts_of_deleted_runs_go_unless_their_model_is_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    place = tmp_path / "a place"
+    place.mkdir()
+    (place / "dvc.yaml").touch()
+    monkeypatch.chdir(place)
+    use_store()
+    client, runs = MlflowClient(), {}
+    for name in ("living", "deleted", "champion"):
+        with mlflow.start_run(run_name=name) as run_of_it:
+            mlflow.log_text("figures", "figures.txt")
+            runs[name] = run_of_it.info
+    client.create_registered_model("pawline")
+    version = client.create_model_version("pawline", runs["champion"].artifact_uri, runs["champion"].run_id)
+    client.set_registered_model_alias("pawline", "champion", version.version)
+    assert artifacts_of_deleted_runs() == []
+    for name in ("deleted", "champion"):
+        client.delete_run(runs[name].run_id)
+    assert artifacts_of_deleted_runs() == [place / f"mlartifacts/{runs['deleted'].run_id}/artifacts"]
+
+
+def test_before_the_first_run_and_commit_there_is_nothing_to_delete(workspace: Path) -> None:
+    shutil.rmtree(workspace / ".git")
+    run(workspace, "git", "init", "--quiet")
+    assert gc(workspace, "--yes") == "nothing to delete\n"
+    assert (workspace / "pictures/vertical/007.jpg").exists()
