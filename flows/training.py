@@ -68,6 +68,10 @@ def training(*, stage_minutes: float | None = None, **sections: BaseModel | None
                 with _turn():
                     return run_stages(Pipeline(environment=origin), stage_minutes)
             with isolated(changes, run_name) as workspace:
+                if workspace.modules:
+                    get_run_logger().info(
+                        "came along, though git does not track: %s", ", ".join(workspace.modules)
+                    )
                 ended = run_stages(Pipeline(workspace.path, origin), stage_minutes)
                 if ended.is_completed():
                     workspace.save()

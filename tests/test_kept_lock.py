@@ -41,11 +41,15 @@ stages:
 """
 # Where DVC reads what is left: it misses an output or a stage, and runs it again or has it in its cache.
 COMPLETE = {WHOLE.index("    - path: data/left_out"), WHOLE.index("  train:"), len(WHOLE)}
+SIZES = {"data/split.parquet": 1114, "data/left_out.parquet": 3231, "models/model.keras": 3041}
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    for path, size in SIZES.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(bytes(size))
     (tmp_path / "dvc.yaml").write_text(
         "stages:\n  split:\n    outs: [a]\n  train:\n    metrics: [b]\n  register: {}\n"
     )
@@ -62,7 +66,22 @@ def test_a_lock_that_was_cut_off_anywhere_is_put_back(workspace: Path) -> None:
         found = (workspace / "dvc.lock").read_text()
         left_alone |= {cut} if found == WHOLE[:cut] else set()
         assert found in (WHOLE, WHOLE[:cut])
-    assert left_alone == COMPLETE
+    whole = {WHOLE[:cut].rstrip() for cut in COMPLETE}  # with or without the last line break
+    assert left_alone == {cut for cut in range(len(WHOLE) + 1) if WHOLE[:cut].rstrip() in whole}
+
+
+@pytest.mark.parametrize("end", ["", "\r\n", "\n\n", "\n# a remark"])
+@pytest.mark.parametrize("outputs", ["here", "not restored yet"])
+def test_whole_entries_decide_and_not_the_last_line_break(workspace: Path, end: str, outputs: str) -> None:
+    """An editor or a merge may take the line break away."""
+    (workspace / "dvc.lock").write_text(WHOLE)
+    keep_lock(workspace)
+    if outputs != "here":
+        (workspace / "models/model.keras").unlink()
+    later = WHOLE.replace("seed: 1", "seed: 2").removesuffix("\n") + end
+    (workspace / "dvc.lock").write_text(later)
+    mend_lock(workspace)
+    assert (workspace / "dvc.lock").read_text() == later.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("left", ["\0\0", "schema: '2.0'\nstages: 3\n", "- 1\n"])

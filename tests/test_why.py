@@ -314,3 +314,15 @@ def test_the_history_stays_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
 )
 def test_durations_have_two_digits_that_count(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    "source", ["data/raw", "./data/raw/", "data", ".", "data/raw/vertical", "models/model.keras"]
+)
+def test_a_source_that_the_pipeline_writes_is_refused(workspace: Path, source: str) -> None:
+    """DVC would remove it before the stage reads it."""
+    set_params(workspace, {"ingest.source": source})
+    output = run(workspace, "pawline", "why", expect=2).stderr
+    assert output.startswith(f"pawline: ingest.source {source}: ")
+    assert "is written by the pipeline, and DVC removes it before a stage runs; put your pictures into" in output
+    assert output.count("\n") == 1

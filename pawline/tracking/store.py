@@ -4,7 +4,6 @@ Files are the truth. A tracking server that stops answering half-way costs a war
 """
 
 import logging
-import os
 import shutil
 import sys
 import warnings
@@ -24,7 +23,7 @@ from pawline.addresses import public_address, without_secrets
 from pawline.errors import ModelError, PawlineError, root_cause
 from pawline.tracking.answers import check_address, explain
 from pawline.workspace.checkout import main_checkout
-from pawline.workspace.layout import LocalState, local_store
+from pawline.workspace.layout import LocalState, local_store, store_address
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each of its attempts
 
@@ -38,13 +37,13 @@ def use_store() -> None:
     at = LocalState(main_checkout())
     if address := os.environ.get("MLFLOW_TRACKING_URI"):
         check_address(address)
-    mlflow.set_tracking_uri(address or local_store())
+    mlflow.set_tracking_uri(store_address())
     local = mlflow.get_tracking_uri() == local_store()
     # Several processes that create the tables of a fresh SQLite file at once break each other.
     with busy_unless_it_answers(), FileLock(at.store_lock, timeout=120):
         if local and not at.store.exists():
             _create_store(at)
-        _set_experiment(at if local else None)
+        _set_experiment(None if mlflow.get_tracking_uri().startswith("http") else at)
 
 
 def find_run(digest: str) -> Run | None:
@@ -130,7 +129,8 @@ def _create_store(at: LocalState) -> None:
 
 def _set_experiment(local: LocalState | None) -> None:
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        # A server decides where artifacts lie; the local store keeps them beside it.
+        # A server decides where artifacts lie. For a database it would be the folder of this process, which may be
+        # a workspace that is removed.
         mlflow.create_experiment(EXPERIMENT, artifact_location=local.artifacts.as_uri() if local else None)
     mlflow.set_experiment(EXPERIMENT)
 

@@ -1,23 +1,29 @@
 """Which checkout this is: the main one, a git worktree of it, or one that DVC made for an experiment."""
 
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from pawline.errors import PawlineError
 
 # The checkout that this code lies in.
 WORKSPACE = Path(__file__).resolve().parents[2]
+NO_CHANGES: Mapping[str, str] = {}
 
 
 def main_checkout(here: Path | None = None) -> Path:
     """The checkout that experiments and worktrees belong to; what they share is kept there.
 
-    DVC runs queued and temporary experiments in clones below `<main>/.dvc/tmp/exps/`.
+    DVC runs queued and temporary experiments in clones below `<main>/.dvc/tmp/exps/`, the flow its runs with other
+    params below `<main>/.pawline/runs/`.
     """
     here = (here or Path.cwd()).resolve()
     for folder in here.parents:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
+        if folder.parts[-2:] == (".pawline", "runs"):
+            return folder.parents[1]
     project = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
     common = ask_git(project, "rev-parse", "--path-format=absolute", "--git-common-dir")
     # The project may stand in a subfolder of the repository, and the repository of a worktree be bare.
@@ -37,13 +43,23 @@ def show_staged(file: Path, root: Path = Path()) -> bytes:
     return subprocess.run(command, capture_output=True, check=False).stdout
 
 
-def run_git(folder: Path, *arguments: str) -> str:
-    """What git prints. Raises PawlineError with its complaint."""
-    git = _run_git(folder, *arguments)
+def run_git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+    """What git prints; index: another file than its own. Raises PawlineError with its complaint."""
+    git = _run_git(folder, *arguments, environment={"GIT_INDEX_FILE": str(index)} if index else {})
     if git.returncode:
-        raise PawlineError(f"git {arguments[0]} failed in {folder}: {git.stderr.strip()}")
+        said = " ".join(git.stderr.split())
+        raise PawlineError(f"git {arguments[0]} failed in {folder}: {said}")
     return git.stdout.strip()
 
 
-def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+def _run_git(
+    folder: Path, *arguments: str, environment: Mapping[str, str] = NO_CHANGES
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=os.environ | dict(environment),
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+    )

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from os.path import normpath
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from pawline.errors import ParamsError
 from pawline.yaml_files import read_yaml
 
 DVC_YAML = "dvc.yaml"
 PACKAGES = ("pawline/", "tasks/")
+SOURCE = "ingest.source"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ def read_dag(params: Mapping[str, Any], root: Path = Path()) -> dict[str, Stage]
     """The stages by name, each after those whose outputs it reads; where that leaves it open, in dvc.yaml's order."""
     entries = read_yaml(root / DVC_YAML)["stages"]
     stages = {name: _stage(name, entry, params) for name, entry in entries.items()}
+    _refuse_source_in_outputs(str(value(params, SOURCE)), stages, root)
     sorter = TopologicalSorter({name: makers(stage, stages) for name, stage in stages.items()})
     sorter.prepare()
     order: dict[str, Stage] = {}
@@ -44,6 +47,20 @@ def read_dag(params: Mapping[str, Any], root: Path = Path()) -> dict[str, Stage]
         ready.remove(name)
         sorter.done(name)
     return order
+
+
+def _refuse_source_in_outputs(source: str, stages: Mapping[str, Stage], root: Path) -> None:
+    """A source that is, contains or lies in an output would be removed by DVC before the stage reads it."""
+    if "://" in source:
+        return
+    place = (root / source).resolve()
+    for output in (root / out for stage in stages.values() for out in stage.outs):
+        written = output.resolve()
+        if place == written or place in written.parents or written in place.parents:
+            raise ParamsError(
+                f"ingest.source {source}: {output.relative_to(root)} is written by the pipeline, and DVC removes it "
+                "before a stage runs; put your pictures into a folder outside of the checkout and name that"
+            )
 
 
 def stages_with_outputs(root: Path) -> set[str]:
@@ -98,3 +115,8 @@ def value(params: Mapping[str, Any], key: str) -> Any:
 def plain(path: str) -> str:
     """One spelling per path, so that `pictures/` and `./pictures` are the same; addresses stay as they are."""
     return path if "://" in path else normpath(path)
+
+
+def is_relative(source: str) -> bool:
+    """Whether a source is named relative to the checkout, and is no address."""
+    return "://" not in source and not PurePath(source).is_absolute()

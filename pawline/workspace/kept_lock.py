@@ -57,9 +57,18 @@ def _is_whole(lock: Path, workspace: Path) -> bool:
         with_outputs = stages_with_outputs(workspace)
         entries = parse_lock(text)
         complete = [_is_complete(entry, name in with_outputs) for name, entry in entries.items()]
-        return text.endswith("\n") and bool(complete) and all(complete)
+        return bool(complete) and all(complete) and (text.endswith("\n") or _ends_whole(entries, workspace))
     except (OSError, ValueError, TypeError, PawlineError):
         return False
+
+
+def _ends_whole(entries: dict[str, Any], workspace: Path) -> bool:
+    """Whether the last number of a file without a last line break is whole: an editor may have taken the break away.
+    The output that it describes tells; where that is no file here, the number counts as whole."""
+    last = next(reversed(entries.values()))
+    output = last["outs"][-1] if last.get("outs") else {}
+    file = workspace / output.get("path", "")
+    return not file.is_file() or file.stat().st_size == output["size"]
 
 
 def _is_complete(entry: dict[str, Any], has_outputs: bool) -> bool:

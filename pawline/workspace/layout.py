@@ -1,9 +1,14 @@
 """The places of files: those of the pipeline, and the local state that git and DVC do not see."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pawline.workspace.checkout import main_checkout
+
+# A relative source may lead out of the checkout by as many `..`: links to it stand in these, not at home.
+ISOLATED_NEST = Path("1/2/3/4/5/checkout")
+SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,13 @@ class LocalState:
 def local_store() -> str:
     """MLflow's store when the user names none: one SQLite file, absolute, so that every folder finds it."""
     return f"sqlite:///{LocalState(main_checkout()).store}"
+
+
+def store_address() -> str:
+    """The address of the MLflow store: the user's, else the local one. A relative file is one of the main checkout, so
+    that it is the same in each workspace, and none goes with a workspace that is removed."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or local_store()
+    file = address.removeprefix(SQLITE)
+    if file == address or not file or file.startswith(("/", ":memory:")):
+        return address
+    return f"{SQLITE}{main_checkout() / file}"
