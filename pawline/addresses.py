@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 # Up to what ends an address in a sentence. A password may hold most other signs.
 IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://(?:\S*@)?[^\s'\"<>`]+")
 # What libraries quote beside an address.
-NAME = r"(?:password|passwd|pwd|token|secret|signature|api_?key|access_?key|\bsig)"
 NAMED = re.compile(
-    rf"((?:\b(?:Bearer|Basic) +|{NAME}['\"]?[=:] *)['\"]?)[^\s'\"&,;]+",
+    r"((?:\b(?:Bearer|Basic) +|(?:password|passwd|secret)['\"]?[=:] *"
+    r"|(?:pwd|token|signature|api_?key|access_?key|\bsig)(?:=|['\"]: *))['\"]?)[^\s'\"&,;]+",
     re.IGNORECASE,
 )
 SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|TOKEN|SECRET|_KEY)$")
