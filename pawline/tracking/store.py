@@ -4,6 +4,7 @@ Files are the truth. A tracking server that stops answering half-way costs a war
 """
 
 import logging
+import os
 import shutil
 import sys
 import warnings
