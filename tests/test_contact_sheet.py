@@ -43,7 +43,7 @@ def test_decodable_pictures_are_shown_and_other_files_are_listed(tmp_path: Path)
     bad = {
         "vertical/cut.jpg": CUT,
         "vertical/empty.jpg": b"",
-        "vertical/huge.jpg": jpeg_that_claims(20_000, 20_000),
+        "vertical/huge.jpg": jpeg_that_claims(65_000, 65_000),
         "vertical/tiny.png": encode(stripes(True, 1, 3, 2), ".png"),
         "vertical/words.jpg": b"words",
     }
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_is_a_row_without_a_picture(tmp_path: Path) -
 
 def test_a_file_that_is_too_large_never_reaches_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pawline.pictures.decode.cv2.imdecode", lambda *_: pytest.fail("decoded"))
-    assert safe_thumbnail(jpeg_that_claims(20_000, 20_000), 96) is None
+    assert safe_thumbnail(jpeg_that_claims(65_000, 65_000), 96) is None
 
 
 def test_truncated_pictures_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,7 @@ def make_inputs(
 def prepared_table(names: list[str], num_per_class: int) -> pd.DataFrame:
     rows = [(f"{name}/{i}.jpg", name, label) for label, name in enumerate(names) for i in range(num_per_class)]
     table = pd.DataFrame(rows, columns=["path", "class_name", "label"])
-    return table.assign(digest=[f"{row:064x}" for row in range(len(table))], given_part="")
+    return table.assign(digest=[f"{row:064x}" for row in range(len(table))], given_part="", given_group="")
 
 
 def parts_of(table: pd.DataFrame, num_per_class: int) -> list[str]:
@@ -121,7 +121,7 @@ def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
     usable = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
-    unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="")
+    unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", given_group="")
     return pd.concat([usable, unusable]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
 
 

@@ -177,6 +177,7 @@ def test_ten_classes_train_like_two(params: Params, tmp_path: Path) -> None:
         {
             "path": images.table["path"],
             "label": images.table["label"],
+            "digest": [f"{number:064x}" for number in range(120)],
             "split": ["val" if number % 4 == 0 else "train" for number in range(120)],
         }
     )

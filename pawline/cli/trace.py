@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
-from pawline.parts import data_digest
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.layout import Layout
 from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, parse_lock, read_lock
@@ -120,6 +119,8 @@ def _sightings(version: str, lock: str, digest: str, cache: Cache) -> Iterator[S
 
 def _model_of(split: "pd.DataFrame", outputs: dict[str, Output], cache: Cache, at: Layout) -> str:
     """The digest of the version's model, if it learned from this split: after an unfinished run it may be older."""
+    from pawline.parts import data_digest
+
     card = outputs.get(str(at.card))
     if card is None:
         return ""

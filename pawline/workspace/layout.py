@@ -68,6 +68,6 @@ def store_address() -> str:
     that it is the same in each workspace, and none goes with a workspace that is removed."""
     address = os.environ.get("MLFLOW_TRACKING_URI") or local_store()
     file = address.removeprefix(SQLITE)
-    if file == address or not file or file.startswith(("/", ":memory:")):
+    if file == address or not file or file.startswith(("/", ":memory:", "file:")):
         return address
     return f"{SQLITE}{main_checkout() / file}"
