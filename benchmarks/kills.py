@@ -184,7 +184,7 @@ def wait_for_quiet(house: House, runner: Popen[str]) -> tuple[float, int]:
 
 
 def num_locks(workspace: Path) -> int:
-    """Of DVC's own, how many would block the next command. Those of a process that is gone DVC disregards."""
+    """Count DVC's own locks that would block the next command. DVC disregards those of a dead process."""
     rwlock = workspace / ".dvc/tmp/rwlock"
     held = json.loads(rwlock.read_text()) if rwlock.exists() else {}
     writers, readers = held.get("write", {}).values(), held.get("read", {}).values()

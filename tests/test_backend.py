@@ -20,7 +20,7 @@ ON_PROCESSOR = {"ONEDNN_VERBOSE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def test_loading_and_computing_write_nothing_and_use_one_dnn(tmp_path: Path) -> None:
-    """By default TensorFlow uses no oneDNN on processors without VNNI or AMX, and training takes 1.4 times as long."""
+    """TensorFlow's default leaves out oneDNN without VNNI or AMX, and training takes 1.4 times as long."""
     process = run(tmp_path, "python", "-c", CONVOLVE.format(channels=4), **ON_PROCESSOR)
     assert process.stdout.endswith("(1, 8, 8, 4)\n")
     assert ",exec,cpu,convolution," in process.stdout

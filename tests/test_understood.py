@@ -158,7 +158,7 @@ def follow(source: Path, tmp_path: Path) -> IngestResult:
 
 
 def linked(tmp_path: Path) -> Path:
-    """As a snapshot of Hugging Face: every picture is a link to a file of digests elsewhere."""
+    """A snapshot of Hugging Face has links only: each picture is a file of digests elsewhere."""
     blobs = folder_of(tmp_path / "blobs", {"ab12": PICTURE})
     source = folder_of(tmp_path / "snapshot", TWO_CLASSES)
     for name in ("cat/1.jpg", "dog/1.jpg"):

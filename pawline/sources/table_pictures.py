@@ -62,7 +62,7 @@ def _ends_with(path: str, name: str) -> bool:
 
 
 def _nearest(paths: list[str], folder: str, part: str) -> list[str]:
-    """Of several paths those directly in the table's folder, or in the folder of the row's part: test/1.png stands
+    """Prefer the paths directly in the table's folder, or in the folder of the row's part: test/1.png stands
     beside train/1.png in many competitions, and the table without parts means train."""
     beside = [path for path in paths if "/" not in path[len(folder) :]]
     if len(paths) < 2 or beside:

@@ -53,7 +53,7 @@ class MissedRun:
 
 
 def store_digest() -> str:
-    """Of the store in use; its password may change."""
+    """The digest of the address of the store in use, without its password, which may change."""
     return hashlib.sha256(public_address(mlflow.get_tracking_uri()).encode()).hexdigest()
 
 
