@@ -61,9 +61,8 @@ def _cut(
     fractions: NDArray[np.float64], ends: list[float], cut: list[int], min_per_part: int
 ) -> tuple[Parts, NDArray[np.bool_]]:
     """Cut the parts of one class. ends: where each part ends, as a fraction; cut: the parts, test before val."""
-    different, rank = np.unique(
-        fractions, return_inverse=True
-    )  # equal keys have equal fractions, hence equal ranks
+    # Equal keys have equal fractions, hence equal ranks.
+    different, rank = np.unique(fractions, return_inverse=True)
     natural, filled = (np.full(len(fractions), TRAIN, np.int8) for _ in range(2))
     limit, limits = 0, []
     for end in ends:

@@ -97,9 +97,8 @@ class _Decoder:
         self._raw, self._form, self._keep = raw, form, keep
         self._cache = DecodedCache(cache, form)
         self._pool = ThreadPoolExecutor(num_threads())
-        self.deep_values: dict[
-            str, int
-        ] = {}  # the largest value of pictures whose used bits were guessed, by path
+        # By path, the largest value of pictures whose used bits were guessed.
+        self.deep_values: dict[str, int] = {}
 
     def decode(
         self, batch: pd.DataFrame, bar: Any

@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from pawline.errors import DatasetError
 from pawline.params.split import SplitParams
-from pawline.part_by_hash import PARTS, TRAIN, Parts, hash_fraction, parts_by_hash
+from pawline.part_by_hash import PARTS, TRAIN, Parts, parts_by_hash
 from pawline.picture_groups import group_names
 from pawline.pictures.duplicates import LARGE_GROUP, find_duplicates, group_copies, without_padding
 from pawline.pictures.thumbnails import Pictures
 from pawline.prepared import PreparedImages
 from pawline.rare_classes import ClassCounts, named, refuse
-
-__all__ = ["PARTS", "Split", "hash_fraction", "split_images", "summarize"]
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError
 from pawline.params.prepare import ImageForm
 from pawline.params.split import SplitParams
-from pawline.part_by_hash import PARTS, parts_by_hash
+from pawline.part_by_hash import PARTS, hash_fraction, parts_by_hash
 from pawline.parts import Part, data_digest
 from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
-from pawline.split import Split, hash_fraction, split_images, summarize
+from pawline.split import Split, split_images, summarize
 from pawline.train import _sample
 
 PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.3, seed=1)

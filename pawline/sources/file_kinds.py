@@ -4,92 +4,23 @@ from pathlib import PurePosixPath
 
 from pawline.pictures.decode import BadImage, read_header
 
+
+def _suffixes(words: str) -> frozenset[str]:
+    return frozenset(f".{word}" for word in words.split())
+
+
 # Camera RAW and other formats that Pawline cannot decode are pictures too: each becomes a row with a reason.
-PICTURE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff", "avif", "jp2"),
-        *(
-            "j2k",
-            "jxl",
-            "ppm",
-            "pgm",
-            "pbm",
-            "pnm",
-            "heic",
-            "heif",
-            "hif",
-            "tga",
-            "ico",
-            "psd",
-            "dng",
-            "cr2",
-            "cr3",
-        ),
-        *("crw", "nef", "nrw", "arw", "srf", "sr2", "raf", "orf", "rw2", "pef", "srw", "raw", "3fr", "erf", "kdc"),
-        *("dcr", "mrw", "x3f", "iiq", "dcm"),
-    )
+PICTURE_SUFFIXES = _suffixes(
+    "jpg jpeg jpe jfif png apng webp bmp dib gif tif tiff avif jp2 j2k jxl ppm pgm pbm pnm heic heif hif tga "
+    "ico psd dng cr2 cr3 crw nef nrw arw srf sr2 raf orf rw2 pef srw raw 3fr erf kdc dcr mrw x3f iiq dcm"
 )
 
 # What phones, cameras, photo services and labelling tools put beside pictures.
-OTHER_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("json", "jsonl", "xml", "xmp", "aae", "txt", "csv", "tsv", "yaml", "yml", "toml", "md", "rst", "html"),
-        *("htm", "pdf", "doc", "docx", "xls", "xlsx", "parquet", "py", "ipynb", "m", "mat", "npy", "npz", "pkl"),
-        *(
-            "h5",
-            "hdf5",
-            "db",
-            "sqlite",
-            "ini",
-            "cfg",
-            "log",
-            "url",
-            "lnk",
-            "webloc",
-            "thm",
-            "pp3",
-            "dop",
-            "on1",
-            "cos",
-        ),
-        *(
-            "mov",
-            "mp4",
-            "m4v",
-            "avi",
-            "mkv",
-            "mpg",
-            "mpeg",
-            "3gp",
-            "mts",
-            "m2ts",
-            "wmv",
-            "webm",
-            "mp",
-            "insv",
-            "lrv",
-        ),
-        *(
-            "wav",
-            "mp3",
-            "m4a",
-            "aac",
-            "flac",
-            "zip",
-            "tar",
-            "gz",
-            "tgz",
-            "bz2",
-            "xz",
-            "zst",
-            "rar",
-            "7z",
-            "sha256",
-        ),
-        *("md5", "part", "crdownload", "exe", "dll", "bat", "sh"),
-    )
+OTHER_SUFFIXES = _suffixes(
+    "json jsonl xml xmp aae txt csv tsv yaml yml toml md rst html htm pdf doc docx xls xlsx parquet py ipynb m "
+    "mat npy npz pkl h5 hdf5 db sqlite ini cfg log url lnk webloc thm pp3 dop on1 cos mov mp4 m4v avi mkv mpg "
+    "mpeg 3gp mts m2ts wmv webm mp insv lrv wav mp3 m4a aac flac zip tar gz tgz bz2 xz zst rar 7z sha256 md5 "
+    "part crdownload exe dll bat sh"
 )
 
 # How files of picture formats begin. A damaged picture has this start, whatever its name.
