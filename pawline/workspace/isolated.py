@@ -40,15 +40,24 @@ class Isolated:
 
     def save(self) -> None:
         """Keep the results as a DVC experiment of this name."""
-        # Below the root of a repository, DVC does not see by itself that a first dvc.lock is untracked.
-        prefix = ask_git(self.path, "rev-parse", "--show-prefix")
-        lock = ["--include-untracked", f"{prefix}{LOCK}"] if prefix else []
-        run_dvc(self.path, "exp", "save", "--force", "--name", self.name, *lock)
+        # DVC leaves out first metrics, and below the root of a repository a first dvc.lock.
+        outputs = [
+            out
+            for stage in read_dag(read_yaml(self.path / "params.yaml"), self.path).values()
+            for out in stage.outs
+        ]
+        untracked = ask_git(self.path, "ls-files", "--others", "--exclude-standard", "--", str(LOCK), *outputs)
+        options = [option for file in untracked.splitlines() for option in ("--include-untracked", file)]
+        run_dvc(self.path, "exp", "save", "--force", "--name", self.name, *options)
         if _is_submodule():
             refs = run_git(self.path, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
             for ref in (ref for ref in refs if ref.endswith(f"/{self.name}")):
                 run_git(
-                    WORKSPACE, "fetch", "--quiet", run_git(self.path, "rev-parse", "--git-dir"), f"+{ref}:{ref}"
+                    WORKSPACE,
+                    "fetch",
+                    "--quiet",
+                    run_git(self.path, "rev-parse", "--absolute-git-dir"),
+                    f"+{ref}:{ref}",
                 )
 
 

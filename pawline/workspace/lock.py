@@ -83,8 +83,8 @@ def md5_of(file: Path) -> str:
 class Cache:
     """DVC's cache of this workspace, wherever it is configured to be."""
 
-    def __init__(self) -> None:
-        self._files = Path(run_dvc(Path(), "cache", "dir").strip()) / "files" / "md5"
+    def __init__(self, root: Path = Path()) -> None:
+        self._files = root / run_dvc(root, "cache", "dir").strip() / "files" / "md5"
 
     def path(self, md5: str) -> Path:
         return self._files / md5[:2] / md5[2:]
