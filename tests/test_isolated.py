@@ -11,7 +11,7 @@ from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import ISOLATED_NEST, store_address
 from tests.conftest import run
 
-LINE = "stages:\n  ingest:\n    cmd: x\n    deps: ['${ingest.source}']\n    outs: [data/raw]\n"
+LINE = "stages:\n  ingest:\n    cmd: x\n    deps: ['${ingest.source}']\n    outs: [data/ingested]\n"
 
 
 @pytest.fixture

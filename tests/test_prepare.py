@@ -167,7 +167,7 @@ def test_files_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path
     (raw / "vertical/002.jpg").unlink()
     quarantine = prepare(index, raw, pictures.parent / "prepared", PARAMS, pictures.parent / "cache")
     assert quarantine.set_index("path")[["reason", "detail"]].to_dict("split")["data"] == [
-        ["unreadable", "the bytes under data/raw are not those that were taken in"],
+        ["unreadable", "the bytes under data/ingested are not those that were taken in"],
         ["unreadable", "No such file or directory"],
     ]
 

@@ -22,7 +22,7 @@ def test_untouched_outputs_are_all_found_right(finished_workspace: Path) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        "data/raw/vertical/007.jpg",
+        "data/ingested/vertical/007.jpg",
         "data/prepared/images-00000.npy",
         "data/prepared/table.parquet",
         "models/model.keras",
@@ -44,12 +44,12 @@ def test_one_flipped_bit_is_found_even_where_size_and_time_are_the_same(finished
 
 
 def test_missing_and_added_files_are_named(finished: Path) -> None:
-    (finished / "data/raw/vertical/007.jpg").unlink()
-    (finished / "data/raw/vertical/new.jpg").write_bytes(b"new")
+    (finished / "data/ingested/vertical/007.jpg").unlink()
+    (finished / "data/ingested/vertical/new.jpg").write_bytes(b"new")
     lines = verify(finished, expect=1)
     assert lines[:2] == [
-        "data/raw/vertical/007.jpg: is missing",
-        "data/raw/vertical/new.jpg: is not part of the recorded output",
+        "data/ingested/vertical/007.jpg: is missing",
+        "data/ingested/vertical/new.jpg: is not part of the recorded output",
     ]
 
 

@@ -9,14 +9,21 @@ from pawline.workspace.lock import LOCK, Cache, read_lock
 
 # Where most project templates keep photographs; Pawline neither reads nor writes there by itself.
 INVITING = Path("data/raw")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".avif")
 
 
-def check_ingested(root: Path) -> None:
-    """Raises DatasetError where the folder of ingested pictures holds files that no ingest wrote."""
-    place = root / Layout().raw
-    there = files_below(place)
-    foreign = sorted(there - _written(root)) if there else []
-    if foreign:
+def check_outputs(root: Path) -> None:
+    """Raises DatasetError where the folders of ingested and prepared pictures hold files that no stage wrote."""
+    ingested = files_below(root / Layout().raw)
+    _refuse(root / Layout().raw, ingested - _written(root) if ingested else set())
+    prepared = files_below(root / Layout().prepared)  # a flat folder without a picture file
+    _refuse(
+        root / Layout().prepared, {file for file in prepared if "/" in file or file.lower().endswith(PICTURES)}
+    )
+
+
+def _refuse(place: Path, names: set[str]) -> None:
+    if foreign := sorted(names):
         raise DatasetError(
             f"{place / foreign[0]}: Pawline did not write this file{_more(foreign)}, and the next run would delete it; "
             f"move your pictures to a folder of their own, such as {INVITING}, and set ingest.source to it"

@@ -15,7 +15,7 @@ from pawline.params.whole import load_params
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.dag import Stage, is_relative, read_dag
 from pawline.workspace.dvc_command import run_dvc
-from pawline.workspace.foreign_files import check_ingested, note_of_unread
+from pawline.workspace.foreign_files import check_outputs, note_of_unread
 from pawline.workspace.layout import Layout
 from pawline.workspace.lock import read_entries
 from pawline.yaml_files import read_yaml
@@ -32,7 +32,7 @@ def check_source(root: Path) -> str:
         raise ParamsError(
             f"{root.absolute()}: not a git repository, which DVC needs: `git init`, then the same again"
         )
-    check_ingested(root)
+    check_outputs(root)
     if "://" not in source:
         _refuse_unreadable(root / source, root)
     return source
