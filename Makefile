@@ -15,6 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: run test check setup lock
 
 run: setup
+	@python -m pawline.cli.before_run
 	@dvc repro
 	@python -m pawline.cli.next_commands
 

@@ -19,6 +19,7 @@ from pawline.workspace.layout import Layout
 from pawline.workspace.lock import locked_md5
 from pawline.workspace.repro import Pipeline
 from pawline.workspace.source_changes import changes_by_content
+from pawline.workspace.source_check import check_source
 
 DEPLOYMENT = "training/local"
 
@@ -36,6 +37,7 @@ def retrain_on_new_data(at_least: int = 50, any_change: bool = False) -> State[N
 
 
 def _look_and_trigger(at_least: int, any_change: bool) -> State[None]:
+    check_source(WORKSPACE)
     if "ingest" not in Pipeline().status():
         return Completed(name="Waiting", message="the source is as it was")
     changes = changes_by_content(load_params(WORKSPACE / Layout().params).ingest, WORKSPACE)

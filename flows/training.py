@@ -34,6 +34,7 @@ from pawline.workspace.isolated import isolated
 from pawline.workspace.layout import Layout
 from pawline.workspace.repro import BUSY_SECONDS, Pipeline
 from pawline.workspace.runner_watch import end_with_worker
+from pawline.workspace.source_check import check_source, notes
 from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
@@ -107,7 +108,10 @@ def _wait_for(lock: BaseFileLock, seconds: float) -> None:
 
 
 def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
-    """One after the other; a failed one blocks the rest."""
+    """One after the other; a failed one blocks the rest. Raises what DVC would stop at, before anything runs."""
+    check_source(pipeline.workspace)
+    for note in notes(pipeline.workspace):
+        get_run_logger().info("%s", note)
     outcomes: list[Outcome] = []
     states: list[State] = []
     for name, reads in stages_of(pipeline.workspace).items():
@@ -136,6 +140,8 @@ def stage(pipeline: Pipeline, name: str, minutes: float | None) -> State[None]:
     try:
         if name not in pipeline.status():
             return Completed(name="Cached", message="unchanged since the last run")
+        if note := pipeline.without_source(name):
+            return Completed(name="Cached", message=note)
         if pipeline.repro(name, log.info, minutes):
             return Completed(message="ran")
         return Completed(name="Cached", message="restored from DVC's cache")
@@ -181,6 +187,8 @@ def refuse_unwritable_home() -> None:
 def main() -> None:
     arguments = _parser().parse_args()
     sections = overrides.to_sections(overrides.parse(arguments.set), WORKSPACE / Layout().params)
+    if "ingest" not in sections:  # else the source is another one, and the flow looks at it
+        check_source(WORKSPACE)
     try:
         if not PREFECT_API_URL.value():
             refuse_unwritable_home()

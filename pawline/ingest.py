@@ -1,4 +1,4 @@
-"""Ingest a source: copy its files unchanged to `data/raw` and write one row of the index for each file."""
+"""Ingest a source: copy its files unchanged to `data/ingested` and write one row of the index for each file."""
 
 import hashlib
 import sys

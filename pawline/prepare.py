@@ -174,7 +174,7 @@ def _read(row: Any, raw: Path) -> bytes:
     except OSError as error:
         raise BadImage("unreadable", error.strerror or str(error)) from None
     if hashlib.sha256(data).hexdigest() != row.digest:
-        raise BadImage("unreadable", "the bytes under data/raw are not those that were taken in")
+        raise BadImage("unreadable", "the bytes under data/ingested are not those that were taken in")
     return data
 
 

@@ -378,11 +378,11 @@ def test_dvc_detects_a_file_that_changed_on_the_server(workspace: Path, server: 
     set_params(workspace, {"ingest.source": server.address})
     process = run(workspace, "dvc", "repro", "--single-item", "ingest")
     assert "download" not in process.stdout + process.stderr  # no progress outside a terminal
-    assert content(workspace / "data/raw") == TWO_CLASSES
+    assert content(workspace / "data/ingested") == TWO_CLASSES
     assert "up to date" in run(workspace, "dvc", "status", "ingest").stdout
     server.file = server.file.replace(b"dog/1.jpg", b"fox/1.jpg")
     server.headers = {header: "Sat, 01 Aug 2026 11:00:00 GMT" if header == "Last-Modified" else '"2"'}
     assert server.address in run(workspace, "dvc", "status", "ingest").stdout
     run(workspace, "dvc", "repro", "--single-item", "ingest")
-    assert set(content(workspace / "data/raw")) == {"cat/1.jpg", "fox/1.jpg"}
+    assert set(content(workspace / "data/ingested")) == {"cat/1.jpg", "fox/1.jpg"}
     assert list((workspace / ".pawline/downloads").iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -292,6 +293,24 @@ def test_a_missing_source_is_bad_data(finished: Path, server: dict[str, str]) ->
     assert printed["ingest"].endswith("/nowhere.zip: no such folder or archive; set ingest.source in params.yaml")
     set_params(finished, {"ingest.source": "pictures"})
     assert names(training(finished, **server)) == UNCHANGED
+
+
+def test_without_the_source_the_flow_trains_on_the_pulled_data(finished: Path, server: dict[str, str]) -> None:
+    """As for a colleague, a CI job or a worker: the photographs are on another machine."""
+    (finished / "pictures").rename(finished.parent / "away")
+    shutil.rmtree(finished / "data/ingested")
+    set_params(finished, {"prepare.max_bad_fraction": 0.5})
+    printed = training(finished, **server)
+    line = "the source pictures is not here and was not looked at; the data set of dvc.lock is used"
+    assert printed["ingest"] == f"Cached {line}"
+    assert names(printed) == UNCHANGED | {"prepare": "Completed"}
+    assert len([*(finished / "data/ingested").rglob("*.jpg")]) == 120
+
+    with (finished / "pawline/ingest.py").open("a") as file:
+        file.write("# a thought\n")
+    printed = training(finished, expect=3, **server)
+    assert printed["ingest"].endswith("/pictures: no such folder or archive; set ingest.source in params.yaml")
+    assert len([*(finished / "data/ingested").rglob("*.jpg")]) == 120
 
 
 @pytest.fixture(scope="module")

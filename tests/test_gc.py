@@ -49,7 +49,7 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     (finished / ".pawline/runs/brave-cat.lock").touch()
     alive = finished / ".pawline/runs/calm-dog/checkout"
     alive.mkdir(parents=True)
-    mine = finished / ".pawline/moved-away/data/raw/mine.jpg"
+    mine = finished / ".pawline/moved-away/data/ingested/mine.jpg"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     (finished / "notes.txt").write_text("mine, and no commit has it")

@@ -11,7 +11,7 @@ from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import ISOLATED_NEST, store_address
 from tests.conftest import run
 
-LINE = "stages:\n  ingest:\n    cmd: x\n    deps: ['${ingest.source}']\n    outs: [data/raw]\n"
+LINE = "stages:\n  ingest:\n    cmd: x\n    deps: ['${ingest.source}']\n    outs: [data/ingested]\n"
 
 
 @pytest.fixture
@@ -47,7 +47,19 @@ def test_what_is_there_or_needs_no_link_gets_none(checkout: Path, tmp_path: Path
 @pytest.mark.parametrize("source", ["..", "../" * 9 + "pictures", "../mine.csv", "mine.csv"])
 def test_a_source_too_far_out_is_refused_with_its_absolute_path(tmp_path: Path, source: str) -> None:
     with pytest.raises(ParamsError, match=f"make it absolute: {(tmp_path / source).resolve()}$"):
-        same_files.check_source_place(source, tmp_path)
+        same_files.check_place(source, tmp_path)
+
+
+@pytest.mark.parametrize("source", ["models/photos", "models/mine.h5", "./data/deep/photos/1.jpg"])
+def test_a_folder_that_stages_write_to_is_never_a_link(checkout: Path, tmp_path: Path, source: str) -> None:
+    home = tmp_path / "home"
+    (home / source).parent.mkdir(parents=True, exist_ok=True)
+    (home / source).touch()
+    same_files.bring_source(source, home, checkout, ["models/model.keras", "data/deep/raw"])
+    assert (checkout / source).exists()
+    assert not (checkout / source).parent.is_symlink() or source.endswith("1.jpg")
+    assert not (checkout / "data/deep").is_symlink()
+    assert not (checkout / "models").is_symlink()
 
 
 def files(folder: Path) -> set[str]:
@@ -95,6 +107,10 @@ def no_params(monkeypatch: pytest.MonkeyPatch) -> None:
     class Params:
         class ingest:  # noqa: N801
             source = "photos"
+
+        class network:  # noqa: N801
+            class pretrained:  # noqa: N801
+                weights = None
 
     monkeypatch.setattr(isolated, "load_params", lambda _: Params)
     monkeypatch.setattr(isolated, "write", lambda _, __, into: into.write_text("ingest: {source: photos}"))

@@ -125,11 +125,11 @@ def test_going_back_to_an_earlier_data_set_brings_its_results_back(finished: Pat
     write_pictures(finished / "pictures", count=3, first=900)
     run(finished, "dvc", "repro", "split")
     commit(finished)
-    assert "data/raw/" in run(finished, "dvc", "diff", "v1", "HEAD").stdout
+    assert "data/ingested/" in run(finished, "dvc", "diff", "v1", "HEAD").stdout
     run(finished, "git", "checkout", "--quiet", "v1")
     run(finished, "dvc", "checkout")
     assert (finished / "metrics/split.json").read_bytes() == first
-    assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120
+    assert len(list((finished / "data/ingested").rglob("*.jpg"))) == 120
 
 
 def test_pushed_data_can_be_pulled_into_a_clone(finished: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_bad_params_are_refused_before_anything_runs(finished: Path) -> None:
     set_params(finished, {"train.epochs": 0})
     output = run(finished, "python", "-m", "tasks.ingest", expect=2).stderr
     assert output == "pawline: params.yaml: train.epochs is 0: input should be greater than or equal to 1\n"
-    assert len(list((finished / "data/raw").rglob("*.jpg"))) == 120
+    assert len(list((finished / "data/ingested").rglob("*.jpg"))) == 120
 
 
 BY_PYDANTIC = "__import__('pydantic_core').PydanticSerializationError('In a function: KeyboardInterrupt: ')"

@@ -26,9 +26,9 @@ def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str,
 
 def test_every_test_picture_gets_the_same_class_as_in_evaluate(finished_workspace: Path) -> None:
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv")
-    rows = predict(finished_workspace, *(f"data/raw/{path}" for path in evaluated["path"]))
+    rows = predict(finished_workspace, *(f"data/ingested/{path}" for path in evaluated["path"]))
     assert [row["label"] for row in rows] == list(evaluated["predicted"])
-    assert [row["path"] for row in rows] == [f"data/raw/{path}" for path in evaluated["path"]]
+    assert [row["path"] for row in rows] == [f"data/ingested/{path}" for path in evaluated["path"]]
     for row, expected in zip(rows, evaluated["probability_vertical"], strict=True):
         assert row["probabilities"]["vertical"] == pytest.approx(expected, abs=1e-4)  # type: ignore[index]
 
@@ -38,7 +38,7 @@ def test_a_folder_is_searched_and_a_bad_picture_does_not_stop_the_others(
 ) -> None:
     good = pd.read_csv(finished_workspace / "reports/predictions.csv").iloc[0]
     (tmp_path / "inner").mkdir()
-    shutil.copy(finished_workspace / "data/raw" / good["path"], tmp_path / "inner/good.jpg")
+    shutil.copy(finished_workspace / "data/ingested" / good["path"], tmp_path / "inner/good.jpg")
     (tmp_path / "a-empty.jpg").touch()
     (tmp_path / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "lost.jpg").symlink_to("nowhere")
@@ -64,7 +64,7 @@ def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspac
 def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> None:
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv").iloc[0]
     probability = evaluated[f"probability_{evaluated['predicted']}"]
-    line = run(finished_workspace, "pawline", "predict", picture := f"data/raw/{evaluated['path']}").stdout
+    line = run(finished_workspace, "pawline", "predict", picture := f"data/ingested/{evaluated['path']}").stdout
     assert line == f"{picture}: {evaluated['predicted']} {probability:.1%}\n"
 
 
@@ -102,7 +102,7 @@ def test_the_model_in_mlflow_takes_raw_bytes(finished_workspace: Path, monkeypat
     trained = mlflow.search_runs(experiment_names=["pawline"], output_format="list")[0]
     model = mlflow.pyfunc.load_model(trained.outputs.model_outputs[0].model_id.join(["models:/", ""]))
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv")
-    pictures = [(finished_workspace / "data/raw" / path).read_bytes() for path in evaluated["path"]]
+    pictures = [(finished_workspace / "data/ingested" / path).read_bytes() for path in evaluated["path"]]
     answers = model.predict(pd.DataFrame({"image": [*pictures, b"no picture"]}))
     assert list(answers["label"])[:-1] == list(evaluated["predicted"])
     assert answers["error"].iloc[-1].startswith("not_an_image")

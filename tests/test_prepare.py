@@ -173,7 +173,7 @@ def test_files_that_changed_or_vanished_since_ingest_are_not_used(pictures: Path
     (raw / "vertical/002.jpg").unlink()
     quarantine = prepare(index, raw, pictures.parent / "prepared", PARAMS, pictures.parent / "cache")
     assert quarantine.set_index("path")[["reason", "detail"]].to_dict("split")["data"] == [
-        ["unreadable", "the bytes under data/raw are not those that were taken in"],
+        ["unreadable", "the bytes under data/ingested are not those that were taken in"],
         ["unreadable", "No such file or directory"],
     ]
 
@@ -304,7 +304,7 @@ def test_the_stage_itself_keeps_the_list_in_the_main_checkout(
     monkeypatch.chdir(folder)
     Path("data").mkdir()
     index_of(pictures).to_parquet("data/index.parquet")
-    shutil.move("raw", "data/raw")
+    shutil.move("raw", "data/ingested")
     shutil.copy(ROOT / "params.yaml", folder)
     monkeypatch.setattr("tasks.prepare.main_checkout", lambda: folder / "main")
     params = load_params(Path("params.yaml"))

@@ -185,7 +185,7 @@ def test_dvc_detects_a_changed_picture_beside_its_table(workspace: Path) -> None
     rows = [(f"{name}/{seed:03}.jpg", name[:4]) for name in ("horizontal", "vertical") for seed in range(3)]
     table_of(workspace / "pictures", [*rows], "labels.csv")
     run(workspace, "dvc", "repro", "--single-item", "ingest")
-    assert len([*(workspace / "data/raw").rglob("*.jpg")]) == 6
+    assert len([*(workspace / "data/ingested").rglob("*.jpg")]) == 6
     with (workspace / "pictures/vertical/002.jpg").open("ab") as file:
         file.write(b"more")
     assert "pictures" in run(workspace, "dvc", "status", "ingest").stdout

@@ -27,7 +27,7 @@ def test_surrogates_of_names_that_are_not_utf_8_come_back_too() -> None:
     assert from_printable("caf\\udce9.jpg") == "caf\udce9.jpg"
 
 
-@pytest.mark.parametrize("name", ["cat.jpg", "a folder/Ünï (1) #2, 'x'.jpg", "犬.jpg", "data/raw/cat.1.jpg"])
+@pytest.mark.parametrize("name", ["cat.jpg", "a folder/Ünï (1) #2, 'x'.jpg", "犬.jpg", "data/ingested/cat.1.jpg"])
 def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
     assert printable(name, stream("utf-8")) == name
 

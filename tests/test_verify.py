@@ -61,7 +61,7 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
-PICTURE, SHARD, MODEL = "data/raw/vertical/007.jpg", "data/prepared/images-00000.npy", "models/model.keras"
+PICTURE, SHARD, MODEL = "data/ingested/vertical/007.jpg", "data/prepared/images-00000.npy", "models/model.keras"
 
 
 @pytest.mark.parametrize("path", [PICTURE, SHARD, "data/prepared/table.parquet", MODEL])
@@ -108,7 +108,7 @@ def test_what_is_damaged_in_both_places_comes_from_a_remote_or_is_computed_again
         shutil.rmtree("pictures")  # a colleague without the source
     harm_object(object_of(PICTURE))
     harm_file(Path(PICTURE))
-    assert "dvc pull data/raw || dvc repro ingest" in mend(finished)
+    assert "dvc pull data/ingested || dvc repro ingest" in mend(finished)
 
 
 @pytest.mark.parametrize("content", ["[]x", "[{}]", None])
@@ -116,13 +116,13 @@ def test_a_damaged_list_of_a_folder_is_one_line(
     finished: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
 ) -> None:
     monkeypatch.chdir(finished)
-    damaged = object_of("data/raw")
+    damaged = object_of("data/ingested")
     damaged.chmod(0o644)
     damaged.unlink() if content is None else damaged.write_text(content)
     lines = verify(finished, expect=1)
     what = "is missing" if content is None else "is not what was recorded"
     shown = damaged.relative_to(finished)
-    assert lines[0] == f"data/raw: its list of files in DVC's cache {what} ({shown})"
+    assert lines[0] == f"data/ingested: its list of files in DVC's cache {what} ({shown})"
     assert lines[1].startswith("20 files read, 0 differ from dvc.lock;")
     mend(finished)
 
@@ -131,12 +131,12 @@ def test_a_picture_twice_in_the_data_set_restores_the_other(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(finished)
-    shutil.copy(f"pictures/{PICTURE.removeprefix('data/raw/')}", "pictures/vertical/copy.jpg")
+    shutil.copy(f"pictures/{PICTURE.removeprefix('data/ingested/')}", "pictures/vertical/copy.jpg")
     run(finished, "dvc", "repro", "ingest")
     flip_bit(object_of(PICTURE))
     flip_bit(Path(PICTURE))
     advice = mend(finished)
-    assert "cp -f -- data/raw/vertical/copy.jpg" in advice
+    assert "cp -f -- data/ingested/vertical/copy.jpg" in advice
     assert "dvc repro" not in advice
 
 
@@ -156,12 +156,12 @@ def test_what_was_added_is_moved_away_and_never_deleted(finished: Path) -> None:
     (finished / PICTURE).unlink()
     (finished / PICTURE).mkdir()
     (finished / PICTURE / "mine.jpg").write_bytes(b"mine")
-    (finished / "data/raw/vertical/new picture.jpg").write_bytes(b"new")
+    (finished / "data/ingested/vertical/new picture.jpg").write_bytes(b"new")
     lines = verify(finished, expect=1)
-    assert "data/raw/vertical/new picture.jpg: is not part of the recorded output" in lines
+    assert "data/ingested/vertical/new picture.jpg: is not part of the recorded output" in lines
     assert any(line.startswith(f"{PICTURE}: cannot be read: ") for line in lines)
     mend(finished)
-    away = finished / ".pawline/moved-away/data/raw/vertical"
+    away = finished / ".pawline/moved-away/data/ingested/vertical"
     assert (away / "new picture.jpg").read_bytes() == b"new"
     assert (away / "007.jpg/mine.jpg").read_bytes() == b"mine"
 

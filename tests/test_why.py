@@ -160,9 +160,9 @@ def test_a_model_made_with_other_versions_is_named(finished_workspace: Path, tmp
 def test_deleted_and_tampered_outputs_will_be_restored(finished: Path) -> None:
     (finished / "models/model.keras").unlink()
     (finished / "data/quarantine.csv").write_text("path\n")
-    (finished / "data/raw/vertical/007.jpg").unlink()
+    (finished / "data/ingested/vertical/007.jpg").unlink()
     answer = why(finished)
-    assert texts(answer["ingest"]) == ["data/raw is not what was made"]
+    assert texts(answer["ingest"]) == ["data/ingested is not what was made"]
     assert texts(answer["prepare"]) == ["data/quarantine.csv is not what was made"]
     assert texts(answer["train"]) == ["models/model.keras is missing"]
     restored = {"ingest", "prepare", "train"}
@@ -317,7 +317,7 @@ def test_durations_have_two_digits_that_count(seconds: float, shown: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "source", ["data/raw", "./data/raw/", "data", ".", "data/raw/vertical", "models/model.keras"]
+    "source", ["data/ingested", "./data/ingested/", "data", ".", "data/ingested/vertical", "models/model.keras"]
 )
 def test_a_source_that_the_pipeline_writes_is_refused(workspace: Path, source: str) -> None:
     """DVC would remove it before the stage reads it."""

@@ -18,8 +18,8 @@ Before the commands below, once per terminal:  . .venv/bin/activate
                    and back again: git restore params.yaml && dvc repro
   use the model    pawline predict '{picture}' --json
   through Prefect  python -m flows.training
-  your pictures    dvc repro, after setting ingest.source in params.yaml to a folder or archive with
-                   one folder of pictures per class\
+  your pictures    dvc repro, after setting ingest.source in params.yaml to the absolute path of a folder
+                   or archive with one folder of pictures per class\
 """
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -18,8 +20,13 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whatever the answer is."""
-    from pawline.workspace.why import ALL, MOST_SHOWN, why
+    from pawline.workspace.source_check import check_source, notes, warning_of_moving
+    from pawline.workspace.why import ALL, MOST_SHOWN, check_stage, why
 
+    check_stage(arguments.stage)
+    check_source(Path())
+    for note in [*notes(Path()), *filter(None, [warning_of_moving(Path())])]:
+        print(f"pawline: note: {note}", file=sys.stderr)
     explanations = why(arguments.stage)
     if arguments.json:
         print(json.dumps([explanation.as_json() for explanation in explanations], indent=2, default=str))

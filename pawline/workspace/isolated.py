@@ -23,7 +23,7 @@ from pawline.workspace.dag import read_dag
 from pawline.workspace.dvc_command import run_dvc
 from pawline.workspace.layout import ISOLATED_NEST, LocalState
 from pawline.workspace.lock import LOCK
-from pawline.workspace.same_files import bring_code, bring_source, check_source_place
+from pawline.workspace.same_files import bring_code, bring_source, check_place
 from pawline.yaml_files import read_yaml
 
 HOOKS_OFF = (
@@ -40,15 +40,24 @@ class Isolated:
 
     def save(self) -> None:
         """Keep the results as a DVC experiment of this name."""
-        # Below the root of a repository, DVC does not see by itself that a first dvc.lock is untracked.
-        prefix = ask_git(self.path, "rev-parse", "--show-prefix")
-        lock = ["--include-untracked", f"{prefix}{LOCK}"] if prefix else []
-        run_dvc(self.path, "exp", "save", "--force", "--name", self.name, *lock)
+        # DVC leaves out first metrics, and below the root of a repository a first dvc.lock.
+        outputs = [
+            out
+            for stage in read_dag(read_yaml(self.path / "params.yaml"), self.path).values()
+            for out in stage.outs
+        ]
+        untracked = ask_git(self.path, "ls-files", "--others", "--exclude-standard", "--", str(LOCK), *outputs)
+        options = [option for file in untracked.splitlines() for option in ("--include-untracked", file)]
+        run_dvc(self.path, "exp", "save", "--force", "--name", self.name, *options)
         if _is_submodule():
             refs = run_git(self.path, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
             for ref in (ref for ref in refs if ref.endswith(f"/{self.name}")):
                 run_git(
-                    WORKSPACE, "fetch", "--quiet", run_git(self.path, "rev-parse", "--git-dir"), f"+{ref}:{ref}"
+                    WORKSPACE,
+                    "fetch",
+                    "--quiet",
+                    run_git(self.path, "rev-parse", "--absolute-git-dir"),
+                    f"+{ref}:{ref}",
                 )
 
 
@@ -104,9 +113,12 @@ def _remove(runs: Path, name: str) -> None:
 
 
 def _make(folder: Path, params: Path, name: str) -> Isolated:
-    source = load_params(params).ingest.source
+    given = load_params(params)
+    source, weights = given.ingest.source, given.network.pretrained.weights
     stages = read_dag(read_yaml(params), WORKSPACE)
-    check_source_place(source, WORKSPACE)
+    check_place(source, WORKSPACE)
+    if weights:
+        check_place(weights, WORKSPACE, "network.pretrained.weights")
     repository = folder / ISOLATED_NEST
     repository.parent.mkdir(parents=True)
     if _is_submodule():  # DVC looks for the files of its worktrees in the wrong place
@@ -122,7 +134,10 @@ def _make(folder: Path, params: Path, name: str) -> Isolated:
     modules = bring_code(WORKSPACE, checkout)
     shutil.copyfile(params, checkout / "params.yaml")
     _share_dvc(checkout)
-    bring_source(source, WORKSPACE, checkout, [out for stage in stages.values() for out in stage.outs])
+    outputs = [out for stage in stages.values() for out in stage.outs]
+    bring_source(source, WORKSPACE, checkout, outputs)
+    if weights:
+        bring_source(weights, WORKSPACE, checkout, outputs)
     return Isolated(checkout, name, modules)
 
 

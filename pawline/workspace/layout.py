@@ -16,7 +16,7 @@ class Layout:
     """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which."""
 
     params: Path = Path("params.yaml")
-    raw: Path = Path("data/raw")
+    raw: Path = Path("data/ingested")
     index: Path = Path("data/index.parquet")
     prepared: Path = Path("data/prepared")
     quarantine: Path = Path("data/quarantine.csv")

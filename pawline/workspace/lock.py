@@ -99,8 +99,8 @@ def problem_of(file: Path, md5: str) -> str:
 class Cache:
     """DVC's cache of this workspace, wherever it is configured to be."""
 
-    def __init__(self) -> None:
-        self.folder_of_objects = Path(run_dvc(Path(), "cache", "dir").strip()) / "files" / "md5"
+    def __init__(self, root: Path = Path()) -> None:
+        self.folder_of_objects = root / run_dvc(root, "cache", "dir").strip() / "files" / "md5"
 
     def path(self, md5: str) -> Path:
         return self.folder_of_objects / md5[:2] / md5[2:]

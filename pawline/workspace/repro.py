@@ -14,10 +14,14 @@ from typing import TypeVar
 from pawline.addresses import without_secrets
 from pawline.errors import BusyError, DatasetError, PawlineError
 from pawline.workspace.checkout import WORKSPACE
+from pawline.workspace.dag import read_dag
 from pawline.workspace.dvc_command import NOTHING, dvc_failure, dvc_process, interrupt
 from pawline.workspace.kept_lock import keep_lock, mend_lock
+from pawline.workspace.layout import Layout
+from pawline.workspace.source_check import without_source
 from pawline.workspace.stale_locks import release_stale_locks
 from pawline.workspace.status import Status, dvc_status
+from pawline.yaml_files import read_yaml
 
 # Names a file, in a stage's environment, that the stage creates when it starts.
 STARTED_FILE = "PAWLINE_STARTED"
@@ -59,6 +63,13 @@ class Pipeline:
             mend_lock(self.workspace)
             self._status = self._patiently(lambda: dvc_status(self.workspace))
         return self._status
+
+    def without_source(self, stage: str) -> str:
+        """Where the source is not on this machine: a line on the data set that stands in its place; else empty."""
+        stages = read_dag(read_yaml(self.workspace / Layout().params), self.workspace)
+        note = without_source(self.workspace, stages[stage], self.status()[stage])
+        self._status = None if note else self._status
+        return note
 
     def repro(self, stage: str, log: Callable[[str], None], minutes: float | None = None) -> bool:
         """Bring a changed stage up to date, each line of it going to `log`. Returns whether its command

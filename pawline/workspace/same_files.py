@@ -20,22 +20,23 @@ TABLES = (".csv", ".parquet")
 CODE = ("pawline", "tasks", "flows", ".dvcignore")
 
 
-def check_source_place(source: str, home: Path) -> None:
-    """Refuse a relative source that would not be found under the same path in a workspace. Raises ParamsError."""
+def check_place(source: str, home: Path, key: str = "ingest.source") -> None:
+    """Refuse a relative path that would not lead to the same file in a workspace; key: of the param that names it.
+    Raises ParamsError."""
     if not is_relative(source):
         return
     parts, brought = PurePath(source).parts, PurePath(_brought(source)).parts
     if parts.count("..") >= len(ISOLATED_NEST.parts) or set(brought) <= {".."}:
-        raise _cannot_be_brought(source, home, "leads too far out of the checkout")
+        raise _cannot_be_brought(source, home, "leads too far out of the checkout", key)
     for place in _ways(_brought(source)):
         if (home / place).is_symlink() and ask_git(home, "ls-files", "--", str(place)):
-            raise _cannot_be_brought(source, home, f"{place} is a link that git tracks")
+            raise _cannot_be_brought(source, home, f"{place} is a link that git tracks", key)
 
 
-def _cannot_be_brought(source: str, home: Path, reason: str) -> ParamsError:
+def _cannot_be_brought(source: str, home: Path, reason: str, key: str = "ingest.source") -> ParamsError:
     absolute = (home / source).resolve()
     return ParamsError(
-        f"ingest.source {source}: {reason}, so a run with other params cannot use it; make it absolute: {absolute}"
+        f"{key} {source}: {reason}, so a run with other params cannot use it; make it absolute: {absolute}"
     )
 
 
@@ -53,9 +54,13 @@ def bring_source(source: str, home: Path, checkout: Path, outputs: Collection[st
         return
     brought = _brought(source)
     for place in _ways(brought):
-        if not os.path.lexists(checkout / place):
-            (checkout / place).symlink_to((home / place).resolve())
-            return
+        if os.path.lexists(checkout / place):
+            continue
+        if any(PurePath(os.path.normpath(place)) in PurePath(output).parents for output in outputs):
+            (checkout / place).mkdir()  # stages write here: a link would lead them into the user's folder
+            continue
+        (checkout / place).symlink_to((home / place).resolve())
+        return
     skip = {str(home / output) for output in outputs}
     _join(home / brought, checkout / brought, skip)
     if differing := _first_difference(home / brought, checkout / brought, skip):

@@ -87,15 +87,20 @@ def _clause(kind: str, reasons: list[Reason], most: int) -> str:
     return INTRODUCED.get(kind, "") + ", ".join(reason.text for reason in reasons[:most]) + more
 
 
-def why(only: str | None = None) -> list[Explanation]:
-    """One per stage of the workspace in the current folder, or of one stage. Raises ParamsError."""
+def check_stage(only: str | None) -> None:
+    """Raises ParamsError where dvc.yaml has no stage of this name."""
     stages = read_dag(read_yaml(Layout().params))
     if only is not None and only not in stages:
         close = difflib.get_close_matches(only, stages, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(stages)}"
         raise ParamsError(f"dvc.yaml: no stage '{only}'; {hint}")
+
+
+def why(only: str | None = None) -> list[Explanation]:
+    """One per stage of the workspace in the current folder, or of one stage. Raises ParamsError."""
+    check_stage(only)
     explained = explain(dvc_status())
-    return [explained[name] for name in ([only] if only else stages)]
+    return [explained[only]] if only else list(explained.values())
 
 
 def explain(status: Status, root: Path = Path()) -> dict[str, Explanation]:
