@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from flows.dead_runs import recorded
 from flows.summary import Outcome, publish
+from pawline.addresses import is_address
 from pawline.errors import BusyError, PawlineError
 from pawline.params import overrides
 from pawline.params.whole import load_params
@@ -116,7 +117,7 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
     states: list[State] = []
     for name, reads in stages_of(pipeline.workspace).items():
         named = stage.with_options(name=name, task_run_name=name)
-        if any("://" in dep for dep in reads.deps):
+        if any(is_address(dep) for dep in reads.deps):
             named = named.with_options(retries=RETRIES, retry_delay_seconds=RETRY_SECONDS)
         start = time.monotonic()
         states.append(named(pipeline, name, minutes, wait_for=states[-1:], return_state=True))

@@ -17,6 +17,11 @@ SHORTEST = 6  # of a variable's value that is looked for: a shorter one is part 
 NESTED = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.\-]*://)")  # zip://a.jpg::https://…
 
 
+def is_address(text: str) -> bool:
+    """Whether the text is a URL, not a path."""
+    return "://" in text
+
+
 def public_address(address: str) -> str:
     """The address without parts that may hold a password or a signature. Raises ValueError for an invalid address."""
     return "::".join(map(_public, NESTED.split(address)))

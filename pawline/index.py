@@ -35,7 +35,7 @@ COLUMNS = {
 SCHEMA = pa.schema([(name, pa.string() if kind == "str" else kind) for name, kind in COLUMNS.items()])
 
 
-class Row(NamedTuple):
+class IndexRow(NamedTuple):
     """One file. `format` is empty and the size is 0 x 0 where the header cannot be used."""
 
     path: str
@@ -68,7 +68,7 @@ class IndexRows:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: IndexRow) -> None:
         self._paths.append(row.path)
         self._digests += row.digest or bytes(32)
         self._num_bytes.append(row.bytes)

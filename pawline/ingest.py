@@ -1,7 +1,6 @@
 """Ingest a source: copy its files unchanged to `data/ingested` and write one row of the index for each file."""
 
 import hashlib
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from pawline.errors import DatasetError
 from pawline.files import whole_folder
-from pawline.index import IndexRows, Row
+from pawline.index import IndexRow, IndexRows
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
 from pawline.sources.class_folders import Place, check_classes
@@ -22,6 +21,7 @@ from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.file_kinds import is_no_picture, is_other_name
 from pawline.sources.listing import TOO_LARGE, Read, display_path, name_problem
 from pawline.sources.understood import describe
+from pawline.terminal import say
 
 Result = TypeVar("Result")
 
@@ -48,7 +48,7 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
     """
     with open_classified(params, downloads) as source:
         for note in source.listing.notes:
-            print(f"pawline: {' '.join(note.split())}", file=sys.stderr)
+            say(note)
         _refuse_linked_classes(source)
         places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
         check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
@@ -78,7 +78,7 @@ def _copy_files(source: ClassifiedSource, folder: Path, not_pictures: Counter[st
     calls = (partial(_copy, source.place(position), read, folder, every_file) for position, read in source.reads())
     results = _in_order(calls, source.listing.num_threads)
     for row in tqdm(results, desc="ingest", unit="file", total=int(source.has_place.sum()), disable=None):
-        if isinstance(row, Row):
+        if isinstance(row, IndexRow):
             rows.add(row)
         else:
             not_pictures[row.lower()] += 1
@@ -100,7 +100,7 @@ def _in_order(calls: Iterable[Callable[[], Result]], num_threads: int) -> Iterat
             yield waiting.popleft().result()
 
 
-def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> Row | str:
+def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> IndexRow | str:
     """Copy a file and return its row, or the ending of its name where it is no picture and not `every_file` counts."""
     problem = name_problem(place.path)
     data = b""
@@ -121,7 +121,7 @@ def _is_video(place: Place, problem: str) -> bool:
     return problem == TOO_LARGE and is_other_name(place.path)
 
 
-def _row(place: Place, data: bytes, problem: str) -> Row:
+def _row(place: Place, data: bytes, problem: str) -> IndexRow:
     try:
         header = read_header(data)
         shape = (header.format, header.width, header.height, header.animated)
@@ -129,7 +129,7 @@ def _row(place: Place, data: bytes, problem: str) -> Row:
         shape = ("", 0, 0, False)
     digest = b"" if problem else hashlib.sha256(data).digest()
     path, class_name = display_path(place.path), display_path(place.class_name)
-    return Row(path, class_name, digest, len(data), *shape, place.given_part, place.given_group, problem)
+    return IndexRow(path, class_name, digest, len(data), *shape, place.given_part, place.given_group, problem)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,7 +1,6 @@
 """Decode every image once: turn upright, resize, convert to grayscale or RGB, pack; list the images left out."""
 
 import hashlib
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pawline.pictures.decode import DECODER, NEEDS_HEIF, TWELVE_BITS, BadImage, 
 from pawline.pictures.duplicates import perceptual_hashes, without_padding
 from pawline.pictures.heif import heif_decoder
 from pawline.prepared import Concatenation, ShardWriter, shard_size, write_description
+from pawline.terminal import say
 from pawline.threads import num_threads
 
 Numbers = NDArray[np.int64]
@@ -199,10 +199,9 @@ def _decoders(formats: pd.Series) -> str:
 
 def _say_missing_decoder(quarantine: pd.DataFrame) -> None:
     if count := int((quarantine["detail"] == NEEDS_HEIF).sum()):
-        print(
-            f"pawline: prepare: {count} HEIC pictures cannot be decoded: install the extra `pawline[heif]` (the "
-            "package pi-heif), and run this stage again, by force if its params and data are the same",
-            file=sys.stderr,
+        say(
+            f"prepare: {count} HEIC pictures cannot be decoded: install the extra `pawline[heif]` (the package "
+            "pi-heif), and run this stage again, by force if its params and data are the same"
         )
 
 
@@ -232,7 +231,7 @@ def _say_guessed_bits(largest: dict[str, int]) -> None:
         )
     if says:
         advice = "set prepare.bits to the bits of the camera, or to 16 to take the values as they are"
-        print(f"pawline: prepare: {'; '.join(says)}; {advice}", file=sys.stderr)
+        say(f"prepare: {'; '.join(says)}; {advice}")
 
 
 def _commonest_reasons(quarantine: pd.DataFrame) -> str:

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from pawline.addresses import without_secrets
 from pawline.errors import PawlineError
+from pawline.terminal import say
 
 ENVIRONMENT = {
     # Nothing is sent anywhere.
@@ -42,10 +43,7 @@ def begin() -> None:
     """Settle the environment, and let Ctrl-C print one line, not a traceback: a stage's imports take seconds, in which
     people press it."""
     if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
-        print(
-            "pawline: not installed for this Python; run `make setup`, then `. .venv/bin/activate`",
-            file=sys.stderr,
-        )
+        say("not installed for this Python; run `make setup`, then `. .venv/bin/activate`")
         sys.exit(2)
     settle_environment()
     sys.excepthook = _end_in_one_line
@@ -85,21 +83,12 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: Tra
     if not (issubclass(kind, KeyboardInterrupt) or by_pydantic):
         print(without_secrets("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
         return
-    print(f"pawline: {INTERRUPTED}", file=sys.stderr)
+    say(INTERRUPTED)
     sys.exit(130)
 
 
-def say(lines: list[str]) -> None:
-    """Show what the user should know, a line each, on standard error."""
-    for line in lines:
-        print(f"pawline: {' '.join(line.split())}", file=sys.stderr)
-
-
 def _complain(message: str, code: int) -> int:
-    # Names in a message may hold escape codes, which a terminal would obey.
-    line = " ".join(without_secrets(message).split())
-    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
-    print(f"pawline: {line}", file=sys.stderr)
+    say(message)
     return code
 
 

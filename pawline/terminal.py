@@ -1,7 +1,16 @@
-"""Names as a terminal shows them: in one line, without control codes, in the letters that the terminal has."""
+"""Names and messages as a terminal shows them: in one line, without control codes, in the letters that it has."""
 
 import sys
 from typing import TextIO
+
+from pawline.addresses import without_secrets
+
+
+def say(message: str) -> None:
+    """Show one line to the user on standard error, without secrets and without what a terminal would obey."""
+    line = " ".join(without_secrets(message).split())
+    line = "".join(letter if letter.isprintable() else _escape(letter) for letter in line)
+    print(f"pawline: {line}", file=sys.stderr, flush=True)
 
 
 def printable(name: str, stream: TextIO | None = None) -> str:

@@ -3,7 +3,6 @@
 Only the function `train` imports TensorFlow, which takes seconds to load, so bad params are refused at once.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from pawline.params.network import NetworkParams
 from pawline.params.train import TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
-from pawline.training.checkpoint import Checkpoint, Progress
+from pawline.terminal import say
+from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
 from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ MIN_STEPS = 10  # of a time budget: fewer steps hardly change the first weights
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
-Row = dict[str, float]
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -43,7 +41,7 @@ class Trained:
     best_epoch: int
     num_steps: int  # of the whole schedule; fewer were done if val stopped improving
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
-    val: Row  # loss and accuracy of `model` on val
+    val: EpochRow  # loss and accuracy of `model` on val
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -56,7 +54,7 @@ def train(
     split: pd.DataFrame,
     network: NetworkParams,
     params: TrainParams,
-    on_epoch: Callable[[Row], object] = lambda row: None,
+    on_epoch: Callable[[EpochRow], object] = lambda row: None,
     checkpoint: Checkpoint | None = None,
     started: float | None = None,
 ) -> Trained:
@@ -79,10 +77,9 @@ def train(
     train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
     asked_batch_size, params = params.batch_size, with_fitting_batch(params, len(train_part.rows))
     if params.batch_size < asked_batch_size:
-        print(
-            f"pawline: train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to "
-            f"train on: a batch holds these {params.batch_size}",
-            file=sys.stderr,
+        say(
+            f"train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to train on: "
+            f"a batch holds these {params.batch_size}"
         )
     num_batches = batches_per_epoch(params, len(train_part.rows))
     with all_devices().scope():

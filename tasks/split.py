@@ -3,8 +3,8 @@
 from pawline.files import write_json, write_table
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
-from pawline.process import say
 from pawline.split import split_images, summarize
+from pawline.terminal import say
 from pawline.workspace.layout import Layout
 from tasks.stage import return_freed_memory, run_stage
 
@@ -15,7 +15,8 @@ def main(params: Params, at: Layout) -> None:
     write_table(at.split, split.used)
     write_table(at.left_out, split.left_out)
     write_json(at.metrics_of("split"), summarize(split, images.class_names))
-    say(split.findings)
+    for finding in split.findings:
+        say(finding)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ PACKAGES = ("pawline", "tasks", "flows")
 # the params (DVC compares their values itself), the checkout, MLflow's mirror. tests/test_pipeline.py proves it.
 SHELL = (
     "pawline/process.py",
+    "pawline/terminal.py",
     "pawline/params/whole.py",
     "pawline/workspace/",
     "pawline/tracking/",

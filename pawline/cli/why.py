@@ -2,9 +2,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+from pawline.terminal import say
 
 
 def add_command(commands: Any) -> None:
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_stage(arguments.stage)
     check_source(Path())
     for note in [*notes(Path()), *filter(None, [warning_of_moving(Path())])]:
-        print(f"pawline: note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     explanations = why(arguments.stage)
     if arguments.json:
         print(json.dumps([explanation.as_json() for explanation in explanations], indent=2, default=str))

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawline.addresses import public_address
+from pawline.addresses import is_address, public_address
 from pawline.drawn.data_set import GeneratedSet, draw_data_set
 from pawline.errors import DatasetError, ParamsError
 from pawline.files import check_digest
@@ -34,7 +34,7 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
     downloads: the folder that keeps a download until the block succeeds.
     """
     with ExitStack() as resources:
-        if "://" in params.source:
+        if is_address(params.source):
             listing = _open_address(params.source, params.sha256, downloads, resources)
             yield through_table(listing, public_address(params.source), params.table)
         elif Path(params.source).is_dir():

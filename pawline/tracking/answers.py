@@ -14,7 +14,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import get_tracking_uri
 
-from pawline.addresses import public_address, without_secrets
+from pawline.addresses import is_address, public_address, without_secrets
 from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError, root_cause
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState, local_store
@@ -56,14 +56,14 @@ def check_address(address: str) -> None:
         raise ParamsError(f"{VARIABLE} is {address}, without a scheme; set it to http://{address}")
     try:
         scheme, host = urlsplit(address).scheme.lower(), urlsplit(address).hostname
-        shown = public_address(address) if "://" in address else address.rpartition("@")[2]
+        shown = public_address(address) if is_address(address) else address.rpartition("@")[2]
         _ = urlsplit(address).port  # raises ValueError for a port that is none
     except ValueError as error:
         raise ParamsError(f"{VARIABLE} is no valid address ({error}); set it to {TAKEN}") from None
     plain = scheme.partition("+")[0]
     if scheme in SERVERS and not host:
         raise ParamsError(f"{VARIABLE} is {shown}, which names no server; set it to {scheme}://HOST:PORT")
-    if plain in (*SERVERS, *DATABASES) and "://" in address:
+    if plain in (*SERVERS, *DATABASES) and is_address(address):
         return
     if scheme in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
         return

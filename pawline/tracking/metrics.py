@@ -1,6 +1,5 @@
 """Figures to MLflow under names that it takes, so that one it refuses takes no other along."""
 
-import sys
 import time
 from collections.abc import Mapping
 
@@ -9,6 +8,7 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from pawline.errors import root_cause
+from pawline.terminal import say
 from pawline.tracking.names import mlflow_name
 
 MOST_AT_ONCE = 500  # MLflow takes 1,000 in one request
@@ -34,7 +34,7 @@ def _log(run_id: str, metrics: list[Metric]) -> None:
             raise
         if len(metrics) == 1:
             problem = f"{metrics[0].key}: {root_cause(error)}"
-            print(f"pawline: warning: MLflow refuses the figure {problem}", file=sys.stderr)
+            say(f"warning: MLflow refuses the figure {problem}")
             return
         half = len(metrics) // 2
         _log(run_id, metrics[:half])

@@ -8,7 +8,6 @@ epochs, model, data set and figures that are there stay.
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from pawline.addresses import public_address
 from pawline.card import card_path, read_card
 from pawline.errors import PawlineError
 from pawline.files import whole_folder, write_text
+from pawline.terminal import say
 from pawline.tracking.logged_model import log_model
 from pawline.tracking.metrics import log_metrics
 from pawline.tracking.store import MODEL_DIGEST, mirror, run_of, run_with_tag
@@ -111,7 +111,7 @@ def send_missed(digest: str = "") -> None:
 def _send_and_forget(place: Path, missed: MissedRun) -> None:
     if mirror(lambda: _send(place, missed)):
         shutil.rmtree(place)
-        print(f"pawline: sent to MLflow what it had missed: {missed.name or missed.digest[:12]}", file=sys.stderr)
+        say(f"sent to MLflow what it had missed: {missed.name or missed.digest[:12]}")
 
 
 def _send(place: Path, missed: MissedRun) -> None:
@@ -171,7 +171,7 @@ def _kept() -> Iterator[tuple[Path, MissedRun]]:
         try:
             yield record.parent, _read(record.parent)
         except (OSError, ValueError, TypeError) as error:
-            print(f"pawline: warning: {record}: cannot be read, so not sent to MLflow: {error}", file=sys.stderr)
+            say(f"warning: {record}: cannot be read, so not sent to MLflow: {error}")
 
 
 def _read(place: Path) -> MissedRun:
@@ -184,6 +184,6 @@ def _keep(name: str, fill: Callable[[Path], MissedRun]) -> None:
         with whole_folder(place) as folder:
             write_text(folder / RECORD, json.dumps(asdict(fill(folder)), default=float))  # NaN and all letters too
     except (OSError, ValueError, TypeError, PawlineError) as error:  # a training is worth more than its mirror
-        print(f"pawline: warning: {place}: not kept for MLflow: {error}", file=sys.stderr)
+        say(f"warning: {place}: not kept for MLflow: {error}")
         return
-    print("pawline: what MLflow missed is kept; the next stage that reaches it sends it", file=sys.stderr)
+    say("what MLflow missed is kept; the next stage that reaches it sends it")

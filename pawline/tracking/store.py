@@ -6,7 +6,6 @@ Files are the truth. A tracking server that stops answering half-way costs a war
 import logging
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from pawline.addresses import public_address, without_secrets
 from pawline.errors import ModelError, PawlineError, root_cause
+from pawline.terminal import say
 from pawline.tracking.answers import check_address, explain
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState, local_store, store_address
@@ -148,9 +148,7 @@ def warn_of_old_place() -> None:
     mend = "move mlflow.db and mlartifacts/ away to begin a new store here"
     if not old.parent.exists():
         mend = f"link it to this checkout (ln -s {quote(str(at.artifacts.parent))} {quote(str(old.parent))}), or {mend}"
-    print(
-        f"pawline: warning: MLflow logs models to {old}, the place before a move or copy; {mend}", file=sys.stderr
-    )
+    say(f"warning: MLflow logs models to {old}, the place before a move or copy; {mend}")
 
 
 def local_path(address: str) -> Path:
@@ -165,7 +163,7 @@ def mirror(log: Callable[[], object]) -> bool:
             warnings.simplefilter("ignore")  # hints on integer columns and input examples
             log()
     except Exception as error:  # of whatever kind: a training is worth more than its mirror
-        said = str(error) if isinstance(error, PawlineError) else without_secrets(root_cause(error))
-        print(f"pawline: warning: not logged to MLflow: {said}", file=sys.stderr)
+        reason = str(error) if isinstance(error, PawlineError) else root_cause(error)
+        say(f"warning: not logged to MLflow: {reason}")
         return False
     return True

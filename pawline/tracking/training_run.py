@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from mlflow.tracking import get_tracking_uri
 from mlflow.tracking.context.registry import resolve_tags
 
-from pawline.addresses import public_address, without_secrets
+from pawline.addresses import is_address, public_address, without_secrets
 from pawline.card import Card
 from pawline.params.whole import Params, dotted
 from pawline.tracking.logged_model import log_model
@@ -33,6 +33,7 @@ from pawline.tracking.store import (
     use_store,
     warn_of_old_place,
 )
+from pawline.training.checkpoint import EpochRow
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
 from pawline.workspace.lock import LOCK
@@ -42,23 +43,23 @@ PLACE = "pawline.training_place"  # whose state: another machine may train the s
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
 
-Row = dict[str, float]
-
 
 class TrainingRun:
     """The MLflow run of one training, while it is under way. Epochs that a server missed are sent again later."""
 
-    def __init__(self, run_id: str, num_logged: int = 0, curves: Callable[[Row], object] | None = None) -> None:
+    def __init__(
+        self, run_id: str, num_logged: int = 0, curves: Callable[[EpochRow], object] | None = None
+    ) -> None:
         self._run_id = run_id
         self._num_logged = num_logged  # epochs, before a kill
         self._curves = curves  # for TensorBoard
-        self._rows: list[Row] = []  # of all epochs
-        self._missed: list[Row] = []
+        self._rows: list[EpochRow] = []  # of all epochs
+        self._missed: list[EpochRow] = []
         self._model: Path | None = None
         self._is_model_logged = True
         self._pause_ends = -math.inf
 
-    def log_epoch(self, row: Row) -> None:
+    def log_epoch(self, row: EpochRow) -> None:
         """Send an epoch's figures, or keep them for later."""
         if self._curves:
             self._curves(row)
@@ -75,7 +76,7 @@ class TrainingRun:
         return self._is_model_logged and not self._missed
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[EpochRow]:
         return self._rows
 
     @property
@@ -191,7 +192,7 @@ def _stopped_run(training: KeptTraining, continued: bool) -> Run | None:
     return runs[0] if runs else None
 
 
-def _curves(params: Params, training: KeptTraining) -> Callable[[Row], object] | None:
+def _curves(params: Params, training: KeptTraining) -> Callable[[EpochRow], object] | None:
     if not params.train.tensorboard:
         return None
     from pawline.training.tensorboard import curve_writer
@@ -205,7 +206,7 @@ def _shown_params(params: Params) -> dict[str, Any]:
 
 
 def _without_secrets(value: Any) -> Any:
-    if not (isinstance(value, str) and "://" in value):
+    if not (isinstance(value, str) and is_address(value)):
         return value
     try:
         return public_address(value)

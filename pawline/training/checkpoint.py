@@ -1,7 +1,6 @@
 """The state of an unfinished training, so that the same command continues it after a stop or a kill."""
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pawline.files import whole_file
+from pawline.terminal import say
 
 Arrays = list[NDArray[Any]]
+EpochRow = dict[str, float]  # the figures of an epoch, by name
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Progress:
 
     num_steps: int  # of the whole training, fixed before the first step
     step: int = 0  # the last finished step
-    history: list[dict[str, float]] = field(default_factory=list)  # a row per finished epoch
+    history: list[EpochRow] = field(default_factory=list)
     loss_sum: float = 0.0  # over the steps of the unfinished epoch
     num_correct: float = 0.0  # images of the unfinished epoch that were predicted right
     best_epoch: int = 0
@@ -54,7 +55,7 @@ class Checkpoint:
                 header = json.loads(str(file["about"]))
                 arrays = [file[name] for name in sorted(file.files) if name != "about"]
         except Exception as error:  # a flipped bit can raise almost any type, such as RuntimeError for encryption
-            print(f"pawline: warning: {self.path}: damaged ({error}): the training starts over", file=sys.stderr)
+            say(f"warning: {self.path}: damaged ({error}): the training starts over")
             self.remove()
             return None
         if header["key"] != self.key:

@@ -1,7 +1,6 @@
 """The training loop: it runs the steps, validates after each epoch and saves the state at intervals."""
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from tqdm import tqdm
 
 from pawline.errors import PawlineError
 from pawline.parts import Part
-from pawline.training.checkpoint import Arrays, Checkpoint, Progress
+from pawline.terminal import say
+from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
 
 SAVE_FRACTION = 0.02  # of the training time, at most, is spent on saving the state
-
-Row = dict[str, float]
 
 
 @dataclass
@@ -32,7 +30,7 @@ class Loop:
     progress: Progress
     best: Arrays
     checkpoint: Checkpoint | None
-    on_epoch: Callable[[Row], object]
+    on_epoch: Callable[[EpochRow], object]
     next_save: float = 0.0  # on the monotonic clock
 
     def finish(self) -> None:
@@ -47,10 +45,9 @@ class Loop:
                 self._epoch(bar)
         self._save()
         if self.progress.step < self.schedule.num_steps:
-            print(
-                f"pawline: train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: "
-                f"val loss has not fallen for {self.schedule.params.patience} (train.patience)",
-                file=sys.stderr,
+            say(
+                f"train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: val loss has not "
+                f"fallen for {self.schedule.params.patience} (train.patience)"
             )
 
     @property

@@ -8,6 +8,7 @@ from os.path import normpath
 from pathlib import Path, PurePath
 from typing import Any
 
+from pawline.addresses import is_address
 from pawline.errors import ParamsError
 from pawline.yaml_files import read_yaml
 
@@ -51,7 +52,7 @@ def read_dag(params: Mapping[str, Any], root: Path = Path()) -> dict[str, Stage]
 
 def _refuse_source_in_outputs(source: str, stages: Mapping[str, Stage], root: Path) -> None:
     """A source that is, contains or lies in an output would be removed by DVC before the stage reads it."""
-    if "://" in source:
+    if is_address(source):
         return
     place = (root / source).resolve()
     for output in (root / out for stage in stages.values() for out in stage.outs):
@@ -114,9 +115,9 @@ def value(params: Mapping[str, Any], key: str) -> Any:
 
 def plain(path: str) -> str:
     """One spelling per path, so that `pictures/` and `./pictures` are the same; addresses stay as they are."""
-    return path if "://" in path else normpath(path)
+    return path if is_address(path) else normpath(path)
 
 
 def is_relative(source: str) -> bool:
     """Whether a source is named relative to the checkout, and is no address."""
-    return "://" not in source and not PurePath(source).is_absolute()
+    return not is_address(source) and not PurePath(source).is_absolute()

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pawline.terminal import say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.dag import Stage, code_files, plain, read_dag
 from pawline.workspace.layout import LocalState
@@ -59,7 +59,7 @@ def record_run() -> None:
         run = StageRun(name, content, datetime.now(UTC), _seconds_since_start(), _who(), code)
         append(LocalState(main_checkout()).history, run)
     except Exception as error:  # whatever it is, the stage's own work is done
-        print(f"pawline: `pawline why` will not know of this run: {error}", file=sys.stderr)
+        say(f"`pawline why` will not know of this run: {error}")
 
 
 def _seconds_since_start() -> float:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 from pawline.card import Conditions
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
+from pawline.terminal import say
 from pawline.training.checkpoint import Checkpoint
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.dag import read_dag
@@ -100,11 +100,7 @@ def _turn(state: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(
-            "pawline: an equal training is at work (same data, params and code): waiting for its result",
-            file=sys.stderr,
-            flush=True,
-        )
+        say("an equal training is at work (same data, params and code): waiting for its result")
         lock.acquire()
     try:
         yield

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pawline.addresses import is_address
 from pawline.errors import DatasetError, PawlineError
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
@@ -133,7 +134,7 @@ def _known_contents(index: Path) -> set[Content]:
 
 def _contents_now(params: IngestParams, workspace: Path) -> dict[Content, bool]:
     """Each content of a class in the source, and whether its header can be read."""
-    source_path = params.source if "://" in params.source else str(workspace / params.source)
+    source_path = params.source if is_address(params.source) else str(workspace / params.source)
     absolute = params.model_copy(update={"source": source_path})
     contents: dict[Content, bool] = {}
     with open_classified(absolute, LocalState(main_checkout(workspace)).downloads) as source:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pawline.addresses import is_address
 from pawline.errors import DatasetError, ParamsError
 from pawline.params.whole import load_params
 from pawline.workspace.checkout import ask_git
@@ -33,7 +34,7 @@ def check_source(root: Path) -> str:
             f"{root.absolute()}: not a git repository, which DVC needs: `git init`, then the same again"
         )
     check_outputs(root)
-    if "://" not in source:
+    if not is_address(source):
         _refuse_unreadable(root / source, root)
     return source
 
@@ -41,7 +42,7 @@ def check_source(root: Path) -> str:
 def check_before_repro(root: Path) -> None:
     """The same, and a source must be there: `dvc repro` would remove what the last ingest wrote, and then fail."""
     source = check_source(root)
-    if "://" in source or (root / source).exists():
+    if is_address(source) or (root / source).exists():
         return
     message = f"{(root / source).absolute()}: {NO_SOURCE}"
     if "ingest" in read_entries(root):
@@ -52,7 +53,7 @@ def check_before_repro(root: Path) -> None:
 def _refuse_shorthand(source: str) -> None:
     """DVC takes ~ and $HOME as they stand; a shell has not seen them."""
     absolute = os.path.expandvars(os.path.expanduser(source))  # noqa: PTH111 - pathlib knows no $HOME
-    if absolute != source and "://" not in source:
+    if absolute != source and not is_address(source):
         raise ParamsError(f"ingest.source {source}: ~ and $NAME are for a shell; write {absolute}")
     if source.startswith("~") or "$" in source.split("/")[0]:
         raise ParamsError(
@@ -155,7 +156,7 @@ def without_source(root: Path, stage: Stage, changes: list[Any]) -> str:
     source = load_params(root / Layout().params).ingest.source
     if source not in stage.deps and os.path.normpath(source) not in stage.deps:
         return ""
-    if "://" in source or (root / source).exists():
+    if is_address(source) or (root / source).exists():
         return ""
     missing = f"{(root / source).absolute()}: {NO_SOURCE}"
     if stage.name not in read_entries(root) or _changed_besides(root, source, changes):

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pawline.addresses import public_address
+from pawline.addresses import is_address, public_address
 from pawline.errors import ParamsError
 from pawline.params.whole import dotted, load_params
 from pawline.workspace.checkout import ask_git, main_checkout
@@ -204,7 +204,7 @@ def _shown(setting: Any) -> str:
 
 def _without_secrets(setting: Any) -> Any:
     """The same, but for addresses: without what may be a password."""
-    return public_address(setting) if isinstance(setting, str) and "://" in setting else setting
+    return public_address(setting) if isinstance(setting, str) and is_address(setting) else setting
 
 
 def _input_reasons(stage: Stage, maker: str, path: str, known: _Known) -> Iterator[Reason]:
