@@ -175,7 +175,7 @@ def _mean(values: Values) -> Metric:
 def _mean_where(values: Values, where: NDArray[np.bool_]) -> Metric:
     def value(weights: Values) -> Values:
         with np.errstate(invalid="ignore"):  # a class that was not drawn has no recall
-            return (weights[:, where] @ values[where]) / weights[:, where].sum(axis=1)
+            return np.asarray(weights[:, where] @ values[where] / weights[:, where].sum(axis=1))
 
     return value
 
