@@ -22,7 +22,7 @@ def main(params: Params, at: Layout) -> None:
     write_table(at.predictions, predictions_table(test.paths, test.labels, probabilities, card.class_names))
     write_table(at.roc, roc_table(test.labels, probabilities, card.class_names))
     write_json(at.metrics_of("evaluate"), metrics)
-    log_evaluation(card.digest, metrics, [at.predictions, at.roc])
+    log_evaluation(card.digest, metrics, [at.predictions, at.roc, at.split])
 
 
 if __name__ == "__main__":

@@ -108,13 +108,13 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
     use_store()
     send_missed()
     key = training.checkpoint.key
-    tags = {**_origin(), TRAINING: key, PLACE: training.place}
+    tags = {**run_origin(), TRAINING: key, PLACE: training.place}
     with busy_unless_it_answers():
         warn_of_old_place()
         stopped = _stopped_run(training, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
         active = mlflow.start_run(run_id, run_name=name, tags=tags)
-    shown, data_set = _shown_params(params), _dataset(params, split, training.data_digest)
+    shown, data_set = shown_params(params), data_set_of(params, split, training.data_digest)
     is_whole = True
     # What a kill left out; what is there stays, since MLflow lets no param change.
     if not (stopped and stopped.data.params):
@@ -158,11 +158,11 @@ def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> N
 
     figures = {f"test_{name}": value for name, value in dotted(metrics).items()}
     if not mirror(log):
-        keep_evaluation(digest, figures, files, _origin())
+        keep_evaluation(digest, figures, files, run_origin())
 
 
 def _run_without_training(digest: str) -> Run:
-    tags = {**resolve_tags(), **_origin(), MODEL_DIGEST: digest}
+    tags = {**resolve_tags(), **run_origin(), MODEL_DIGEST: digest}
     return mlflow.MlflowClient().create_run(experiment_id(), tags=tags)
 
 
@@ -200,7 +200,7 @@ def _curves(params: Params, training: KeptTraining) -> Callable[[EpochRow], obje
     return curve_writer(training.curves)
 
 
-def _shown_params(params: Params) -> dict[str, Any]:
+def shown_params(params: Params) -> dict[str, Any]:
     """All params by their dotted names, their addresses without passwords and signatures."""
     return {key: _without_secrets(value) for key, value in dotted(params.model_dump()).items()}
 
@@ -214,12 +214,12 @@ def _without_secrets(value: Any) -> Any:
         return without_secrets(value)
 
 
-def _dataset(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
+def data_set_of(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
     name = Path(_without_secrets(params.ingest.source)).name
     return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
 
 
-def _origin() -> dict[str, str]:
+def run_origin() -> dict[str, str]:
     """The origin of an MLflow run, as tags: none of it may change an output."""
     tags = {
         "mlflow.source.git.commit": ask_git(Path.cwd(), "rev-parse", "HEAD"),

@@ -1,0 +1,238 @@
+"""Compare two trained models by their predictions of the same test pictures, paired by content.
+
+A picture counts where both models judged it without having learned from it, and under the same class. What is left out
+is counted by reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pawline.errors import DatasetError
+from pawline.judging.paired import (
+    METRICS,
+    SIGNIFICANCE,
+    Difference,
+    SignTest,
+    detectable_difference,
+    mcnemar,
+    paired_bootstrap,
+)
+from pawline.linked_groups import linked
+
+PROBABILITY = "probability_"
+BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One of the two models: its predictions of its test part, and what it learned from.
+
+    predictions: digest, group, path, actual, predicted and a probability per class; learned_from: the digests of its
+    train and val parts (val chose its weights); num_images: pictures per part."""
+
+    name: str
+    predictions: pd.DataFrame
+    learned_from: frozenset[str]
+    num_images: Mapping[str, int]
+    params: Mapping[str, str]
+    data_digest: str = ""
+
+    @property
+    def class_names(self) -> list[str]:
+        columns = [str(column) for column in self.predictions]
+        return [name.removeprefix(PROBABILITY) for name in columns if name.startswith(PROBABILITY)]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A picture that one model alone names right. first, second: their answers; first_probability and
+    second_probability: what each gave to its own answer."""
+
+    digest: str
+    path: str
+    actual: str
+    first: str
+    first_probability: float
+    second: str
+    second_probability: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` finds. left_out: number of pictures by reason; fixed, broken: by the second model; a p-value and a
+    verdict of accuracy; detectable: the smallest difference of accuracy that so many pictures can tell."""
+
+    first: str
+    second: str
+    num_pictures: int
+    num_groups: int
+    left_out: dict[str, int]
+    metrics: dict[str, Difference]
+    num_fixed: int
+    num_broken: int
+    p_value: float
+    detectable: float
+    verdict: str
+    summary: str
+    fixed: list[Changed]
+    broken: list[Changed]
+    params: dict[str, tuple[str | None, str | None]]
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(first: Judged, second: Judged) -> Comparison:
+    """Compare the second model with the first.
+
+    Raises DatasetError where they know different classes, or share no test picture that counts."""
+    _refuse_other_classes(first, second)
+    pairs, left_out = _paired(first, second)
+    if pairs.empty:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+        raise DatasetError(
+            f"{first.name} and {second.name} share no test pictures that can be compared ({reasons}); compare runs of "
+            "the same data set, or of one that grew, with the same split params"
+        )
+    names = first.class_names
+    labels = np.array([names.index(name) for name in pairs["actual"]], np.int64)
+    groups = linked([pairs["group_1"], pairs["group_2"]])
+    first_right, second_right = (
+        (pairs[f"predicted_{number}"] == pairs["actual"]).to_numpy(bool) for number in (1, 2)
+    )
+    test = mcnemar(first_right, second_right, groups)
+    metrics = paired_bootstrap(
+        labels,
+        _probabilities(pairs, names, 1),
+        _probabilities(pairs, names, 2),
+        groups,
+        metrics={name: of for name, (of, _) in METRICS.items()},
+    )
+    num_groups, num_disagreements = int(groups.max()) + 1, test.num_fixed + test.num_broken
+    detectable = detectable_difference(num_groups, num_disagreements)
+    verdict = _verdict(test, metrics["accuracy"])
+    fixed, broken = pairs[second_right & ~first_right], pairs[first_right & ~second_right]
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        num_pictures=len(pairs),
+        num_groups=num_groups,
+        left_out=left_out,
+        metrics=metrics,
+        num_fixed=len(fixed),
+        num_broken=len(broken),
+        p_value=test.p_value,
+        detectable=detectable,
+        verdict=verdict,
+        summary=_summary(verdict, metrics["accuracy"], test, len(pairs), detectable),
+        fixed=_changed(fixed),
+        broken=_changed(broken),
+        params=_differences(first.params, second.params),
+        data=_data(first, second),
+    )
+
+
+def _refuse_other_classes(first: Judged, second: Judged) -> None:
+    if {*first.class_names} != {*second.class_names}:
+        only = [
+            sorted({*one.class_names} - {*other.class_names}) for one, other in ((first, second), (second, first))
+        ]
+        lists = "; ".join(
+            f"only {side.name} knows {', '.join(map(repr, names[:5]))}{' …' if len(names) > 5 else ''}"
+            for side, names in zip((first, second), only, strict=True)
+            if names
+        )
+        raise DatasetError(
+            f"{first.name} and {second.name} know different classes ({lists}); compare models of the same classes"
+        )
+
+
+def _paired(first: Judged, second: Judged) -> tuple[pd.DataFrame, dict[str, int]]:
+    """(one row per shared picture, with the columns of both numbered 1 and 2; number of pictures left out by reason)"""
+    one, other = (_once(side.predictions) for side in (first, second))
+    left_out = {
+        "more copies of a picture": sum(len(side.predictions) for side in (first, second)) - len(one) - len(other),
+        f"that {second.name} learned from": int(one["digest"].isin(second.learned_from).sum()),
+        f"that {first.name} learned from": int(other["digest"].isin(first.learned_from).sum()),
+    }
+    one = one[~one["digest"].isin(second.learned_from)]
+    other = other[~other["digest"].isin(first.learned_from)]
+    pairs = one.merge(other, on="digest", suffixes=("_1", "_2"), validate="one_to_one")
+    left_out["that only one of them judged"] = len(one) + len(other) - 2 * len(pairs)
+    same = pairs["actual_1"] == pairs["actual_2"]
+    left_out["with another class in the other run"] = int((~same).sum())
+    pairs = pairs[same].rename(columns={"actual_1": "actual", "path_2": "path"}).sort_values("digest")
+    return pairs.reset_index(drop=True), left_out
+
+
+def _once(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Each content once, under the first of its classes where copies stand under several."""
+    return predictions.sort_values(["digest", "actual"]).drop_duplicates("digest")
+
+
+def _probabilities(pairs: pd.DataFrame, names: list[str], number: int) -> NDArray[np.float64]:
+    """(n, num_classes). They were written with six digits: the class that was chosen stays the largest."""
+    values = pairs[[f"{PROBABILITY}{name}_{number}" for name in names]].to_numpy(np.float64, copy=True)
+    chosen = [names.index(name) for name in pairs[f"predicted_{number}"]]
+    values[np.arange(len(values)), chosen] += 1e-9
+    return values
+
+
+def _changed(pairs: pd.DataFrame) -> list[Changed]:
+    return [
+        Changed(
+            digest=row["digest"],
+            path=row["path"],
+            actual=row["actual"],
+            first=row["predicted_1"],
+            first_probability=float(row[f"{PROBABILITY}{row['predicted_1']}_1"]),
+            second=row["predicted_2"],
+            second_probability=float(row[f"{PROBABILITY}{row['predicted_2']}_2"]),
+        )
+        for row in pairs.to_dict("records")
+    ]
+
+
+def _verdict(test: SignTest, accuracy: Difference) -> str:
+    """The verdict of accuracy. Where groups and pictures point in opposite directions, nothing is told."""
+    if test.p_value >= SIGNIFICANCE or (test.num_fixed > test.num_broken) != (accuracy.difference > 0):
+        return CANNOT_TELL
+    return BETTER if accuracy.difference > 0 else WORSE
+
+
+def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: int, detectable: float) -> str:
+    change = f"accuracy {accuracy.first:.1%} -> {accuracy.second:.1%}, {points(accuracy.difference)} points"
+    interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
+    if verdict == CANNOT_TELL:
+        num_disagreements = test.num_fixed + test.num_broken
+        return (
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, with "
+            f"{num_disagreements:,} on which one of the two alone is right, can tell a difference of about "
+            f"{100 * detectable:.1f} points"
+        )
+    return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions in percentage points, with its sign: +1.2"""
+    return f"{100 * fraction:+.1f}"
+
+
+def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    keys = sorted({*first, *second})
+    return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}
+
+
+def _data(first: Judged, second: Judged) -> dict[str, Any]:
+    return {
+        "same": bool(first.data_digest) and first.data_digest == second.data_digest,
+        "num_images": [dict(first.num_images), dict(second.num_images)],
+        "learned_from_by_first_alone": len(first.learned_from - second.learned_from),
+        "learned_from_by_second_alone": len(second.learned_from - first.learned_from),
+    }

@@ -1,0 +1,119 @@
+"""Show a comparison of two runs: as lines for a terminal, and as one page of HTML."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from pawline.compare import CANNOT_TELL, Changed, Comparison, points
+from pawline.judging.paired import METRICS, Difference
+from pawline.page.small_page import data_uri, render
+from pawline.page.words import plural
+from pawline.prepared import PreparedImages
+
+NUM_SHOWN = 24  # pictures per gallery
+
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "area under ROC",
+    "loss": "log loss",
+    "brier": "Brier score",
+}
+IN_POINTS = {"accuracy", "balanced_accuracy"}
+
+
+def compare_lines(found: Comparison) -> list[str]:
+    """The comparison for a terminal, a line each."""
+    rows = figure_rows(found)
+    table = [f"{'':<18}{'A':>8}{'B':>8}  {'B - A':>8}  95 % interval"]
+    table += [
+        f"{row['name']:<18}{row['first']:>8}{row['second']:>8}  {row['difference']:>8}  {row['interval']:<18}"
+        f"{row['verdict']}"
+        for row in rows
+    ]
+    lines = [f"A  {found.first}", f"B  {found.second}", "", *table, ""]
+    shared = plural(found.num_pictures, "shared test picture")
+    lines.append(f"fixed {found.num_fixed:,}, broken {found.num_broken:,} of {shared}")
+    lines += [f"left out: {count:,} {reason}" for reason, count in found.left_out.items() if count]
+    lines += [data_words(found), "params that differ:" if found.params else "no param differs"]
+    lines += [f"  {key}: {_shown(one)} -> {_shown(other)}" for key, (one, other) in found.params.items()]
+    return [*lines, "", found.summary]
+
+
+def compare_page(found: Comparison, images: PreparedImages | None) -> str:
+    """One page of HTML. images: the prepared pictures of this checkout; None for a page without pictures."""
+    return render(
+        "compare.html",
+        found=found,
+        headline="Can't tell" if found.verdict == CANNOT_TELL else f"B is {found.verdict}",
+        rows=figure_rows(found),
+        left_out=[(reason, count) for reason, count in found.left_out.items() if count],
+        fixed=_gallery(found.fixed, images),
+        broken=_gallery(found.broken, images),
+        data_words=data_words(found),
+    )
+
+
+def figure_rows(found: Comparison) -> list[dict[str, str]]:
+    """The figures as text: name, first, second, difference, interval, verdict."""
+    return [_figure_row(key, difference, found) for key, difference in found.metrics.items()]
+
+
+def _figure_row(key: str, figure: Difference, found: Comparison) -> dict[str, str]:
+    in_points = key in IN_POINTS
+
+    def write(value: float) -> str:
+        return f"{value:.1%}" if in_points else f"{value:.4f}"
+
+    def write_difference(value: float) -> str:
+        return points(value) if in_points else f"{value:+.4f}"
+
+    verdict = found.verdict
+    if key != "accuracy":
+        is_gain = (figure.difference > 0) == METRICS[key][1]
+        verdict = ("better" if is_gain else "worse") if figure.is_told else CANNOT_TELL
+    return {
+        "name": NAMES[key],
+        "first": write(figure.first),
+        "second": write(figure.second),
+        "difference": write_difference(figure.difference),
+        "interval": f"{write_difference(figure.low)} to {write_difference(figure.high)}",
+        "verdict": verdict,
+    }
+
+
+def data_words(found: Comparison) -> str:
+    """Say whether both learned from the same data."""
+    if found.data["same"]:
+        return "Both learned from the same pictures, with the same split."
+    parts = [
+        ", ".join(f"{counts.get(part, 0):,} {part}" for part in ("train", "val", "test"))
+        for counts in found.data["num_images"]
+    ]
+    return (
+        f"The data differ: A has {parts[0]}; B has {parts[1]}. In train and val, "
+        f"{plural(found.data['learned_from_by_first_alone'], 'picture')} of A alone and "
+        f"{found.data['learned_from_by_second_alone']:,} of B alone."
+    )
+
+
+def _shown(value: str | None) -> str:
+    return "not set" if value is None else value
+
+
+def _gallery(changed: list[Changed], images: PreparedImages | None) -> list[dict[str, Any]]:
+    """The pictures on which the second model is surest, each with its pixels where this checkout has them."""
+    surest = sorted(changed, key=lambda one: (-one.second_probability, one.digest))[:NUM_SHOWN]
+    rows: dict[str, int] = {}
+    if images is not None:
+        digests = images.table["digest"]
+        known = digests[digests.isin([one.digest for one in surest])]
+        rows = {
+            str(digest): int(row) for row, digest in zip(np.flatnonzero(digests.isin(known)), known, strict=True)
+        }
+    return [asdict(one) | {"picture": _picture(images, rows.get(one.digest))} for one in surest]
+
+
+def _picture(images: PreparedImages | None, row: int | None) -> str:
+    return "" if images is None or row is None else data_uri(images.pixels(np.array([row]))[0])
