@@ -14,7 +14,6 @@ from scipy.stats import binom, binomtest
 
 SIGNIFICANCE, POWER = 0.05, 0.8
 NUM_REPLICATES, CHUNK_VALUES = 2000, 2_000_000  # of the bootstrap; values of one chunk of weights
-FEWEST_TOLD = 6  # disagreements: 2 * 0.5**6 < SIGNIFICANCE < 2 * 0.5**5
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.floating]
@@ -109,22 +108,29 @@ def group_weights(groups: Labels, seed: int, num_replicates: int) -> Iterator[Va
         yield counts[:, groups].astype(np.float64)
 
 
-def detectable_difference(num_pictures: int, num_disagreements: int, power: float = POWER) -> float:
+def detectable_difference(
+    num_pictures: int, num_disagreements: int, power: float = POWER, significance: float = SIGNIFICANCE
+) -> float:
     """The smallest true difference of accuracy that the test of McNemar finds with this power, as a fraction.
 
     num_disagreements: pictures that one model alone names right, of `num_pictures`. A better model has the larger part
-    of them; the power is that of the exact test, given their number. Fewer than six can never tell anything, and count
-    as six.
+    of them; the power is that of the exact test, given their number. Few can never tell anything (fewer than six at a
+    significance of 0.05), and count as the fewest that can.
     """
-    count = max(num_disagreements, FEWEST_TOLD)
+    count = max(num_disagreements, _fewest_told(significance))
     # The largest number on one side at which the test still says "different".
-    few = max(k for k in range(count // 2 + 1) if 2 * binom.cdf(k, count, 0.5) <= SIGNIFICANCE)
+    few = max(k for k in range(count // 2 + 1) if 2 * binom.cdf(k, count, 0.5) <= significance)
 
     def lacking(share: float) -> float:
         return float(binom.cdf(few, count, 1 - share) + binom.cdf(few, count, share)) - power
 
     share = float(brentq(lacking, 0.5, 1.0))
     return count / num_pictures * (2 * share - 1)
+
+
+def _fewest_told(significance: float) -> int:
+    """The fewest disagreements, all in one direction, that are significant: 6 at 0.05, since 2 * 0.5**6 < 0.05."""
+    return next(count for count in range(1, 2000) if 2 * 0.5**count <= significance)
 
 
 MetricOf = Callable[[Labels, Probabilities], Metric]

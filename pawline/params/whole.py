@@ -12,6 +12,7 @@ from pydantic import model_validator
 from pawline.params.ingest import IngestParams
 from pawline.params.network import NetworkParams
 from pawline.params.prepare import PrepareParams
+from pawline.params.promotion import PromotionParams
 from pawline.params.record import Record, load_record
 from pawline.params.split import SplitParams
 from pawline.params.train import TrainParams
@@ -22,6 +23,7 @@ class Params(Record):
     prepare: PrepareParams
     split: SplitParams
     network: NetworkParams
+    promotion: PromotionParams = PromotionParams()
     train: TrainParams
 
     @model_validator(mode="after")

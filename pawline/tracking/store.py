@@ -124,6 +124,7 @@ def _create_store(at: LocalState) -> None:
     shutil.rmtree(partial, ignore_errors=True)  # left by a kill
     partial.mkdir(parents=True)
     mlflow.MlflowClient(f"sqlite:///{partial / at.store.name}").search_experiments()
+    shutil.rmtree(at.registered, ignore_errors=True)  # answers about models of another store
     (partial / at.store.name).rename(at.store)
     partial.rmdir()
 

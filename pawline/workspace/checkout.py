@@ -9,6 +9,7 @@ from pawline.errors import PawlineError
 
 # The checkout that this code lies in.
 WORKSPACE = Path(__file__).resolve().parents[2]
+EXPERIMENTS, FLOW_RUNS = (".dvc", "tmp", "exps"), (".pawline", "runs")
 NO_CHANGES: Mapping[str, str] = {}
 
 
@@ -20,15 +21,22 @@ def main_checkout(here: Path | None = None) -> Path:
     """
     here = (here or Path.cwd()).resolve()
     for folder in here.parents:
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+        if folder.parts[-3:] == EXPERIMENTS:
             return folder.parents[2]
-        if folder.parts[-2:] == (".pawline", "runs"):
+        if folder.parts[-2:] == FLOW_RUNS:
             return folder.parents[1]
     project = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
     common = ask_git(project, "rev-parse", "--path-format=absolute", "--git-common-dir")
     # The project may stand in a subfolder of the repository, and the repository of a worktree be bare.
     main = Path(common).parent / ask_git(project, "rev-parse", "--show-prefix")
     return main if common and (main / "dvc.yaml").exists() else project
+
+
+def is_experiment(here: Path | None = None) -> bool:
+    """Whether this is the checkout of a DVC experiment or of a flow run with other params, not one of the user's."""
+    here = (here or Path.cwd()).resolve()
+    places = [(folder.parts[-3:], folder.parts[-2:]) for folder in here.parents]
+    return any(three == EXPERIMENTS or two == FLOW_RUNS for three, two in places)
 
 
 def ask_git(folder: Path, *arguments: str) -> str:

@@ -53,6 +53,8 @@ class LocalState:
         self.isolated_runs = folder / "runs"  # workspaces of flow runs with other params
         self.partial_store = folder / "mlflow.partial"  # MLflow's tables while they are made
         self.missed = folder / "mlflow_missed"  # what a tracking server missed, a folder per run, until it is sent
+        self.registered = folder / "registered"  # what `pawline register` answered, a file per model and test part
+        self.registry_lock = folder / "registry.lock"
         self.store = checkout / "mlflow.db"
         self.store_lock = checkout / ".mlflow.lock"
         self.artifacts = checkout / "mlartifacts"

@@ -1,0 +1,427 @@
+"""Registered models: who is champion, and what happens when two commands meet or one is killed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+
+from pawline.card import Card, Conditions, card_path, write_card
+from pawline.errors import ParamsError
+from pawline.files import file_digest
+from pawline.judging.gate import p_limit
+from pawline.params.prepare import ImageForm
+from pawline.parts import data_digest
+from pawline.tracking import promotion, registry, store
+from pawline.tracking.promotion import Asked, promote, register, rollback
+from pawline.tracking.registry import CHALLENGES, LINE, RECORD, VERDICT
+from pawline.tracking.store import MODEL_DIGEST
+from pawline.workspace.layout import Layout
+from pawline.workspace.registered import Answer, known_answer
+from tests.source import ROOT
+
+NUM_TEST = 60  # pictures of each of the two classes
+NOTHING: frozenset[int] = frozenset()
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take it seconds to make."""
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_TRACKING", "DVC_"))]:
+        monkeypatch.delenv(name)
+    place = tmp_path / "a place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    (place / "dvc.yaml").touch()
+    shutil.copy(ROOT / "params.yaml", place)
+    shutil.copy(empty_store, place / "mlflow.db")
+    monkeypatch.setattr(promotion, "ask", stand_in)
+    monkeypatch.setattr(promotion, "log_model", log_stand_in)
+    write_data()
+    return place
+
+
+def picture(number: int, name: str, part: str) -> bytes:
+    return f"{part} {name} {number}".encode()
+
+
+def digest_of(number: int, name: str = "cat", part: str = "test") -> str:
+    return hashlib.sha256(picture(number, name, part)).hexdigest()
+
+
+def write_data(
+    num_test: int = NUM_TEST, learned: Iterable[str] = (), groups: dict[str, str] | None = None
+) -> None:
+    """Pictures whose bytes say their class. learned: the digests of test pictures that are in train instead."""
+    rows, at = [], Layout()
+    for part, count in (("test", num_test), ("train", 3), ("val", 2)):
+        for name in ("cat", "dog"):
+            for number in range(count):
+                path, data = f"{name}/{part}{number}.jpg", picture(number, name, part)
+                (at.raw / name).mkdir(parents=True, exist_ok=True)
+                (at.raw / path).write_bytes(data)
+                digest = hashlib.sha256(data).hexdigest()
+                rows.append((path, digest, ["cat", "dog"].index(name), part))
+    split = pd.DataFrame(rows, columns=["path", "digest", "label", "split"])
+    split.loc[split["digest"].isin(list(learned)), "split"] = "train"
+    split["group"] = [(groups or {}).get(digest, digest) for digest in split["digest"]]
+    split.to_parquet(at.split)
+    split.iloc[:0].to_parquet(at.left_out)
+    index = split.assign(class_name=split["path"].str.partition("/")[0])
+    index[["path", "class_name"]].to_parquet(at.index)
+
+
+def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str = "", **run_tags: str) -> str:
+    """A model that is wrong on these test pictures, trained and evaluated in an MLflow run. Returns its digest."""
+    at = Layout()
+    at.model.parent.mkdir(exist_ok=True)
+    names = [digest_of(number) for number in wrong] + [digest_of(number, "dog") for number in wrong_dogs]
+    at.model.write_text(json.dumps({"wrong": names, "name": name}))
+    conditions = Conditions(
+        num_steps=1, flip_at_test=False, precision="float32", processor="any", num_threads=1, one_dnn=False,
+        deterministic=True, tensorflow="2", keras="3",
+    )  # fmt: skip
+    card = Card(
+        digest=file_digest(at.model),
+        class_names=["cat", "dog"],
+        form=ImageForm(image_size=16, color="rgb", aspect="stretch", background=0),
+        network="stand-in",
+        num_weights=1,
+        training_data_digest=data_digest(pd.read_parquet(at.split)),
+        decoder="none",
+        conditions=conditions,
+    )
+    write_card(at.model, card)
+    store.use_store()
+    with mlflow.start_run(run_name=name or "training", tags=run_tags):
+        log_stand_in(at.model, card)
+        mlflow.log_artifact(str(at.split), "evaluate")
+    return card.digest
+
+
+def log_stand_in(model: Path, card: Card) -> None:
+    """What `log_model` leaves in MLflow, without the second that it takes to copy the code."""
+    run = mlflow.active_run()
+    assert run is not None
+    logged = mlflow.initialize_logged_model(name="model", source_run_id=run.info.run_id)
+    folder = model.parent / "logged"
+    (folder / "artifacts").mkdir(parents=True, exist_ok=True)
+    shutil.copy(model, folder / "artifacts/model.keras")
+    shutil.copy(card_path(model), folder / "artifacts/card.json")
+    MlflowClient().log_model_artifacts(logged.model_id, str(folder))
+    mlflow.finalize_logged_model(logged.model_id, "READY")
+    MlflowClient().log_outputs(run.info.run_id, models=[LoggedModelOutput(logged.model_id, 0)])
+    mlflow.set_tag(MODEL_DIGEST, card.digest)
+
+
+def stand_in(model: Path, pictures: Iterable[bytes]) -> Asked:
+    wrong, labels = set(json.loads(model.read_text())["wrong"]), []
+    for data in pictures:
+        actual = data.decode().split()[1]
+        other = "dog" if actual == "cat" else "cat"
+        labels.append(other if hashlib.sha256(data).hexdigest() in wrong else actual)
+    return Asked(labels, milliseconds=1.0)
+
+
+def aliases() -> dict[str, int]:
+    model = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}").get_registered_model("pawline")
+    return {alias: int(version) for alias, version in model.aliases.items()}
+
+
+def tags(version: int | None = None) -> dict[str, str]:
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    if version is None:
+        return dict(client.get_registered_model("pawline").tags)
+    return dict(client.get_model_version("pawline", str(version)).tags)
+
+
+def challenges() -> list[str]:
+    return sorted(value for key, value in tags().items() if key.startswith(CHALLENGES))
+
+
+def test_the_first_version_is_promoted_and_a_known_model_is_answered_without_mlflow(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = train()
+    words = "promoted: the first version, without a champion to beat; no check to pass"
+    assert register() == Answer(1, digest, "Promoted", words)
+    assert aliases() == {"champion": 1}
+    assert tags(1)[MODEL_DIGEST] == digest
+    assert tags(1)[VERDICT] == words
+    known = known_answer()
+    assert known == Answer(1, digest, "Promoted", words, is_known=True)
+    assert str(known) == f"version 1, known: {words}"
+    assert register().words == f"the champion; {words}"
+    assert len(MlflowClient().search_model_versions("name = 'pawline'")) == 1
+    assert mlflow.artifacts.list_artifacts("models:/pawline@champion")
+
+
+def test_the_first_version_needs_a_check_that_passed(checkout: Path) -> None:
+    check = Layout().metrics_of("check")
+    check.parent.mkdir()
+    check.write_text('{"passed": false}')
+    train()
+    failed = register()
+    assert failed.words == "kept: no champion yet, but its stage `check` failed (metrics/check.json)"
+    assert aliases() == {"challenger": 1}
+    assert promote(1) == (
+        False,
+        f"version 1, known: {failed.words}; `pawline promote 1 --anyway` makes it the champion all the same",
+    )
+    check.write_text('{"passed": true}')
+    assert register().words.endswith("; it passed the check")
+    assert aliases() == {"champion": 1}
+
+
+def test_a_better_model_is_promoted_and_a_worse_one_is_the_challenger(checkout: Path) -> None:
+    train(wrong=range(20), wrong_dogs=range(20))
+    register()
+    train(wrong=range(10), wrong_dogs=range(12), name="better")
+    answer = register()
+    assert (answer.version, answer.state) == (2, "Promoted")
+    assert answer.words == (
+        "promoted: 18 fixed, 0 broken, p = 7.6e-06, at most 0.061 (challenge 1 on these test pictures), 120 pictures"
+    )
+    train(wrong=range(11), wrong_dogs=range(12), name="worse")
+    answer = register()
+    assert (answer.version, answer.state) == (3, "Kept")
+    assert answer.words.startswith("kept: 0 fixed, 1 broken, p = 1; 120 pictures can't tell less than ")
+    assert aliases() == {"champion": 2, "challenger": 3}
+    assert challenges() == ["1=2:1 2=3:2"]
+
+
+def test_the_level_is_shared_by_all_challenges_of_one_test_part_and_whole_again_on_another(checkout: Path) -> None:
+    train(wrong=range(20))
+    register()
+    for number in range(2, 5):
+        train(wrong=range(20), name=str(number))
+        register()
+    assert challenges() == ["1=2:1 2=3:1 3=4:1"]
+    train(wrong=range(13), name="better, but not enough for a fourth")
+    answer = register()  # 7 fixed: p = 2 / 2**7
+    assert p_limit(4, 0.05) < 2 / 2**7 < p_limit(1, 0.05)
+    assert answer.words.startswith(
+        "kept: 7 fixed, 0 broken, p = 0.016, and challenge 4 on these test pictures needs 0.0038 or less; "
+    )
+    write_data(num_test=NUM_TEST + 1)
+    train(wrong=range(13), name="the same on new data")
+    assert register().state == "Promoted"
+    assert len(challenges()) == 2
+
+
+def test_pictures_that_the_champion_learned_from_do_not_judge_nor_do_their_near_duplicates(checkout: Path) -> None:
+    """The champion's split had 60 of today's 120 test pictures in train; 30 others are their near-duplicates."""
+    write_data(learned=[digest_of(number) for number in range(60)])
+    train()
+    register()
+    write_data(groups={digest_of(number, "dog"): digest_of(number) for number in range(30)})
+    train(name="of today")
+    answer = register()
+    assert answer.words == (
+        "can't tell: 30 test pictures are left, fewer than promotion.min_pictures, 50 "
+        "(90 that the champion learned from, or from a near-duplicate)"
+    )
+    assert aliases() == {"champion": 1, "challenger": 2}
+    assert challenges() == []
+    assert promote(None)[0] is False
+    assert promote(2, anyway=True) == (
+        True,
+        "version 2 is the champion now, instead of version 1: promoted by hand, whatever the gate says",
+    )
+    assert aliases() == {"champion": 2}
+
+
+def test_near_duplicates_in_the_test_part_count_as_one(checkout: Path) -> None:
+    write_data(groups={digest_of(number): digest_of(0) for number in range(10)})
+    train(wrong=range(10))
+    register()
+    train(name="better on one group of ten")
+    assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; 120 pictures in 111 groups can't tell ")
+
+
+def test_an_experiment_records_version_and_verdict_and_leaves_the_aliases(checkout: Path) -> None:
+    train(wrong=range(20))
+    register()
+    train(name="better", **{promotion.EXPERIMENT_TAG: "tiny-cat"})
+    answer = register()
+    assert answer.state == "Kept"
+    assert answer.words == (
+        "kept: made by an experiment; the gate is in favour (20 fixed, 0 broken, p = 1.9e-06, at most 0.061 (challenge "
+        "1 on these test pictures), 120 pictures): `pawline promote 2` makes it the champion"
+    )
+    assert aliases() == {"champion": 1}
+    with pytest.raises(
+        ParamsError, match=r"^no version has the alias challenger; name one: `pawline promote VERSION`"
+    ):
+        promote(None)
+    is_done, words = promote(2)
+    assert is_done and words.startswith("version 2 is the champion now, instead of version 1: promoted: 20 fixed")
+    assert aliases() == {"champion": 2}
+    assert challenges() == ["1=2:1"]
+
+
+def test_a_workspace_of_a_flow_run_with_other_params_is_an_experiment(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(wrong=range(20))
+    register()
+    workspace = checkout / ".pawline/runs/brave-cat/1/2/3/4/5/checkout"
+    shutil.copytree(checkout, workspace, ignore=shutil.ignore_patterns(".pawline", "mlflow.db", "mlartifacts"))
+    monkeypatch.chdir(workspace)
+    train(name="better")
+    assert register().words.startswith("kept: made by an experiment; the gate is in favour")
+    monkeypatch.chdir(checkout)
+    assert aliases() == {"champion": 1}
+
+
+def test_rollback_goes_back_twice_and_what_was_rolled_back_stays_so(checkout: Path) -> None:
+    digests = []
+    for number_wrong in (40, 20, 0):
+        digests.append(train(wrong=range(number_wrong), name=str(number_wrong)))
+        register()
+    assert aliases() == {"champion": 3}
+    assert rollback() == (True, "version 2 is the champion again, instead of version 3")
+    assert known_answer() is None
+    assert register() == Answer(
+        3, digests[2], "Kept", "kept: it was rolled back; `pawline promote 3` judges it again", True
+    ) or register().words.startswith("kept: it was rolled back, or champion once before; the gate is in favour")
+    assert rollback() == (True, "version 1 is the champion again, instead of version 2")
+    assert rollback() == (False, "there was no champion before version 1; it stays")
+    assert register().state == "Kept"
+    assert aliases()["champion"] == 1
+    assert promote(3)[0] is True
+    assert aliases()["champion"] == 3
+    assert rollback() == (True, "version 1 is the champion again, instead of version 3")
+
+
+def test_an_alias_moved_by_hand_in_mlflow_is_followed(checkout: Path) -> None:
+    for number_wrong in (40, 20, 0):
+        train(wrong=range(number_wrong), name=str(number_wrong))
+        register()
+    client = MlflowClient()
+    client.set_registered_model_alias("pawline", "champion", "1")
+    assert rollback() == (False, "there was no champion before version 1; it stays")
+    client.set_registered_model_alias("pawline", "champion", "3")
+    assert rollback() == (True, "version 1 is the champion again, instead of version 3")
+    client.delete_model_version("pawline", "1")
+    assert rollback()[1].startswith("there is no champion; ")
+
+
+WRITES = [
+    *("create_registered_model", "create_model_version", "set_registered_model_tag", "set_model_version_tag"),
+    *("set_registered_model_alias", "delete_registered_model_alias"),
+]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+def kill_after(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """From now on the process "dies" right after write `number` to the registry; the list holds the writes so far."""
+    done: list[str] = []
+
+    def dying(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        def then_die(*arguments: Any, **options: Any) -> Any:
+            answer = write(*arguments, **options)
+            done.append(name)
+            if len(done) == number:
+                raise Killed
+            return answer
+
+        return then_die
+
+    for name in WRITES:
+        monkeypatch.setattr(MlflowClient, name, dying(name, getattr(MlflowClient, name)))
+    return done
+
+
+def state() -> tuple[dict[str, int], list[str], dict[str, Any], list[tuple[str | None, str | None]]]:
+    versions = sorted(MlflowClient().search_model_versions("name = 'pawline'"), key=lambda one: int(one.version))
+    told = [(tags(int(one.version)).get(VERDICT), tags(int(one.version)).get(RECORD)) for one in versions]
+    return aliases(), challenges(), json.loads(tags()[LINE]), told
+
+
+def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happened(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The life of a registry: a first version, a challenger that is kept and promoted by hand, a better one, rollback."""
+
+    def life() -> Iterable[Callable[[], object]]:
+        train(wrong=range(20))
+        yield register
+        train(wrong=range(20), name="equal")
+        yield register
+        yield lambda: promote(2, anyway=True)
+        train(name="better")
+        yield register
+        yield rollback
+
+    def whole_life(kill_at: int, command: int) -> bool:
+        """Whether the kill came."""
+        was_killed = False
+        for number, act in enumerate(life()):
+            if number != command:
+                act()
+                continue
+            champions = {0, *alias_of_champion()}
+            with monkeypatch.context() as patch:
+                kill_after(kill_at, patch)
+                try:
+                    act()
+                except Killed:
+                    was_killed = True
+            if was_killed:
+                after = {0, *alias_of_champion()}
+                assert len(after - champions) <= 1  # the champion before, or the one of the command
+                act() if act is not rollback or not is_rolled_back() else None
+        return was_killed
+
+    fresh = Path.cwd() / "mlflow.db"
+    empty = fresh.read_bytes()
+    whole_life(0, -1)
+    expected = state()
+    num_kills = 0
+    for command in range(5):
+        for kill_at in range(1, 20):
+            for left in (".pawline", "mlartifacts"):
+                shutil.rmtree(left, ignore_errors=True)
+            fresh.write_bytes(empty)
+            forget_engines()
+            if not whole_life(kill_at, command):
+                break
+            num_kills += 1
+            assert state() == expected, (command, kill_at)
+    assert num_kills > 25
+
+
+def is_rolled_back() -> bool:
+    """Whether the rollback has been decided, so that any next command finishes it."""
+    with registry.Registry().locked():
+        return bool(json.loads(tags()[LINE])["rolled_back"])
+
+
+def alias_of_champion() -> list[int]:
+    try:
+        return [aliases()["champion"]]
+    except (KeyError, mlflow.exceptions.MlflowException):
+        return []
+
+
+def forget_engines() -> None:
+    """MLflow keeps connections to a database by its address."""
