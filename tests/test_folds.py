@@ -15,18 +15,14 @@ from pawline import series
 from pawline.cli import folds as command
 from pawline.errors import BusyError, DatasetError, ParamsError
 from pawline.folds import FoldPlan, assign_folds, join_folds, measure_folds
-from pawline.ingest import ingest
 from pawline.judging.clustered import accuracy_interval, design_effect
 from pawline.params.split import SplitParams
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
-from pawline.prepare import prepare
-from pawline.prepared import PreparedImages
-from pawline.split import split_images
 from pawline.tracking.series_run import SERIES
 from pawline.tracking.store import run_with_tag, use_store
 from pawline.workspace.garbage import find_garbage
-from tests.conftest import make_workspace, set_params
+from tests.prepared_workspace import prepared_workspace
 from tests.source import ROOT
 
 SPLIT_PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.2, seed=1)
@@ -154,19 +150,7 @@ def test_the_figures_are_those_of_all_folds_together() -> None:
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with 40 prepared and split pictures, in which nothing has been trained."""
-    folder = make_workspace(tmp_path_factory.mktemp("folds") / "a work space")
-    for picture in folder.glob("pictures/*/0[2-9]*.jpg"):
-        picture.unlink()
-    set_params(folder, {"network.fast.filters": [4, 8], "train.sizes": [1.0], "train.epochs": 2})
-    params = load_params(folder / "params.yaml")
-    params = params.model_copy(
-        update={"ingest": params.ingest.model_copy(update={"source": str(folder / "pictures")})}
-    )
-    data = folder / "data"
-    found = ingest(params.ingest, data / "raw", folder / "downloads").rows.table()
-    prepare(found, data / "raw", data / "prepared", params.prepare, folder / "cache")
-    split_images(PreparedImages(data / "prepared"), params.split).used.to_parquet(data / "split.parquet")
-    return folder
+    return prepared_workspace(tmp_path_factory.mktemp("folds") / "a work space", num_pictures=20)
 
 
 def run(count: int = 2) -> None:

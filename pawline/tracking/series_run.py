@@ -35,8 +35,8 @@ def log_series(
             mlflow.log_params(shown_params(params))
             mlflow.log_input(data_set, context=name)
             log_metrics(run.info.run_id, _numbers(name, figures))
-            for step, fold in enumerate(figures.get("folds", []), start=1):
-                log_metrics(run.info.run_id, {"fold_accuracy": fold["accuracy"]}, step=step)
+            for step, accuracy in _steps(figures):
+                log_metrics(run.info.run_id, {f"{name.replace('-', '_')}_accuracy_by_step": accuracy}, step=step)
             for file in files:
                 mlflow.log_artifact(str(file), name)
             mlflow.set_tag(SERIES, key)
@@ -47,3 +47,10 @@ def log_series(
 def _numbers(name: str, figures: Mapping[str, Any]) -> dict[str, float]:
     numbers = {key: value for key, value in dotted(figures).items() if isinstance(value, int | float)}
     return {f"{name.replace('-', '_')}_{key}": float(value) for key, value in numbers.items()}
+
+
+def _steps(figures: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """(number of the fold, its accuracy); for a learning curve (pictures in train, mean accuracy)."""
+    folds = [(number, fold["accuracy"]) for number, fold in enumerate(figures.get("folds", []), start=1)]
+    points = [(round(point["num_images"]), point["accuracy"]) for point in figures.get("points", [])]
+    return folds + points
