@@ -5,6 +5,7 @@ Only `Series.run` imports TensorFlow, which takes seconds to load.
 
 import gc
 import hashlib
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -67,6 +68,7 @@ class Series:
             return done
         from pawline.model.saved import predict_rows
 
+        logging.getLogger("tensorflow").addFilter(_is_no_retracing)
         start = time.monotonic()
         checkpoint = Checkpoint(self.folder / f"{training.name}.npz", self._key_of(training.name))
         trained = train(self.images, training.split, self.network, training.params, checkpoint=checkpoint)
@@ -87,6 +89,11 @@ class Series:
 
     def _key_of(self, name: str) -> str:
         return hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Each training compiles its own model, which TensorFlow takes for a mistake from the fifth on."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 class Plan(Protocol):
