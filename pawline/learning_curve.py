@@ -267,7 +267,7 @@ def _verdict(twice: dict[str, float]) -> str:
 def _words(found: dict[str, Any]) -> str:
     twice, four_times = found["ahead"]
     gains = [
-        f"{times} as many pictures would bring {100 * one['gain']:+.1f} points of accuracy (95 % interval "
+        f"{times} as many training pictures would bring {100 * one['gain']:+.1f} points of accuracy (95 % interval "
         f"{100 * one['gain_low']:+.1f} to {100 * one['gain_high']:+.1f})"
         for times, one in (("twice", twice), ("four times", four_times))
     ]

@@ -251,3 +251,18 @@ def test_refusals_write_nothing(tmp_path: Path, workspace: Path, monkeypatch: py
     with pytest.raises(DatasetError, match="data/prepared/prepared.json: not there"):
         run(2)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_the_flow_calls_a_finished_fold_cached_and_fails_in_one_line(
+    tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import folds as flow
+
+    pd.DataFrame({"seconds": [1.0]}).to_parquet(tmp_path / "fold-1-of-2.parquet")
+    kept = series.Series(tmp_path, "key", None, None)  # type: ignore[arg-type]
+    plan = FoldPlan.of(alone(40), 2, NAMES, SPLIT_PARAMS, TRAIN_PARAMS)
+    assert flow.fold.fn(kept, plan, "fold-1-of-2").name == "Cached"
+    monkeypatch.chdir(tmp_path)  # the flow goes into its checkout
+    monkeypatch.setattr(flow, "WORKSPACE", workspace)
+    refused = flow.folds.fn(count=1)
+    assert refused.is_failed() and str(refused.message).startswith("1 folds: at least 2 are needed")
