@@ -87,7 +87,7 @@ def assign_folds(split: pd.DataFrame, count: int, class_names: list[str], seed: 
     A class whose hashes leave a fold empty is dealt out evenly instead, in the order of the hashes; its pictures may
     move when it grows."""
     if count < 2:
-        raise ParamsError(f"{count} folds: at least 2 are needed, 5 or 10 are usual")
+        raise ParamsError(f"N is {count}: at least 2 folds are needed, 5 or 10 are usual")
     keys = group_keys(split)
     groups = pd.DataFrame({"key": keys, "label": split["label"]}).drop_duplicates("key")
     _refuse_rare(keys, split["label"], count, class_names)

@@ -270,6 +270,7 @@ def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:
         ("twice", "whole", ParamsError, "2 runs are meant by 'twice': .*; give the id of one"),
         ("not evaluated", "whole", DatasetError, "has no predictions of test pictures"),
         ("empty", "whole", DatasetError, "has an empty test part; raise split.test_fraction"),
+        ("whole", "whole", ParamsError, "both are the same run, whole .[0-9a-f]{8}.; name two"),
         ("whole", "elsewhere", DatasetError, "share no test pictures"),
         ("elsewhere", "cows", DatasetError, "know different classes"),
         ("whole", "workspace", DatasetError, "reports/predictions.csv: not there"),

@@ -72,8 +72,8 @@ def test_duplicates_and_given_groups_share_a_fold() -> None:
 @pytest.mark.parametrize(
     ("split", "count", "kind", "says"),
     [
-        (alone(40), 1, ParamsError, "1 folds: at least 2 are needed"),
-        (alone(40), -3, ParamsError, "-3 folds: at least 2"),
+        (alone(40), 1, ParamsError, "N is 1: at least 2 folds are needed"),
+        (alone(40), -3, ParamsError, "N is -3: at least 2"),
         (alone(8), 5, DatasetError, "5 folds, but fewer .* of 'cat' .4., 'dog' .4.: .* expected at most 4 folds"),
         (
             split_of(["a", "a", "a", "b", "c"], [0, 0, 0, 1, 1]),
@@ -227,6 +227,13 @@ def test_mlflow_has_one_run_of_the_series(
     assert len(mlflow.search_runs(experiment_names=["pawline"], output_format="list")) == 1
 
 
+def test_a_damaged_fold_is_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "fold-1-of-2.parquet").write_bytes(b"PAR1 cut off")
+    kept = series.Series(tmp_path, "key", None, None)  # type: ignore[arg-type]
+    assert kept.finished("fold-1-of-2") is None
+    assert "fold-1-of-2.parquet: damaged (" in capsys.readouterr().err
+
+
 def test_a_second_series_at_the_same_time_is_told_to_wait(
     workspace: Path, killed_and_continued: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,4 +272,4 @@ def test_the_flow_calls_a_finished_fold_cached_and_fails_in_one_line(
     monkeypatch.chdir(tmp_path)  # the flow goes into its checkout
     monkeypatch.setattr(flow, "WORKSPACE", workspace)
     refused = flow.folds.fn(count=1)
-    assert refused.is_failed() and str(refused.message).startswith("1 folds: at least 2 are needed")
+    assert refused.is_failed() and str(refused.message).startswith("N is 1: at least 2 folds are needed")
