@@ -1,4 +1,4 @@
-"""Both deployments without a work pool or worker: `python -m flows.serve`, as long as it runs. Needs a server."""
+"""All deployments without a work pool or worker: `python -m flows.serve`, as long as it runs. Needs a server."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from prefect import serve
 from prefect.deployments.runner import EntrypointType
 from prefect.settings import PREFECT_API_URL
 
+from flows.folds import folds
 from flows.retrain import retrain_on_new_data
 from flows.training import training
 from pawline.errors import BusyError
@@ -19,6 +20,7 @@ def main() -> None:
     by_module = EntrypointType.MODULE_PATH
     deployments: list[Any] = [  # Prefect's types allow for coroutines, which are made where a loop runs
         training.to_deployment("local", entrypoint_type=by_module),
+        folds.to_deployment("local", entrypoint_type=by_module),
         retrain_on_new_data.to_deployment(
             "local", interval=timedelta(minutes=5), paused=True, entrypoint_type=by_module
         ),

@@ -211,9 +211,9 @@ def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: i
     interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
     if verdict == CANNOT_TELL:
         num_disagreements = test.num_fixed + test.num_broken
+        told = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
         return (
-            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, with "
-            f"{num_disagreements:,} on which one of the two alone is right, can tell a difference of about "
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {told} "
             f"{100 * detectable:.1f} points"
         )
     return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"

@@ -28,7 +28,7 @@ def compare_lines(found: Comparison) -> list[str]:
     rows = figure_rows(found)
     table = [f"{'':<18}{'A':>8}{'B':>8}  {'B - A':>8}  95 % interval"]
     table += [
-        f"{row['name']:<18}{row['first']:>8}{row['second']:>8}  {row['difference']:>8}  {row['interval']:<18}"
+        f"{row['name']:<18}{row['first']:>8}{row['second']:>8}  {row['difference']:>8}  {row['interval']:<21}"
         f"{row['verdict']}"
         for row in rows
     ]

@@ -174,12 +174,18 @@ def test_names_cannot_put_markup_into_the_page() -> None:
 # --- runs in MLflow -------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one MLflow store for all tests: making its tables takes a second."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("MLFLOW_TRACKING")]:
         monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.chdir(place)
+    return place
 
 
 def log_run(name: str, table: pd.DataFrame | None, train: str = "t", with_split: bool = True) -> str:
@@ -228,9 +234,9 @@ def test_runs_are_found_by_id_prefix_and_name_and_the_page_goes_to_the_second(
 
 def test_predictions_without_digests_are_paired_by_the_logged_split(checkout: Path) -> None:
     """Runs of before predictions.csv had the columns digest and group."""
-    log_run("old", predictions(many(40, 100)).drop(columns=["digest", "group"]))
+    log_run("without digests", predictions(many(40, 100)).drop(columns=["digest", "group"]))
     log_run("new", predictions(many(60, 100, first=5)))
-    found = compare(find_compared("old").judged, find_compared("new").judged)
+    found = compare(find_compared("without digests").judged, find_compared("new").judged)
     assert (found.num_pictures, found.num_fixed, found.num_broken) == (100, 25, 5)
 
 
@@ -270,32 +276,40 @@ def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:
         ("twice", "whole", ParamsError, "2 runs are meant by 'twice': .*; give the id of one"),
         ("not evaluated", "whole", DatasetError, "has no predictions of test pictures"),
         ("empty", "whole", DatasetError, "has an empty test part; raise split.test_fraction"),
+        ("whole", "whole", ParamsError, "both are the same run, whole .[0-9a-f]{8}.; name two"),
         ("whole", "elsewhere", DatasetError, "share no test pictures"),
         ("elsewhere", "cows", DatasetError, "know different classes"),
         ("whole", "workspace", DatasetError, "reports/predictions.csv: not there"),
     ]
 
 
-def test_what_cannot_be_compared_gets_one_line_and_nothing_is_written(checkout: Path) -> None:
-    with pytest.raises(ParamsError, match="no MLflow run yet"):
+def test_before_the_first_run_no_store_is_made(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match="no MLflow run yet, so none is called a; train first"):
         command.run(arguments("a", "b"))
-    assert list(checkout.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_compared_gets_one_line_and_nothing_is_written(checkout: Path) -> None:
     for first, second, kind, says in refusals(checkout):
         with pytest.raises(kind, match=says) as refused:
-            command.run(arguments(first, second, out=checkout / "page.html"))
+            command.run(arguments(first, second, out=checkout / "refused.html"))
         assert "\n" not in str(refused.value)
-    assert not (checkout / "page.html").exists()
+    assert not (checkout / "refused.html").exists()
     runs = mlflow.search_runs(experiment_names=[store.EXPERIMENT], output_format="list")
-    assert not any(mlflow.MlflowClient().list_artifacts(run.info.run_id, "compare") for run in runs)
+    whole = [run.info.run_id for run in runs if run.info.run_name in ("whole", "elsewhere", "cows")]
+    assert not any(mlflow.MlflowClient().list_artifacts(run_id, "compare") for run_id in whole)
 
 
 def test_a_store_that_cannot_be_written_costs_one_line(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_run("first", predictions(many(40, 100)))
-    other = log_run("second", predictions(many(60, 100)))
+    log_run("before", predictions(many(40, 100)))
+    other = log_run("after", predictions(many(60, 100)))
     folder = Path(mlflow.get_run(other).info.artifact_uri.removeprefix("file://"))
     (folder / "compare").write_text("a file where a folder should be")
     capsys.readouterr()
-    assert command.run(arguments("first", "second")) == 0
+    assert command.run(arguments("before", "after")) == 0
     captured = capsys.readouterr()
     assert "B is better than A" in captured.out
     assert captured.err.startswith("pawline: warning: not logged to MLflow: ") and captured.err.count("\n") == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pawline.errors import ParamsError
 from pawline.terminal import printable
 
 PAGE, ARTIFACTS = "compare.html", "compare"
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.tracking.compared_runs import find_compared
 
     first, second = find_compared(arguments.first), find_compared(arguments.second)
+    if first.judged.name == second.judged.name:
+        raise ParamsError(f"both are the same run, {first.judged.name}; name two different ones")
     found = compare(first.judged, second.judged)
     page = compare_page(found, None if arguments.no_pictures else _images())
     if arguments.out:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,11 @@ def set_up(params: TrainParams) -> None:
         )
 
 
+@lru_cache(maxsize=1)
 def all_devices() -> tf.distribute.Strategy:
-    """The strategy that splits each batch among several GPUs; with one GPU or none the batch stays whole."""
+    """The strategy that splits each batch among several GPUs; with one GPU or none the batch stays whole.
+
+    One for all trainings of a process: the messages of a second one would meet those of the first."""
     gpus = tf.config.list_logical_devices("GPU")
     return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 

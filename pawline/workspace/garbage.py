@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from pawline.errors import BusyError
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dvc_command import run_dvc
+from pawline.workspace.kept_series import unfinished_series
 from pawline.workspace.kept_training import lock_of
 from pawline.workspace.layout import LocalState
 from pawline.workspace.lock import LOCK, Cache
@@ -61,6 +62,9 @@ def find_garbage() -> list[Garbage]:
     return [
         Garbage("decoded pictures", "`prepare` decodes each picture once more", _inside(at.decoded)),
         Garbage("states of trainings", "a training that was stopped starts over", tuple(_states(at.checkpoints))),
+        Garbage(
+            "folds and learning curves not finished", "their trainings start over", tuple(unfinished_series())
+        ),
         Garbage("downloads not finished", "they start over", _inside(at.downloads)),
         Garbage("workspaces of flow runs that were killed", "nothing", tuple(_left_behind(at.isolated_runs))),
         Garbage("an MLflow store that was never finished", "nothing", _inside(at.partial_store)),
