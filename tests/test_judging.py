@@ -145,6 +145,14 @@ def test_confident_learning_matches_an_example_by_hand() -> None:
     assert found["margin"].tolist() == pytest.approx([0.6, -0.2, -0.4, -0.6, -0.8])
 
 
+def test_equal_probabilities_reach_their_own_mean() -> None:
+    probabilities = np.repeat([[0.95, 0.05], [0.05, 0.95]], 30, axis=0)
+    labels = np.repeat([0, 1], 30)
+    labels[3] = 1
+    found = rank_labels(labels, probabilities)
+    assert found[found["is_suspect"]]["row"].tolist() == [3]
+
+
 def test_a_class_without_pictures_is_never_suggested_as_certain() -> None:
     found = rank_labels(np.array([0, 1]), np.array([[0.1, 0.1, 0.8], [0.1, 0.8, 0.1]]))
     assert not found["is_suspect"].any()

@@ -24,7 +24,7 @@ def drift(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     Columns: trait; train and test (the medians, or for format and class the most frequent name's share, in `name`);
     effect (the Kolmogorov-Smirnov distance, or Cramér's V for format and class, 0 to 1); p; p_corrected (Holm); alarm
     where the difference is no chance and at least MIN_EFFECT. Empty where a part is empty."""
-    rows = []
+    rows: list[tuple[object, ...]] = []
     if len(train) and len(test):
         for name in numeric_traits(train):
             rows.append(
@@ -96,7 +96,7 @@ def _looking_the_same(
 def _vectors(images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The hashes as vectors of length 1, (n, 32); 0 for a picture without content, which is near to nothing."""
     vectors = np.ascontiguousarray(images.hashes[rows]).view(np.int8).reshape(len(rows), -1).astype(np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1), np.float32)
 
 
 def _small(images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float64]:

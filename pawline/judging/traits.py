@@ -49,8 +49,8 @@ def _measured_pixels(images: PreparedImages, rows: NDArray[np.int64]) -> dict[st
     for start in range(0, len(rows), BATCH_SIZE):
         for pixels in images.pixels(rows[start : start + BATCH_SIZE]):
             level = pixels[:, :, 0] if is_gray else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-            colour = 0.0 if is_gray else float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
-            measured.append((level.mean(), cv2.Laplacian(level, cv2.CV_16S).var(), colour))
+            saturation = 0.0 if is_gray else float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
+            measured.append((level.mean(), cv2.Laplacian(level, cv2.CV_16S).var(), saturation))
     brightness, sharpness, colour = np.array(measured, float).reshape(-1, 3).T
-    light = {"brightness": brightness, "sharpness": sharpness}
-    return light if is_gray else light | {"colour": colour}
+    found = {"brightness": brightness, "sharpness": sharpness, "colour": colour}
+    return {name: values for name, values in found.items() if not (is_gray and name == "colour")}

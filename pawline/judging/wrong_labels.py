@@ -3,13 +3,15 @@
 Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021: a class's threshold is
 the mean probability that the model gives it on pictures with its label; a picture that reaches the threshold of
 another class is probably of that class. The pictures counted off the diagonal of the paper's confident joint are the
-suspects; they are ranked by their margin. The package cleanlab does the same and more, under the AGPL, so this is
-written from the paper.
+suspects; they are ranked by their margin. The package cleanlab (Apache licence since 2.9) finds the same suspects and
+does much more; these few lines save another dependency (docs/labels.md).
 """
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+ROUNDING = 1e-6  # the mean of equal probabilities may lie above all of them
 
 
 def rank_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> pd.DataFrame:
@@ -27,7 +29,7 @@ def rank_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -
             for label in range(num_classes)
         ]
     )
-    reached = np.where(probabilities >= thresholds, probabilities, -1.0)
+    reached = np.where(probabilities >= thresholds - ROUNDING, probabilities, -1.0)
     confident = reached.argmax(axis=1)
     is_suspect = (reached.max(axis=1, initial=-1.0) >= 0) & (confident != labels)
     others = probabilities.astype(float).copy()

@@ -13,9 +13,11 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which."""
+    """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which. People write
+    `params` and `relabel`."""
 
     params: Path = Path("params.yaml")
+    relabel: Path = Path("data/relabel.csv")
     raw: Path = Path("data/raw")
     index: Path = Path("data/index.parquet")
     prepared: Path = Path("data/prepared")
@@ -47,6 +49,7 @@ class LocalState:
         self.refused_list = folder / "quarantine.csv"  # of the last stage that failed for its bad files
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
         self.checkpoints = folder / "training"  # the state of a training under way
+        self.folds = folder / "folds"  # predictions by models that did not train on the picture, by data digest
         self.curves = folder / "tensorboard"  # a folder per training
         self.history = folder / "history.jsonl"  # which stage ran when, for how long and started by whom
         self.flow_runs = folder / "flow_runs"  # the process of each flow run under way
