@@ -14,6 +14,7 @@ import pytest
 
 from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
+from pawline.page.inputs import ReportInputs
 from pawline.params.prepare import ImageForm
 from pawline.pictures.contact_sheet import MAX_TILES
 from pawline.pictures.decode import REASONS, to_jpeg
@@ -21,7 +22,7 @@ from pawline.pictures.duplicates import NUM_HASHES
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
-from pawline.report import ReportInputs, render_report
+from pawline.report import describe, render
 from pawline.split import Split
 from pawline.split import summarize as summarize_split
 from tests.conftest import stripes
@@ -41,6 +42,10 @@ def inputs(tmp_path: Path) -> ReportInputs:
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of `inputs`, shared by tests that change nothing."""
     return render_report(make_inputs(tmp_path_factory.mktemp("prepared"), ["cat", "dog"]))
+
+
+def render_report(inputs: ReportInputs, pictures: bool = True) -> str:
+    return render(describe(inputs, pictures))
 
 
 def make_inputs(
@@ -192,7 +197,7 @@ def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -
 
 
 def test_a_new_figure_appears_on_the_page(inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pawline.report.FIGURES", (*FIGURES, Figure("kappa", "Cohen's kappa", ".2f")))
+    monkeypatch.setattr("pawline.page.model_sections.FIGURES", (*FIGURES, Figure("kappa", "Cohen's kappa", ".2f")))
     inputs.metrics["evaluate"]["kappa"] = 0.75
     assert "<dt>Cohen&#39;s kappa</dt><dd>0.75</dd>" in render_report(inputs)
 

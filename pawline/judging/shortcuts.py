@@ -16,6 +16,7 @@ from pawline.judging.traits import FORMAT, numeric_traits
 
 MAX_DEPTH = 3  # of a tree; a trait may matter in its middle, not only at its ends
 MIN_LEAF = 0.02  # of the learned pictures
+MIN_LEARNED = 5  # train pictures of a class; from fewer nothing is learned
 NUM_SHUFFLES = 1999
 NUM_DRAWS = 4000
 MIN_ADVANTAGE = 0.1  # of the way from guessing to certainty; a weaker trait explains no accuracy
@@ -32,9 +33,10 @@ def shortcuts(learned: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
     not in train.
     Columns: trait; balanced_accuracy (the mean recall of the classes) with its 95 % interval, _low and _high (Jeffreys,
     per class); guessing, which reaches 1 / number of classes; p (share of shuffled labels that do as well);
-    p_corrected (Holm); alarm, if the trait also leads a tenth of the way from guessing to certainty. Empty where a
-    part holds no two classes."""
-    names = sorted(set(learned["class_name"]) & set(asked["class_name"]))
+    p_corrected (Holm); alarm, if the trait also leads a tenth of the way from guessing to certainty. Classes of fewer
+    than MIN_LEARNED train pictures are left out; empty where fewer than two classes remain."""
+    counts = learned["class_name"].value_counts()
+    names = sorted(set(counts.index[counts >= MIN_LEARNED]) & set(asked["class_name"]))
     learned, asked = (table[table["class_name"].isin(names)] for table in (learned, asked))
     if len(names) < 2:
         return pd.DataFrame(columns=[*COLUMNS, "p_corrected", "alarm"])

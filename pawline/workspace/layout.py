@@ -30,7 +30,9 @@ class Layout:
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
+    activations: Path = Path("reports/activations.parquet")
     report: Path = Path("reports/report.html")
+    report_data: Path = Path("reports/report.json")
     metrics: Path = Path("metrics")
 
     def metrics_of(self, stage: str) -> Path:
