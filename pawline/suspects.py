@@ -42,7 +42,7 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     if card.class_names != images.class_names:
         raise ModelError(
             f"{model_file}: it knows the classes {_names(card.class_names)}, but the data has "
-            f"{_names(images.class_names)}; train on this data first"
+            f"{_names(images.class_names)}"
         )
     from pawline.model.saved import load_model, predict_rows
 

@@ -5,18 +5,24 @@ import json
 import os
 import re
 import shutil
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.cli.suspects import run as suspects
+from pawline.errors import DatasetError, ModelError
 from pawline.page.suspects import render_suspects
+from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
-from pawline.suspects import Judged, find_suspects, from_folds
+from pawline.suspects import Judged, find_suspects, from_folds, from_held_out
 from tests.conftest import encode, run, stripes
+from tests.planted import plant_gps
 
 NAMES = ["cat", "dog"]
 HOSTILE = '"></script><script>alert(1)</script>'
@@ -89,6 +95,21 @@ def test_the_command_says_what_it_judged_by(finished_workspace: Path, tmp_path: 
     assert "data:image/jpeg" in (workspace / "suspects.html").read_text()
 
 
+def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="data/prepared: not there; make it with `dvc repro`"):
+        suspects(Namespace(out=None, json=False, limit=5))
+
+
+def test_a_model_of_other_classes_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, images = SimpleNamespace(class_names=["cat", "emu"]), SimpleNamespace(class_names=NAMES)
+    monkeypatch.setattr("pawline.suspects.read_card", lambda file: card)
+    with pytest.raises(ModelError, match="it knows the classes cat, emu, but the data has cat, dog"):
+        from_held_out(cast(PreparedImages, images), pd.DataFrame(), tmp_path / "model.keras")
+
+
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
     """Files of the example; one carries GPS data and a path in its EXIF block, one is gone."""
@@ -99,17 +120,6 @@ def raw(tmp_path: Path) -> Path:
     plant_gps(folder / "1.jpg")
     (folder / "4.jpg").unlink()
     return folder
-
-
-def plant_gps(file: Path) -> None:
-    from PIL import Image
-
-    image = Image.open(file)
-    exif = image.getexif()
-    exif[0x010E] = "PLANTED-DESCRIPTION /home/ada/pictures"
-    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 18: "PLANTED-GPS"})
-    image.save(file, exif=exif)
-    assert b"PLANTED-GPS" in file.read_bytes()
 
 
 def page_of(raw: Path, label: str = "cat") -> str:

@@ -83,14 +83,14 @@ def _judged(at: Layout) -> tuple["Judged", list[str]]:
     from pawline.suspects import from_folds, from_held_out
     from pawline.workspace.checkout import main_checkout
 
-    try:
-        images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{error.filename}: not there; make it with `dvc repro`") from None
+    for needed in (at.prepared, at.split):
+        if not needed.exists():
+            raise DatasetError(f"{needed}: not there; make it with `dvc repro`")
+    images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
     folds = LocalState(main_checkout()).folds / data_digest(split) / "predictions.parquet"
     if folds.exists():
         return from_folds(folds, images.class_names), images.class_names
     try:
         return from_held_out(images, split, at.model), images.class_names
     except ModelError as error:
-        raise ModelError(f"{error}; make it with `dvc repro`") from None
+        raise ModelError(f"{error}; `dvc repro` trains it on today's data") from None

@@ -11,7 +11,7 @@ from pawline.judging.drift import drift, leaks
 from pawline.judging.many_tests import one_of_each_group
 from pawline.judging.segments import weak_segments
 from pawline.judging.shortcuts import TOGETHER, shortcuts
-from pawline.judging.traits import NUMERIC, measure_traits
+from pawline.judging.traits import NUMERIC, measure_traits, numeric_traits
 from pawline.judging.wrong_labels import rank_labels
 from pawline.page.album import Album
 from pawline.page.charts import calibration_chart, threshold_chart
@@ -59,7 +59,7 @@ def findings(inputs: ReportInputs, measured: Measured, album: Album) -> dict[str
         *[("segments", _weak(row)) for row in records(segments[segments["alarm"]].head(3))],
         *[("shortcuts", _shortcut(row)) for row in _named(leading)],
         *[("drift", _drifted(row)) for row in records(drifted[drifted["alarm"]])],
-        *[("drift", f"{plural(len(leaked), 'test image')} stand in train too.")] * bool(len(leaked)),
+        *[("drift", _leak(len(leaked)))] * bool(len(leaked)),
     ]
     return {
         "alarms": alarms,
@@ -70,7 +70,7 @@ def findings(inputs: ReportInputs, measured: Measured, album: Album) -> dict[str
         "drift": records(drifted.sort_values("p", kind="stable")),
         "leaks": records(leaked.head(NUM_LEAKS)),
         "num_leaks": len(leaked),
-        "traits": NUMERIC,
+        "traits": {name: NUMERIC[name] for name in numeric_traits(parts["test"])},
         **_suspects(inputs, album),
     }
 
@@ -116,6 +116,10 @@ def _drifted(row: dict[str, Any]) -> str:
         return f"The {row['trait']} differs between train and test: {shares}."
     medians = f"median {number(row['train'])} and {number(row['test'])}"
     return f"The {row['trait']} differs between train and test: {medians}."
+
+
+def _leak(count: int) -> str:
+    return f"{plural(count, 'test image')} {'stands' if count == 1 else 'stand'} in train too."
 
 
 def _suspects(inputs: ReportInputs, album: Album) -> dict[str, Any]:

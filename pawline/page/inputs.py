@@ -52,7 +52,10 @@ class ReportInputs:
 def read_inputs(files: Mapping[str, Path]) -> ReportInputs:
     """Read what the stages wrote. files: the paths by name, as workspace/layout.py has them.
 
-    Raises FileNotFoundError where a stage has not run; calibration and thresholds may be missing."""
+    Raises FileNotFoundError, with the file's name, where a stage has not run; calibration and thresholds may be
+    missing."""
+    for name in ("index", "prepared", "split", "history", "card", "predictions", "activations"):
+        files[name].stat()  # pyarrow's error has no name of a file
     return ReportInputs(
         index=pd.read_parquet(files["index"]),
         quarantine=pd.read_csv(files["quarantine"], dtype=str, keep_default_na=False),
