@@ -22,7 +22,7 @@ NUM_SHUFFLES = (
 )
 MAX_AS_GOOD = 20
 NUM_DRAWS = 4000
-MIN_ADVANTAGE = 0.1  # of the way from guessing to certainty; a weaker trait explains no accuracy
+MIN_ADVANTAGE = 0.25  # of the way from guessing to certainty: real classes differ a little in light and file too
 TOGETHER = "all together"
 SEED = 1
 
@@ -36,7 +36,7 @@ def shortcuts(learned: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
     not in train.
     Columns: trait; balanced_accuracy (the mean recall of the classes) with its 95 % interval, _low and _high (Jeffreys,
     per class); guessing, which reaches 1 / number of classes; p (share of shuffled labels that do as well);
-    p_corrected (Holm); alarm, if the trait also leads a tenth of the way from guessing to certainty. Classes of fewer
+    p_corrected (Holm); alarm, if the trait also leads a quarter of the way from guessing to certainty. Classes of fewer
     than MIN_LEARNED train pictures are left out; empty where fewer than two classes remain."""
     counts = learned["class_name"].value_counts()
     names = sorted(set(counts.index[counts >= MIN_LEARNED]) & set(asked["class_name"]))
