@@ -153,6 +153,6 @@ class Relabelling:
         if not self._labels:
             return []
         return [
-            f"labels by data/relabel.csv: {self.num_relabelled} changed, {self.num_removed} pictures left out; "
-            f"{self.num_unmatched} of {len(self._labels)} decisions match no picture of this source"
+            f"ingest: data/relabel.csv: {self.num_relabelled} labels changed, {self.num_removed} pictures left out; "
+            f"of {len(self._labels)} decisions {self.num_unmatched} match no picture of this source"
         ]

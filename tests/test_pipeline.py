@@ -106,7 +106,7 @@ def test_hashed_outputs_name_no_folder_of_this_machine(finished_workspace: Path)
     texts = [finished_workspace / "dvc.lock", *(finished_workspace / "metrics").glob("*.json")]
     texts += [*(finished_workspace / "reports").iterdir(), finished_workspace / "models/card.json"]
     for path in texts:
-        assert str(finished_workspace.parent) not in path.read_text(), path
+        assert str(finished_workspace.parent).encode() not in path.read_bytes(), path
 
 
 def test_a_new_picture_is_noticed_and_moves_no_old_one(finished: Path) -> None:

@@ -79,8 +79,8 @@ def test_what_decisions_did_is_counted_and_said(data: Path) -> None:
     assert (figures["num_relabelled"], figures["num_removed"], figures["num_decisions_unmatched"]) == (1, 1, 1)
     assert figures["num_files"] == 5
     assert result.understood[-1] == (
-        "labels by data/relabel.csv: 1 changed, 1 pictures left out; "
-        "1 of 4 decisions match no picture of this source"
+        "ingest: data/relabel.csv: 1 labels changed, 1 pictures left out; "
+        "of 4 decisions 1 match no picture of this source"
     )
 
 

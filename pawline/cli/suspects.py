@@ -29,10 +29,9 @@ def add_command(commands: Any) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of pictures, expected 1 or more")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
