@@ -1,6 +1,5 @@
 """Find pictures whose label is likely wrong, by predictions of models that did not train on them."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +63,9 @@ def _names(class_names: list[str]) -> str:
 
 
 def find_suspects(
-    judged: Judged, class_names: list[str], decided: Collection[tuple[str, str]] = ()
+    judged: Judged,
+    class_names: list[str],
+    decided: frozenset[tuple[str, str]] | set[tuple[str, str]] = frozenset(),
 ) -> pd.DataFrame:
     """List likely wrong labels, the likeliest first: digest, path, label, suggested, probability_of_label,
     probability_of_suggested. Copies of one file are one row.
@@ -82,5 +83,5 @@ def find_suspects(
         probability_of_label=probabilities[rows, ranked["label"].to_numpy()],
         probability_of_suggested=probabilities[rows, ranked["suggested"].to_numpy()],
     )
-    is_decided = [pair in set(decided) for pair in zip(found["digest"], found["label"], strict=True)]
-    return found[~np.array(is_decided, bool)].reset_index(drop=True)
+    is_open = [pair not in decided for pair in zip(found["digest"], found["label"], strict=True)]
+    return found[np.array(is_open, bool)].reset_index(drop=True)

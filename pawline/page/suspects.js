@@ -7,10 +7,16 @@ const done = []; // numbers, in the order of the decisions
 let current = 0;
 let saved = true;
 
-function show(number) {
+function mark(number) {
   if (!cards.length) return;
   current = Math.min(Math.max(number, 0), cards.length - 1);
-  cards.forEach((card, place) => card.toggleAttribute("aria-current", place === current));
+  cards.forEach((card) => card.removeAttribute("aria-current"));
+  cards[current].setAttribute("aria-current", "true");
+}
+
+function show(number) {
+  mark(number);
+  if (!cards.length) return;
   cards[current].focus({ preventScroll: true });
   cards[current].scrollIntoView({ block: "center" });
 }
@@ -83,7 +89,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 cards.forEach((card, number) => {
-  card.addEventListener("focusin", () => { if (current !== number) show(number); });
+  card.addEventListener("focusin", () => mark(number));
   card.querySelectorAll("button").forEach((button) =>
     button.addEventListener("click", () => decide(number, button.value)));
   const other = card.querySelector("select");
@@ -92,4 +98,4 @@ cards.forEach((card, number) => {
 document.getElementById("save").addEventListener("click", save);
 document.getElementById("undo").addEventListener("click", undo);
 window.addEventListener("beforeunload", (event) => { if (!saved) event.preventDefault(); });
-show(0);
+mark(0);
