@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from pawline.files import whole_folder
 from pawline.index import IndexRow, IndexRows
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
+from pawline.relabel import Decision, Relabelling
 from pawline.sources.class_folders import Place, check_classes
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.file_kinds import is_no_picture, is_other_name
@@ -31,20 +32,22 @@ class IngestResult:
     """rows: one for each file of a class. num_unlabelled: files of a test folder without class folders.
     num_beside_classes: other files without a class, such as a readme. not_pictures: files in class folders that are
     no pictures by name and content, such as a sidecar; by ending.
-    understood: lines that say what was understood of the source."""
+    understood: lines that say what was understood of the source. relabelling: what people's decisions changed."""
 
     rows: IndexRows
     num_unlabelled: int
     num_beside_classes: int
     not_pictures: Counter[str]
     understood: list[str]
+    relabelling: Relabelling
 
 
-def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
+def ingest(params: IngestParams, raw: Path, downloads: Path, decisions: Sequence[Decision] = ()) -> IngestResult:
     """Copy every visible file of the source to `raw`. Raises DatasetError.
 
     `raw` appears whole or not at all. A file that cannot be read becomes a row with a problem, not an error.
     downloads: the folder that keeps a download until it is ingested.
+    decisions: what people decided about labels, see relabel.py; they change the index, never a file.
     """
     with open_classified(params, downloads) as source:
         for note in source.listing.notes:
@@ -53,12 +56,13 @@ def ingest(params: IngestParams, raw: Path, downloads: Path) -> IngestResult:
         places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
         check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
         not_pictures: Counter[str] = Counter()
+        relabelling = Relabelling(decisions, {display_path(name) for _, name in places})
         with whole_folder(raw) as folder:
-            rows = _copy_files(source, folder, not_pictures)
+            rows = _copy_files(source, folder, not_pictures, relabelling)
             check_classes(sorted({*rows.texts("class_name")}), params.source)
         num_beside = int((~source.has_place).sum()) - source.num_unlabelled
-        understood = describe(source, rows, num_beside, not_pictures)
-        return IngestResult(rows, source.num_unlabelled, num_beside, not_pictures, understood)
+        understood = [*describe(source, rows, num_beside, not_pictures), *relabelling.lines()]
+        return IngestResult(rows, source.num_unlabelled, num_beside, not_pictures, understood, relabelling)
 
 
 def _refuse_linked_classes(source: ClassifiedSource) -> None:
@@ -71,17 +75,19 @@ def _refuse_linked_classes(source: ClassifiedSource) -> None:
             )
 
 
-def _copy_files(source: ClassifiedSource, folder: Path, not_pictures: Counter[str]) -> IndexRows:
+def _copy_files(
+    source: ClassifiedSource, folder: Path, not_pictures: Counter[str], relabelling: Relabelling
+) -> IndexRows:
     """The rows of the index. not_pictures: receives the endings of files that are no pictures."""
     rows = IndexRows()
     every_file = source.listing.has_classes  # who lists a file in a table says that it is a picture
     calls = (partial(_copy, source.place(position), read, folder, every_file) for position, read in source.reads())
     results = _in_order(calls, source.listing.num_threads)
     for row in tqdm(results, desc="ingest", unit="file", total=int(source.has_place.sum()), disable=None):
-        if isinstance(row, IndexRow):
-            rows.add(row)
-        else:
+        if isinstance(row, str):
             not_pictures[row.lower()] += 1
+        elif decided := relabelling.apply(row):
+            rows.add(decided)
     return rows
 
 
@@ -153,4 +159,7 @@ def summarize(result: IngestResult) -> dict[str, Any]:
         "num_unlabelled": result.num_unlabelled,
         "num_beside_classes": result.num_beside_classes,
         "num_not_pictures": result.not_pictures.total(),
+        "num_relabelled": result.relabelling.num_relabelled,
+        "num_removed": result.relabelling.num_removed,
+        "num_decisions_unmatched": result.relabelling.num_unmatched,
     }

@@ -5,6 +5,7 @@ import pandas as pd
 from pawline.card import read_card
 from pawline.evaluate import measure, predictions_table, roc_table
 from pawline.files import write_json, write_table
+from pawline.model.activation import mistake_maps
 from pawline.model.saved import load_model, predict_rows
 from pawline.params.whole import Params
 from pawline.parts import Part
@@ -17,9 +18,12 @@ from tasks.stage import run_stage
 def main(params: Params, at: Layout) -> None:
     images, card = PreparedImages(at.prepared), read_card(at.model)
     test = Part.of("test", images, pd.read_parquet(at.split))
-    probabilities = predict_rows(load_model(at.model), images, test.rows)
+    model = load_model(at.model)
+    probabilities = predict_rows(model, images, test.rows)
     metrics = measure(test.labels, probabilities, card.class_names)
-    write_table(at.predictions, predictions_table(test.paths, test.labels, probabilities, card.class_names))
+    predictions = predictions_table(test.paths, test.labels, probabilities, card.class_names)
+    write_table(at.predictions, predictions)
+    write_table(at.activations, mistake_maps(model, images, predictions))
     write_table(at.roc, roc_table(test.labels, probabilities, card.class_names))
     write_json(at.metrics_of("evaluate"), metrics)
     log_evaluation(card.digest, metrics, [at.predictions, at.roc, at.split])

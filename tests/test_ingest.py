@@ -191,6 +191,9 @@ def test_classes_are_sorted_and_counted(tmp_path: Path) -> None:
         "num_unlabelled": 0,
         "num_beside_classes": 0,
         "num_not_pictures": 0,
+        "num_relabelled": 0,
+        "num_removed": 0,
+        "num_decisions_unmatched": 0,
     }
 
 

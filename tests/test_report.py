@@ -1,30 +1,39 @@
 """The report states the content of the tables, escapes it, and depends on nothing else."""
 
 import base64
+import json
 import re
 import tempfile
+from argparse import Namespace
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.card import Card, Conditions
+from pawline.cli.report import run as report
+from pawline.errors import DatasetError, ParamsError
 from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
+from pawline.page.inputs import ReportInputs
 from pawline.params.prepare import ImageForm
-from pawline.pictures.contact_sheet import MAX_TILES
+from pawline.parts import data_digest
+from pawline.pictures.contact_sheet import MAX_TILES, contact_sheet
 from pawline.pictures.decode import REASONS, to_jpeg
 from pawline.pictures.duplicates import NUM_HASHES
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
-from pawline.report import ReportInputs, render_report
+from pawline.report import describe, render, report_data
 from pawline.split import Split
 from pawline.split import summarize as summarize_split
-from tests.conftest import stripes
+from tests.conftest import encode, stripes
+from tests.planted import plant_gps
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = '"><script>alert("1")</script>\n\u202e{{ 7 * 7 }}&amp;'
@@ -41,6 +50,10 @@ def inputs(tmp_path: Path) -> ReportInputs:
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of `inputs`, shared by tests that change nothing."""
     return render_report(make_inputs(tmp_path_factory.mktemp("prepared"), ["cat", "dog"]))
+
+
+def render_report(inputs: ReportInputs, pictures: bool = True) -> str:
+    return render(describe(inputs, pictures))
 
 
 def make_inputs(
@@ -192,7 +205,7 @@ def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -
 
 
 def test_a_new_figure_appears_on_the_page(inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pawline.report.FIGURES", (*FIGURES, Figure("kappa", "Cohen's kappa", ".2f")))
+    monkeypatch.setattr("pawline.page.model_sections.FIGURES", (*FIGURES, Figure("kappa", "Cohen's kappa", ".2f")))
     inputs.metrics["evaluate"]["kappa"] = 0.75
     assert "<dt>Cohen&#39;s kappa</dt><dd>0.75</dd>" in render_report(inputs)
 
@@ -327,3 +340,184 @@ def test_one_epoch_is_enough(inputs: ReportInputs) -> None:
 def test_a_data_set_of_empty_files_has_no_sizes(inputs: ReportInputs) -> None:
     inputs.index[["width", "height", "bytes"]] = 0
     assert "0 of 20 have a header that tells" in render_report(inputs)
+
+
+def test_the_same_content_is_plain_data_without_pictures(inputs: ReportInputs) -> None:
+    content = describe(inputs)
+    text = json.dumps(report_data(content), allow_nan=False)
+    assert "base64" not in text and "polyline" not in text
+    data = json.loads(text)
+    assert data["metrics"]["evaluate"]["accuracy"] == 0.7512
+    assert data["examples"]["mistakes"] == [
+        {"path": "cat/8.jpg", "actual": "cat", "predicted": "dog", "probability": 0.9}
+    ]
+    assert {"segments", "shortcuts", "drift", "leaks", "suspects", "alarms"} <= set(data["findings"])
+    assert len(data["training"]["rows"]) == 3
+
+
+def test_a_page_without_pictures_has_none_and_the_same_figures(tmp_path: Path) -> None:
+    bad = [("cat/1.png", "cat", "too_small", "3 x 2 pixels")]
+    inputs = make_inputs(tmp_path, ["cat", "dog"], quarantined=bad, copies=3)
+    inputs = replace(inputs, contact_sheet=inputs.contact_sheet.assign(picture=[to_jpeg(stripes(True, 1))]))
+    with_pictures, without = (render_report(inputs, pictures) for pictures in (True, False))
+    assert "<img" in with_pictures and "<img" not in without and "base64" not in without
+    assert "75.1% accuracy on 4 test images" in words(without)
+    assert "This page was made without pictures." in without and not Page(without).unmatched
+    assert report_data(describe(inputs, pictures=False)) == report_data(describe(inputs))
+
+
+def test_alarms_stand_on_top_and_a_clean_page_says_so(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path, ["cat", "dog"], num_per_class=60)
+    inputs.index["bytes"] = 1000  # they count up, so that the dogs' files are the larger ones
+    assert "No alarm: no weak segment, no shortcut, no drift and no leak was found." in words(
+        render_report(inputs)
+    )
+    inputs.index.loc[inputs.index["class_name"] == "dog", "format"] = "PNG"
+    text = words(render_report(inputs))
+    assert "Format alone tells the class: 100.0%, where guessing reaches 50.0%. See why" in text
+    assert "No alarm" not in text and '<tr class="alarm">' in render_report(inputs)
+
+
+def test_a_leak_that_the_split_let_through_is_named(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path, ["cat", "dog"])
+    inputs.split.loc[inputs.split["path"] == "dog/9.jpg", "group"] = inputs.split.loc[0, "group"]
+    html = render_report(inputs)
+    assert "1 test image stand in train too" not in html and "1 test image stands in train too" in html
+    assert ["dog/9.jpg", "cat/0.jpg", "same group"] in Page(html).rows
+
+
+def test_a_likely_wrong_label_is_shown_with_what_it_looks_like(inputs: ReportInputs) -> None:
+    text = words(render_report(inputs))
+    assert "labelled cat looks like dog 90.0% cat/8.jpg" in text
+    assert "1 test image may have the wrong label." in text
+
+
+def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: ReportInputs) -> None:
+    html = render_report(inputs)
+    assert "No calibration: reports/calibration.csv is not there." in html
+    assert "No threshold curve: reports/thresholds.csv is not there." in html
+    calibration = pd.DataFrame(
+        {
+            "when": ["before", "after", "after"],
+            "bin_low": [0.8, 0.8, 0.9],
+            "bin_high": [0.9, 0.9, 1.0],
+            "mean_probability": [0.85, 0.82, float("nan")],
+            "accuracy": [0.8, 0.8, float("nan")],
+            "accuracy_low": [0.7, 0.7, float("nan")],
+            "accuracy_high": [0.9, 0.9, float("nan")],
+            "num_images": [60, 60, 0],
+        }
+    )
+    thresholds = pd.DataFrame(
+        {
+            "part": ["val", "test", "test", "test"],
+            "threshold": [0.8, 0.5, 0.8, 1.0],
+            "coverage": [0.9, 1.0, 0.75, 0.0],
+            "accuracy": [0.99, 0.75, 0.96, float("nan")],
+            "accuracy_low": [0.9, 0.6, 0.8, float("nan")],
+            "accuracy_high": [1.0, 0.8, 0.99, float("nan")],
+            "cost": [1.0, 2.0, 1.0, 3.0],
+            "chosen": [1, 0, 1, 0],
+        }
+    )
+    content = describe(replace(inputs, calibration=calibration, thresholds=thresholds))
+    html = render(content)
+    text = words(html)
+    assert "Below a probability of 0.8, chosen on val" in text
+    assert (
+        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (80.0% to 99.0%)" in text
+    )
+    # 0.82 of 344 pixels from 46; 0.8 of 276 pixels up from 300.
+    assert '<circle cx="328.1" cy="79.2" r="4"/>' in html and html.count('<g class="point') == 2
+    assert ["after", "80.0% to 90.0%", "60", "82.0%", "80.0%", "70.0% to 90.0%"] in Page(html).rows
+    assert not Page(html).unmatched
+    assert report_data(content)["thresholds"]["rows"][2]["accuracy"] is None
+
+
+def test_the_map_of_a_mistake_stands_beside_it(inputs: ReportInputs) -> None:
+    assert "No maps beside them" in render_report(inputs)
+    heat = np.zeros((4, 4), np.uint8)
+    heat[0] = 255
+    maps = pd.DataFrame({"path": ["cat/8.jpg"], "method": "occlusion", "side": 4, "map": [heat.tobytes()]})
+    html = render_report(replace(inputs, activations=maps))
+    (found,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" alt="Where it looks like dog"', html)
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(found), np.uint8), cv2.IMREAD_COLOR).astype(int)
+    orange = picture[:, :, 2] - picture[:, :, 0]  # red minus blue
+    assert orange[0].mean() > 100 > 20 > abs(orange[-1].mean())
+    assert "by how much its probability falls when the place is covered" in html
+
+
+def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
+    assert "No card: the model came without one." in render_report(inputs)
+    conditions = Conditions(
+        num_steps=1200,
+        flip_at_test=False,
+        precision="float32",
+        processor="AuthenticAMD",
+        num_threads=2,
+        one_dnn=True,
+        deterministic=True,
+        tensorflow="2.21.0",
+        keras="3.15.0",
+    )
+    card = Card(
+        digest="a" * 64,
+        class_names=["cat", "dog"],
+        form=inputs.images.form,
+        network="fast",
+        num_weights=1234,
+        training_data_digest=data_digest(inputs.split),
+        decoder="none",
+        conditions=conditions,
+    )
+    html = render_report(replace(inputs, card=card))
+    rows = Page(html).rows
+    assert ["Model", "a" * 64] in rows and ["Network", "fast, 1,234 weights"] in rows
+    assert ["Training data", data_digest(inputs.split)] in rows
+    assert "trained on other data" not in html
+    other = card.model_copy(update={"training_data_digest": "b" * 64})
+    assert "The model was trained on other data than this page describes." in render_report(
+        replace(inputs, card=other)
+    )
+
+
+def test_no_metadata_of_a_file_reaches_the_page(tmp_path: Path) -> None:
+    """A picture with GPS data and a path in its EXIF block, decoded as `prepare` does and quarantined as it is."""
+    file = tmp_path / "source/1.jpg"
+    file.parent.mkdir()
+    file.write_bytes(encode(stripes(True, 1)))
+    plant_gps(file)
+    raw = file.read_bytes()
+    (tmp_path / "prepared").mkdir()
+    bad = [("cat/1.png", "cat", "too_small", "3 x 2 pixels")]
+    inputs = make_inputs(tmp_path / "prepared", ["cat", "dog"], quarantined=bad)
+    index = inputs.index.head(1).assign(path="1.jpg")
+    sheet = contact_sheet(index, inputs.quarantine.assign(path="1.jpg"), file.parent)
+    html = render_report(replace(inputs, contact_sheet=sheet))
+    assert b"PLANTED-GPS" in raw and "PLANTED" not in html and str(tmp_path) not in html
+    pictures = [base64.b64decode(found) for found in re.findall(r'base64,([^"]+)"', html)]
+    assert len(pictures) > 20
+    for picture in pictures:
+        assert b"PLANTED" not in picture and b"Exif" not in picture and b"GPS" not in picture
+
+
+def test_a_page_for_others_is_made_by_one_command(
+    inputs: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pawline.page.inputs.read_inputs", lambda files: inputs)
+    monkeypatch.chdir(tmp_path)
+    assert report(Namespace(no_pictures=True, out=Path("page.html"))) == 0
+    assert report(Namespace(no_pictures=False, out=Path("page.json"))) == 0
+    assert "<img" not in Path("page.html").read_text()
+    assert json.loads(Path("page.json").read_text())["num_images"] == 20
+    assert capsys.readouterr().out.startswith("page.html: ")
+    with pytest.raises(ParamsError, match=r"reports/report.html: the pipeline's own report; give another --out"):
+        report(Namespace(no_pictures=True, out=Path("reports/report.html")))
+
+
+def test_a_page_without_a_finished_run_names_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"data/index.parquet: not there; make it with `dvc repro`"):
+        report(Namespace(no_pictures=True, out=Path("page.html")))

@@ -326,3 +326,9 @@ def test_a_source_that_the_pipeline_writes_is_refused(workspace: Path, source: s
     assert output.startswith(f"pawline: ingest.source {source}: ")
     assert "is written by the pipeline, and DVC removes it before a stage runs; put your pictures into" in output
     assert output.count("\n") == 1
+
+
+def test_new_decisions_about_labels_are_named_as_such(finished_workspace: Path) -> None:
+    status = {"ingest": [{"changed deps": {"data/relabel.csv": "modified"}}]}
+    answer = explain(status, finished_workspace)["ingest"]
+    assert answer.text() == "decisions about labels in data/relabel.csv"

@@ -1,16 +1,37 @@
 """`pawline COMMAND`, or `python -m pawline.cli COMMAND`."""
 
 import argparse
+import sys
+from importlib import import_module
 
-from pawline.cli import compare, folds, gc, learning_curve, predict, promote, register, trace, verify, why
 from pawline.process import end_with
+
+# By command, the module beside this one; in the order in which people meet the commands.
+MODULES = {
+    "predict": "predict",
+    "report": "report",
+    "suspects": "suspects",
+    "relabel": "relabel",
+    "compare": "compare",
+    "folds": "folds",
+    "learning-curve": "learning_curve",
+    "register": "register",
+    "promote": "promote",
+    "rollback": "promote",
+    "why": "why",
+    "verify": "verify",
+    "trace": "trace",
+    "gc": "gc",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="pawline", description="Train, explain and use image classifiers.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (predict, verify, trace, why, compare, folds, learning_curve, register, promote, gc):
-        command.add_command(commands)
+    # The modules take time to load, and a command should not wait for those of the others.
+    asked = MODULES.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    for module in dict.fromkeys([asked] if asked else MODULES.values()):
+        import_module(f"pawline.cli.{module}").add_command(commands)
     arguments = parser.parse_args()
     end_with(lambda: arguments.run(arguments))
 

@@ -1,1 +1,1 @@
-"""How sure one may be of a figure: intervals and tests."""
+"""Judge a trained model and its data: tables and arrays in, tables and small records out."""

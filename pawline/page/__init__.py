@@ -1,1 +1,1 @@
-"""The report as a page: charts, words and the template."""
+"""The report and the page of suspects: their content, charts, words and templates."""

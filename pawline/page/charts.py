@@ -37,6 +37,53 @@ def line_chart(
     }
 
 
+def calibration_chart(table: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy against the mean probability of each bin, with intervals; series "before" and "after" scaling.
+
+    table: reports/calibration.csv; bins without images are not drawn."""
+    table = table[table["num_images"] > 0]
+    x, y = Axis(0, 1, start=46, end=390, step=0.2), Axis(0, 1, start=300, end=24, step=0.2)
+    series = []
+    for when in [name for name in ("before", "after") if (table["when"] == name).any()]:
+        rows = table[table["when"] == when].sort_values("mean_probability").itertuples()
+        points = [
+            {
+                "at": (x.at(row.mean_probability), y.at(row.accuracy)),
+                "reach": (y.at(row.accuracy_low), y.at(row.accuracy_high)),
+                "text": f"{when}: {row.num_images:,.0f} images predicted with {row.mean_probability:.1%}, "
+                f"of which {row.accuracy:.1%} are right ({row.accuracy_low:.1%} to {row.accuracy_high:.1%})",
+            }
+            for row in rows
+        ]
+        series.append({"name": when, "points": points})
+    return {"x": _percent_ticks(x), "y": _percent_ticks(y), "series": series}
+
+
+def threshold_chart(table: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy of the answers, and their share of all images, against the threshold below which there is no answer.
+
+    table: rows of one part of reports/thresholds.csv."""
+    table = table.sort_values("threshold")
+    values = table[["accuracy", "coverage"]].to_numpy(float)
+    x = Axis.around(table["threshold"].to_numpy(float), start=46, end=390)
+    y = Axis.around(values[np.isfinite(values)], start=190, end=24)
+    chosen = table[table["chosen"] == 1]
+    known = table[table["accuracy"].notna()]  # without an answer there is no accuracy
+    return {
+        "x": [(x.at(tick), f"{tick:g}") for tick in x.ticks()],
+        "y": [(y.at(tick), f"{100 * tick:.3g}%") for tick in y.ticks()],
+        "lines": [
+            ("accuracy", list(zip(x.at(known["threshold"]), y.at(known["accuracy"]), strict=True))),
+            ("coverage", list(zip(x.at(table["threshold"]), y.at(table["coverage"]), strict=True))),
+        ],
+        "chosen": x.at(chosen["threshold"].iloc[0]) if len(chosen) else None,
+    }
+
+
+def _percent_ticks(axis: "Axis") -> list[tuple[float, str]]:
+    return [(axis.at(tick), f"{tick:.0%}") for tick in axis.ticks()]
+
+
 def size_map(width: Values, height: Values) -> dict[str, Any]:
     """Count the images by width and height, (n,) each, in pixels, both on the same logarithmic scale."""
     x = Axis.logarithmic(np.concatenate([width, height]), start=46, end=390)

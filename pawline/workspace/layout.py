@@ -13,9 +13,11 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which."""
+    """The files of the pipeline, relative to the workspace; `dvc.yaml` says which stage writes which. People write
+    `params` and `relabel`."""
 
     params: Path = Path("params.yaml")
+    relabel: Path = Path("data/relabel.csv")
     raw: Path = Path("data/ingested")
     index: Path = Path("data/index.parquet")
     prepared: Path = Path("data/prepared")
@@ -28,7 +30,9 @@ class Layout:
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
+    activations: Path = Path("reports/activations.parquet")
     report: Path = Path("reports/report.html")
+    report_data: Path = Path("reports/report.json")
     metrics: Path = Path("metrics")
 
     def metrics_of(self, stage: str) -> Path:
@@ -47,10 +51,8 @@ class LocalState:
         self.refused_list = folder / "quarantine.csv"  # of the last stage that failed for its bad files
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
         self.checkpoints = folder / "training"  # the state of a training under way
+        self.folds = folder / "folds"  # predictions by models that did not train on the picture, by data digest
         self.curves = folder / "tensorboard"  # a folder per training
-        self.folds = (
-            folder / "folds"
-        )  # predictions of every picture by a model that did not train on it, by data digest
         self.learning_curve = folder / "learning_curve"  # by data digest
         self.history = folder / "history.jsonl"  # which stage ran when, for how long and started by whom
         self.flow_runs = folder / "flow_runs"  # the process of each flow run under way

@@ -172,6 +172,8 @@ def _own_reasons(
             yield from _param_reasons(stage, known)
         elif path.startswith(PACKAGES):
             yield from _module_reasons(stage, path, how, known)
+        elif path == str(Layout().relabel):
+            yield Reason("source", path, f"decisions about labels in {path}", {"how": how})
         elif path not in maker_of:
             yield _source_reason(stage, path, how, known)
         elif before[maker_of[path]].state in (UNCHANGED, RESTORED):

@@ -1,0 +1,41 @@
+"""`pawline report`: make the report again for somebody else, for example without pictures."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pawline.errors import DatasetError, ParamsError
+from pawline.workspace.layout import Layout
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("report", help="make the report again for others, for example without pictures")
+    command.add_argument("--no-pictures", action="store_true", help="leave out every thumbnail")
+    command.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the page to make (.html), or the same as data (.json)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from pawline.files import write_json, write_text
+    from pawline.page.inputs import read_inputs
+    from pawline.report import describe, render, report_data
+
+    at, out = Layout(), arguments.out
+    if out.resolve() in (at.report.resolve(), at.report_data.resolve()):
+        raise ParamsError(f"{out}: the pipeline's own report; give another --out, or `dvc repro report` makes it")
+    try:
+        content = describe(read_inputs(vars(at)), pictures=not arguments.no_pictures)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{error.filename}: not there; make it with `dvc repro`") from None
+    if out.suffix == ".json":
+        write_json(out, report_data(content))
+    else:
+        write_text(out, render(content))
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    return 0

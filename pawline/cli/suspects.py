@@ -1,0 +1,95 @@
+"""`pawline suspects`: list likely wrong labels, and make the page on which a person confirms them."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.errors import DatasetError, ModelError
+from pawline.terminal import printable
+from pawline.workspace.layout import Layout, LocalState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pawline.suspects import Judged
+
+MAX_SHOWN = 200
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("suspects", help="list likely wrong labels, and make a page to confirm them")
+    command.add_argument("--out", metavar="FILE", type=Path, help="the page to make, such as suspects.html")
+    command.add_argument("--json", action="store_true", help="one object: source, num_suspects, suspects")
+    command.add_argument(
+        "--limit", type=_positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
+    )
+    command.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of pictures, expected 1 or more")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0, whether labels look wrong or not."""
+    from pawline.files import write_text
+    from pawline.relabel import read_decisions
+    from pawline.suspects import find_suspects
+
+    at = Layout()
+    judged, class_names = _judged(at)
+    decisions = read_decisions(at.relabel) if at.relabel.exists() else []
+    found = find_suspects(judged, class_names, {(one.digest, one.label) for one in decisions})
+    shown = found.head(arguments.limit)
+    if arguments.out:
+        from pawline.page.suspects import render_suspects
+
+        write_text(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
+    if arguments.json:
+        print(
+            json.dumps(
+                {"source": judged.source, "num_suspects": len(found), "suspects": shown.to_dict("records")},
+                indent=2,
+            )
+        )
+        return 0
+    for row in shown.to_dict("records"):
+        label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
+        suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
+        print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
+    print(_summary(found, shown, judged, arguments.out), file=sys.stderr)
+    return 0
+
+
+def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "Judged", page: Path | None) -> str:
+    cut = f", of which {len(shown)} are listed (--limit)" if len(shown) < len(found) else ""
+    then = "look at them: `pawline suspects --out suspects.html`"
+    if page:
+        then = f"open {page} in a browser, then `pawline relabel decisions.csv`"
+    return f"pawline: {len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
+
+
+def _judged(at: Layout) -> tuple["Judged", list[str]]:
+    """The predictions to judge labels by, and the class names."""
+    import pandas as pd
+
+    from pawline.parts import data_digest
+    from pawline.prepared import PreparedImages
+    from pawline.suspects import from_folds, from_held_out
+    from pawline.workspace.checkout import main_checkout
+
+    for needed in (at.prepared, at.split):
+        if not needed.exists():
+            raise DatasetError(f"{needed}: not there; make it with `dvc repro`")
+    images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
+    folds = LocalState(main_checkout()).folds / data_digest(split) / "predictions.parquet"
+    if folds.exists():
+        return from_folds(folds, images.class_names), images.class_names
+    try:
+        return from_held_out(images, split, at.model), images.class_names
+    except ModelError as error:
+        raise ModelError(f"{error}; `dvc repro` trains it on today's data") from None

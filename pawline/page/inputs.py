@@ -1,0 +1,102 @@
+"""What the report is made from, and the limits that several of its sections share."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pawline.card import Card
+from pawline.prepared import PreparedImages
+
+# In the order of a reader: the parts as a model meets them. (split.py has its own PARTS, in the order that decides
+# ties.)
+PARTS = ["train", "val", "test"]
+MEASURED_STAGES = ["ingest", "prepare", "split", "train", "evaluate"]
+
+MAX_CLASSES = 20  # in the matrix and in rows of pictures: nobody reads a larger matrix
+MAX_LISTED = 200  # classes, or epochs, in a plain table
+
+# A class called "001" or "null" stays what it is, and so does a digest of digits.
+NAMES = dict.fromkeys(["path", "actual", "predicted", "digest", "group"], str)
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """The results of all stages. Each table is described in the module of the same name.
+
+    `split` and `left_out` are the tables of split_images; `metrics` has the content of
+    `metrics/<stage>.json` under "ingest", "prepare", "split", "train" and "evaluate".
+    `activations` is the table of model/activation.py. Where one of the last four is None, its section says so.
+    """
+
+    index: pd.DataFrame
+    quarantine: pd.DataFrame
+    contact_sheet: pd.DataFrame
+    split: pd.DataFrame
+    left_out: pd.DataFrame
+    images: PreparedImages
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    metrics: dict[str, dict[str, Any]]
+    card: Card | None = None
+    activations: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
+    thresholds: pd.DataFrame | None = None
+
+
+def read_inputs(files: Mapping[str, Path]) -> ReportInputs:
+    """Read what the stages wrote. files: the paths by name, as workspace/layout.py has them.
+
+    Raises FileNotFoundError, with the file's name, where a stage has not run; calibration and thresholds may be
+    missing."""
+    for name in ("index", "prepared", "split", "history", "card", "predictions", "activations"):
+        files[name].stat()  # pyarrow's error has no name of a file
+    return ReportInputs(
+        index=pd.read_parquet(files["index"]),
+        quarantine=pd.read_csv(files["quarantine"], dtype=str, keep_default_na=False),
+        contact_sheet=pd.read_parquet(files["contact_sheet"]),
+        split=pd.read_parquet(files["split"]),
+        left_out=pd.read_parquet(files["left_out"]),
+        images=PreparedImages(files["prepared"]),
+        history=pd.read_csv(files["history"]),
+        predictions=pd.read_csv(files["predictions"], dtype=NAMES, keep_default_na=False),
+        metrics={stage: json.loads((files["metrics"] / f"{stage}.json").read_text()) for stage in MEASURED_STAGES},
+        card=Card.model_validate_json(files["card"].read_text(encoding="utf-8")),
+        activations=pd.read_parquet(files["activations"]),
+        calibration=_if_there(files["predictions"].with_name("calibration.csv")),
+        thresholds=_if_there(files["predictions"].with_name("thresholds.csv")),
+    )
+
+
+def _if_there(file: Path) -> pd.DataFrame | None:
+    return pd.read_csv(file) if file.exists() else None
+
+
+def hardest_classes(inputs: ReportInputs, limit: int) -> list[str]:
+    """Names of at most `limit` classes, those with the most mistakes, in alphabetical order."""
+    names = inputs.images.class_names
+    wrong = inputs.predictions[inputs.predictions["actual"] != inputs.predictions["predicted"]]
+    num_wrong = wrong["actual"].value_counts()
+    return sorted(sorted(names, key=lambda name: (-num_wrong.get(name, 0), name))[:limit])
+
+
+def evenly(count: int, limit: int) -> NDArray[np.int64]:
+    """At most `limit` evenly spaced numbers from 0 to count - 1, with both ends."""
+    return np.linspace(0, max(count - 1, 0), min(count, limit)).astype(np.int64)
+
+
+def ranked(*columns: pd.Series) -> list[tuple[Any, int]]:
+    """(Value or tuple of values, number of rows), most frequent first; equal counts in the order of their values."""
+    counts = pd.Series(1, index=range(len(columns[0]))).groupby([column.to_numpy() for column in columns]).sum()
+    return list(counts.sort_values(ascending=False, kind="stable").items())
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dicts, by column."""
+    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]  # columns have names
+    return rows

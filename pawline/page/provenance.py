@@ -1,0 +1,47 @@
+"""The model card, and where the page comes from: digests that name data and model whatever their files are called."""
+
+import hashlib
+from typing import Any
+
+from pawline.page.inputs import ReportInputs
+from pawline.parts import data_digest
+
+
+def provenance(inputs: ReportInputs) -> dict[str, Any]:
+    """(Name, text) of each line of the model card and of the origin; empty where the model has no card."""
+    card = inputs.card
+    if card is None:
+        return {}
+    form, of_split = card.form, data_digest(inputs.split)
+    conditions = card.conditions
+    return {
+        "card": [
+            ("Tells apart", ", ".join(card.class_names[:20]) + (" …" if len(card.class_names) > 20 else "")),
+            ("Network", f"{card.network}, {card.num_weights:,} weights"),
+            (
+                "Expects",
+                f"{form.image_size} × {form.image_size} pixels, {form.color}, aspect {form.aspect}, "
+                f"background {form.background}; decoded by {card.decoder}",
+            ),
+            (
+                "Trained",
+                f"{conditions.num_steps:,} steps in {conditions.precision} on {conditions.processor} with "
+                f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
+            ),
+            ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
+            ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
+        ],
+        "origin": [
+            ("Model", card.digest),
+            ("Training data", card.training_data_digest),
+            ("Data of this page", of_split),
+            ("Files of the source", _digest_of_files(inputs)),
+        ],
+        "is_same_data": card.training_data_digest == of_split,
+    }
+
+
+def _digest_of_files(inputs: ReportInputs) -> str:
+    """SHA-256 of the sorted digests and class names of all files."""
+    lines = sorted(f"{row.digest} {row.class_name}" for row in inputs.index.itertuples())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""A person's decision about a label is checked, kept in data/relabel.csv, and changes the index, never a file."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pawline.cli.relabel import run as relabel
+from pawline.errors import DatasetError
+from pawline.index import class_names
+from pawline.ingest import ingest, summarize
+from pawline.params.ingest import IngestParams
+from pawline.relabel import COLUMNS, NO_CLASS, Decision, merge, read_decisions, write_decisions
+from pawline.workspace.source_changes import changes_by_content, changes_by_path
+from tests.conftest import write_pictures
+from tests.source import ROOT
+
+HEADER = ",".join(COLUMNS)
+
+
+def digest_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def decide(digest: str, label: str, path: str = "", who: str = "Ada", when: str = "2026-11-28") -> Decision:
+    return Decision(digest, path, label, who, when)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with three pictures of each class, taken in."""
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "pictures", count=3)
+    take_in()
+    return tmp_path
+
+
+def take_in(*decisions: Decision) -> pd.DataFrame:
+    result = ingest(
+        IngestParams(source="pictures", sha256=None), Path("data/ingested"), Path("downloads"), decisions
+    )
+    result.rows.write(Path("data/index.parquet"))
+    return pd.read_parquet("data/index.parquet").set_index("path")
+
+
+def run_relabel(file: Path, who: str = "") -> int:
+    from argparse import Namespace
+
+    return relabel(Namespace(file=file, who=who))
+
+
+def test_git_holds_the_file_with_its_header_only() -> None:
+    assert (ROOT / "data/relabel.csv").read_text() == HEADER + "\n"
+    assert read_decisions(ROOT / "data/relabel.csv") == []
+
+
+def test_a_decision_changes_the_label_in_the_index_and_no_file(data: Path) -> None:
+    picture = data / "pictures/vertical/001.jpg"
+    table = take_in(decide(digest_of(picture), "horizontal"))
+    assert table["class_name"].to_dict() == {
+        **{f"horizontal/00{number}.jpg": "horizontal" for number in range(3)},
+        **{f"vertical/00{number}.jpg": "vertical" for number in range(3)},
+        "vertical/001.jpg": "horizontal",
+    }
+    assert (data / "data/ingested/vertical/001.jpg").read_bytes() == picture.read_bytes()
+    assert class_names(table) == ["horizontal", "vertical"]
+
+
+def test_what_decisions_did_is_counted_and_said(data: Path) -> None:
+    one, another, third = (digest_of(data / f"pictures/vertical/00{number}.jpg") for number in range(3))
+    decisions = [
+        decide(one, "horizontal"),
+        decide(another, "vertical"),  # confirmed
+        decide(third, NO_CLASS),
+        decide("f" * 64, "horizontal"),
+    ]
+    source = IngestParams(source="pictures", sha256=None)
+    result = ingest(source, Path("data/ingested"), Path("downloads"), decisions)
+    figures = summarize(result)
+    assert (figures["num_relabelled"], figures["num_removed"], figures["num_decisions_unmatched"]) == (1, 1, 1)
+    assert figures["num_files"] == 5
+    assert result.understood[-1] == (
+        "ingest: data/relabel.csv: 1 labels changed, 1 pictures left out; "
+        "of 4 decisions 1 match no picture of this source"
+    )
+
+
+def test_without_decisions_the_index_is_the_same_and_nothing_is_said(data: Path) -> None:
+    before = (data / "data/index.parquet").read_bytes()
+    result = ingest(IngestParams(source="pictures", sha256=None), Path("data/ingested"), Path("downloads"))
+    result.rows.write(Path("data/index.parquet"))
+    assert (data / "data/index.parquet").read_bytes() == before
+    assert not [line for line in result.understood if "relabel" in line]
+
+
+def test_a_class_that_the_source_lacks_is_refused_only_where_it_matters(data: Path) -> None:
+    take_in(decide("f" * 64, "wolf"))
+    before = (data / "data/index.parquet").read_bytes()
+    with pytest.raises(DatasetError, match=r"vertical/001.jpg shall be 'wolf', which is no class of the source"):
+        take_in(decide(digest_of(data / "pictures/vertical/001.jpg"), "wolf"))
+    assert (data / "data/index.parquet").read_bytes() == before
+
+
+def test_a_relabelled_source_counts_as_unchanged(data: Path) -> None:
+    """Else the flow that looks for new data would train every night."""
+    decisions = [
+        decide(digest_of(data / "pictures/vertical/000.jpg"), "horizontal"),
+        decide(digest_of(data / "pictures/vertical/001.jpg"), NO_CLASS, "vertical/001.jpg"),
+    ]
+    write_decisions(Path("data/relabel.csv"), decisions)
+    take_in(*decisions)
+    changes = changes_by_content(IngestParams(source="pictures", sha256=None), data)
+    assert (changes.num_new, changes.changed) == (0, False)
+    by_path = changes_by_path(data / "pictures", data / "data/index.parquet", None)
+    assert by_path is not None and vars(by_path) == {"new": 0, "changed": 0, "removed": 0}
+
+
+def test_decisions_are_merged_and_the_newer_one_counts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, another = (digest_of(data / f"pictures/vertical/00{number}.jpg") for number in range(2))
+    write_decisions(Path("data/relabel.csv"), [decide(one, "horizontal", "b"), decide(another, NO_CLASS, "a")])
+    file = data / "decisions.csv"
+    file.write_text(f"digest,label\n{one.upper()},vertical\n{another},{NO_CLASS}\n{'e' * 64},horizontal\n")
+    assert run_relabel(file, who="Bo") == 0
+    said = capsys.readouterr().out
+    assert "1 new decisions, 1 changed, 1 known before; 1 match no picture of data/index.parquet" in said
+    assert "next: `git add data/relabel.csv`, then `dvc repro`" in said
+    kept = {found.digest: (found.label, found.who) for found in read_decisions(Path("data/relabel.csv"))}
+    assert kept == {one: ("vertical", "Bo"), another: (NO_CLASS, "Ada"), "e" * 64: ("horizontal", "Bo")}
+
+
+def test_the_same_decisions_again_change_nothing(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_decisions(Path("data/relabel.csv"), [decide("a" * 64, "vertical")])
+    before = Path("data/relabel.csv").read_bytes()
+    assert run_relabel(Path("data/relabel.csv")) == 0
+    assert Path("data/relabel.csv").read_bytes() == before
+    assert "next:" not in capsys.readouterr().out
+
+
+def test_merged_decisions_stand_in_the_order_of_paths() -> None:
+    merged = merge([decide("b" * 64, "x", "2")], [decide("a" * 64, "x", "1"), decide("b" * 64, "y", "2")])
+    assert [found.path for found in merged.decisions] == ["1", "2"]
+    assert (merged.num_new, merged.num_changed, merged.num_known) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (
+            f"{HEADER}\n{'a' * 64},1.jpg,wolf,,\n",
+            "label 'wolf' is no class of the data; expected horizontal, vertical",
+        ),
+        ("path;digest;label\n1;2;3\n", "no column digest and no column label; expected CSV in UTF-8"),
+        ("", "no column digest and no column label"),
+        ('{"digest": 1}', "no column digest"),
+        (b"\xff\xfe\x00digest", "expected CSV in UTF-8"),
+        (f"{HEADER}\nabc,1.jpg,vertical,,\n", "line 2: digest is 'abc', expected the 64 hex digits"),
+        (f"{HEADER}\n{'a' * 64},1.jpg,,,\n", "line 2: no label; expected a class, or (none)"),
+        (f"{HEADER}\n{'a' * 64},1,2.jpg,vertical,,\n", "line 2: not as many values as the header has columns"),
+        (f"{HEADER}\n{'a' * 64}\n", "line 2: not as many values as the header has columns"),
+        (
+            f"digest,label\n{'a' * 64},vertical\n{'a' * 64},horizontal\n",
+            "decided twice, as vertical and as horizontal; keep one",
+        ),
+    ],
+)
+def test_another_format_costs_one_line_and_writes_nothing(
+    data: Path, content: str | bytes, complaint: str
+) -> None:
+    file = data / "decisions.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DatasetError) as caught:
+        run_relabel(file)
+    assert complaint in str(caught.value) and str(file) in str(caught.value) and "\n" not in str(caught.value)
+    assert not Path("data/relabel.csv").exists()
+
+
+def test_a_file_that_is_not_there_or_no_file_is_named(data: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere\.csv: No such file"):
+        run_relabel(Path("nowhere.csv"))
+    with pytest.raises(DatasetError, match="pictures: "):
+        run_relabel(Path("pictures"))
+
+
+def test_without_an_index_the_next_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_decisions(Path("one.csv"), [decide("a" * 64, "cat")])
+    with pytest.raises(DatasetError, match="make it with `dvc repro ingest`"):
+        run_relabel(Path("one.csv"))
+
+
+def test_names_with_commas_quotes_and_line_breaks_survive(tmp_path: Path) -> None:
+    hostile = decide("a" * 64, 'a "cat", or\nnot', "b,\r\nc.jpg")
+    write_decisions(tmp_path / "one.csv", [hostile])
+    assert read_decisions(tmp_path / "one.csv") == [hostile]
+
+
+def test_a_file_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_bytes(f"\ufeffdigest,label\r\n{'a' * 64},cat\r\n".encode())
+    assert [found.label for found in read_decisions(tmp_path / "one.csv")] == ["cat"]

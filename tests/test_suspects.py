@@ -1,0 +1,204 @@
+"""Likely wrong labels are listed by models that did not train on the pictures, and decided on a page."""
+
+import csv
+import json
+import os
+import re
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawline.cli.suspects import run as suspects
+from pawline.errors import DatasetError, ModelError
+from pawline.page.suspects import render_suspects
+from pawline.prepared import PreparedImages
+from pawline.relabel import NO_CLASS, read_decisions
+from pawline.suspects import Judged, find_suspects, from_folds, from_held_out
+from tests.conftest import encode, run, stripes
+from tests.planted import plant_gps
+
+NAMES = ["cat", "dog"]
+HOSTILE = '"></script><script>alert(1)</script>'
+
+
+def judged(labels: list[str], dogs: list[float], digests: list[str] | None = None) -> Judged:
+    """Pictures with the probability of a dog."""
+    table = pd.DataFrame({"path": [f"{place}.jpg" for place in range(len(labels))], "label": labels})
+    table = table.assign(digest=digests or [f"{place:064x}" for place in range(len(labels))])
+    return Judged(table.assign(probability_cat=1 - np.array(dogs), probability_dog=dogs), "from an example")
+
+
+# Row 1 says cat and looks like a dog; row 4 says dog and looks like a cat.
+EXAMPLE = judged(["cat", "cat", "cat", "dog", "dog", "dog"], [0.02, 0.97, 0.1, 0.9, 0.05, 0.95])
+
+
+def test_suspects_come_with_what_the_model_says() -> None:
+    found = find_suspects(EXAMPLE, NAMES)
+    assert found["path"].tolist() == ["1.jpg", "4.jpg"]
+    first = found.iloc[0].to_dict()
+    assert (first["label"], first["suggested"], first["digest"]) == ("cat", "dog", f"{1:064x}")
+    assert (first["probability_of_label"], first["probability_of_suggested"]) == pytest.approx((0.03, 0.97))
+
+
+def test_a_decision_ends_the_suspicion_until_the_label_changes() -> None:
+    assert find_suspects(EXAMPLE, NAMES, {(f"{1:064x}", "cat")})["path"].tolist() == ["4.jpg"]
+    assert find_suspects(EXAMPLE, NAMES, {(f"{1:064x}", "dog")})["path"].tolist() == ["1.jpg", "4.jpg"]
+
+
+def test_copies_are_asked_about_once() -> None:
+    digests = [f"{place:064x}" for place in (0, 1, 1, 3, 4, 5)]
+    copies = judged(["cat", "cat", "cat", "dog", "dog", "dog"], [0.02, 0.97, 0.97, 0.9, 0.9, 0.95], digests)
+    assert find_suspects(copies, NAMES)["path"].tolist() == ["1.jpg"]
+
+
+def test_folds_may_number_or_name_the_labels(tmp_path: Path) -> None:
+    table = EXAMPLE.predictions.assign(group="", fold=0)
+    for labels in (table["label"], table["label"].map({"cat": 0, "dog": 1})):
+        table.assign(label=labels).to_parquet(tmp_path / "predictions.parquet")
+        found = from_folds(tmp_path / "predictions.parquet", NAMES)
+        assert find_suspects(found, NAMES)["path"].tolist() == ["1.jpg", "4.jpg"]
+        assert found.source.startswith("from folds: all 6 pictures")
+
+
+def test_the_command_says_what_it_judged_by(finished_workspace: Path, tmp_path: Path) -> None:
+    """One run of the command as a user types it: from val and test, then from folds, then a page."""
+    workspace = Path(shutil.copytree(finished_workspace, tmp_path / "a space", symlinks=True))
+    command = ("python", "-m", "pawline.cli", "suspects", "--json")
+    answer = json.loads(run(workspace, *command).stdout)
+    split = pd.read_parquet(workspace / "data/split.parquet")
+    held_out = split[split["split"] != "train"]
+    assert answer["source"].startswith(f"from val and test: {len(held_out)} of {len(split)} pictures")
+    assert answer["num_suspects"] == len(answer["suspects"])
+
+    from pawline.parts import data_digest
+
+    names = ["horizontal", "vertical"]
+    label = split["label"].to_numpy()
+    probabilities = np.eye(2)[label] * 0.9 + 0.05
+    probabilities[3] = probabilities[3, ::-1]
+    folds = workspace / ".pawline/folds" / data_digest(split) / "predictions.parquet"
+    folds.parent.mkdir(parents=True)
+    split.assign(
+        fold=0, probability_horizontal=probabilities[:, 0], probability_vertical=probabilities[:, 1]
+    ).to_parquet(folds)
+    answer = json.loads(run(workspace, *command, "--out", "suspects.html").stdout)
+    assert answer["source"].startswith("from folds")
+    (only,) = answer["suspects"]
+    assert (only["path"], only["label"]) == (split.loc[3, "path"], names[label[3]])
+    assert "data:image/jpeg" in (workspace / "suspects.html").read_text()
+
+
+def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="data/prepared: not there; make it with `dvc repro`"):
+        suspects(Namespace(out=None, json=False, limit=5))
+
+
+def test_a_model_of_other_classes_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, images = SimpleNamespace(class_names=["cat", "emu"]), SimpleNamespace(class_names=NAMES)
+    monkeypatch.setattr("pawline.suspects.read_card", lambda file: card)
+    with pytest.raises(ModelError, match="it knows the classes cat, emu, but the data has cat, dog"):
+        from_held_out(cast(PreparedImages, images), pd.DataFrame(), tmp_path / "model.keras")
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Files of the example; one carries GPS data and a path in its EXIF block, one is gone."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.jpg").write_bytes(encode(stripes(True, number)))
+    plant_gps(folder / "1.jpg")
+    (folder / "4.jpg").unlink()
+    return folder
+
+
+def page_of(raw: Path, label: str = "cat") -> str:
+    found = find_suspects(EXAMPLE, NAMES).replace({"label": {"cat": label}})
+    return render_suspects(found, [label, "dog"], "from an example", raw)
+
+
+def test_the_page_holds_pixels_only(raw: Path) -> None:
+    import base64
+
+    html = page_of(raw)
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    assert len(pictures) == 1 and "cannot be shown" in html
+    content = base64.b64decode(pictures[0])
+    assert b"PLANTED" not in content and b"Exif" not in content and "PLANTED" not in html
+    assert str(raw.parent) not in html
+
+
+def test_the_page_asks_nobody_and_runs_its_own_script_alone(raw: Path) -> None:
+    import base64
+    import hashlib
+
+    html = page_of(raw, HOSTILE)
+    assert not re.search(r"https?://|<link|<iframe|@import|url\(", html)
+    assert html.count("<script") == 2 and "alert(1)</script>" not in html
+    script = html.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html and "unsafe-eval" not in html
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A real Chromium, by Playwright."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        cannot("Playwright is not installed")
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        except Error as error:
+            cannot(f"Chromium does not start: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+def cannot(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path, browser: Any) -> None:
+    (tmp_path / "page.html").write_text(page_of(raw, 'a "cat", tabby'))
+    context = browser.new_context(viewport={"width": 360, "height": 640}, offline=True)
+    page, problems, requests = context.new_page(), [], []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.fill("#who", "Ada L.")
+    page.locator("li").first.focus()
+    for key in ("Enter", "n", "u", "k"):  # as the model says; none; undone; the label is right
+        page.keyboard.press(key)
+    assert page.inner_text("#count") == "2 of 2 decided"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    with page.expect_download() as download:
+        page.keyboard.press("s")
+    file = tmp_path / "decisions.csv"
+    download.value.save_as(file)
+    assert download.value.suggested_filename == "decisions.csv"
+    assert [(one.path, one.label, one.who) for one in read_decisions(file)] == [
+        ("1.jpg", "dog", "Ada L."),
+        ("4.jpg", "dog", "Ada L."),
+    ]
+    page.keyboard.press("u")
+    page.keyboard.press("n")
+    with page.expect_download() as download:
+        page.click("#save")
+    download.value.save_as(file)
+    assert [row["label"] for row in csv.DictReader(file.open())] == ["dog", NO_CLASS]
+    assert problems == [] and [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
