@@ -52,6 +52,11 @@ def read_decisions(file: Path) -> list[Decision]:
     return decisions
 
 
+def kept_decisions(file: Path) -> list[Decision]:
+    """The decisions of data/relabel.csv; none where there is no such file. Raises DatasetError."""
+    return read_decisions(file) if file.exists() else []
+
+
 def _decision(row: Mapping[str | None, str | list[str] | None], place: str) -> Decision:
     if None in row or None in row.values():
         raise DatasetError(

@@ -5,7 +5,7 @@ import sys
 from pawline.files import write_json
 from pawline.ingest import ingest, summarize
 from pawline.params.whole import Params
-from pawline.relabel import read_decisions
+from pawline.relabel import kept_decisions
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
 from tasks.stage import run_stage
@@ -13,7 +13,7 @@ from tasks.stage import run_stage
 
 def main(params: Params, at: Layout) -> None:
     downloads = LocalState(main_checkout()).downloads
-    ingested = ingest(params.ingest, at.raw, downloads, read_decisions(at.relabel))
+    ingested = ingest(params.ingest, at.raw, downloads, kept_decisions(at.relabel))
     ingested.rows.write(at.index)
     write_json(at.metrics_of("ingest"), summarize(ingested))
     print(*ingested.understood, sep="\n", file=sys.stderr)

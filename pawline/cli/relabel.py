@@ -21,13 +21,13 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the whole file, then merge it. Raises DatasetError, and then nothing was written."""
-    from pawline.relabel import merge, read_decisions, refuse_unknown_classes, write_decisions
+    from pawline.relabel import kept_decisions, merge, read_decisions, refuse_unknown_classes, write_decisions
 
     at = Layout()
     decisions = read_decisions(arguments.file)
     class_names, digests = _known(at.index)
     refuse_unknown_classes(decisions, class_names, arguments.file)
-    old = read_decisions(at.relabel) if at.relabel.exists() else []
+    old = kept_decisions(at.relabel)
     today = datetime.now(UTC).date().isoformat()
     signed = [replace(one, who=one.who or arguments.who, when=one.when or today) for one in decisions]
     merged = merge(old, signed)

@@ -37,12 +37,12 @@ def _positive(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whether labels look wrong or not."""
     from pawline.files import write_text
-    from pawline.relabel import read_decisions
+    from pawline.relabel import kept_decisions
     from pawline.suspects import find_suspects
 
     at = Layout()
     judged, class_names = _judged(at)
-    decisions = read_decisions(at.relabel) if at.relabel.exists() else []
+    decisions = kept_decisions(at.relabel)
     found = find_suspects(judged, class_names, {(one.digest, one.label) for one in decisions})
     shown = found.head(arguments.limit)
     if arguments.out:

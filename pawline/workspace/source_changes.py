@@ -16,7 +16,7 @@ from pawline.addresses import is_address
 from pawline.errors import DatasetError, PawlineError
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
-from pawline.relabel import NO_CLASS, Decision, read_decisions
+from pawline.relabel import NO_CLASS, kept_decisions
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.file_kinds import is_no_picture, is_other_name, is_picture_name
 from pawline.sources.listing import TOO_LARGE, Read, display_path
@@ -55,7 +55,7 @@ def changes_by_path(
             paths = {position: display_path(source.place(position).path) for position in source.positions()}
             kept = {position: known[path] for position, path in paths.items() if path in known}
             removed = {
-                one.path for one in _decisions(index.with_name(Layout().relabel.name)) if one.label == NO_CLASS
+                one.path for one in kept_decisions(index.with_name(Layout().relabel.name)) if one.label == NO_CLASS
             }
             new = {position for position, path in paths.items() if path not in known and path not in removed}
             num_new = len(new) - _num_not_pictures(source, new)
@@ -141,7 +141,7 @@ def _contents_now(params: IngestParams, workspace: Path) -> dict[Content, bool]:
     """Each content of a class in the source, and whether its header can be read."""
     source_path = params.source if is_address(params.source) else str(workspace / params.source)
     absolute = params.model_copy(update={"source": source_path})
-    decided = {one.digest: one.label for one in _decisions(workspace / Layout().relabel)}
+    decided = {one.digest: one.label for one in kept_decisions(workspace / Layout().relabel)}
     contents: dict[Content, bool] = {}
     with open_classified(absolute, LocalState(main_checkout(workspace)).downloads) as source:
         for position, read in source.reads():
@@ -154,11 +154,6 @@ def _contents_now(params: IngestParams, workspace: Path) -> dict[Content, bool]:
                 if class_name != NO_CLASS:
                     contents[class_name, digest] = _has_header(data)
     return contents
-
-
-def _decisions(file: Path) -> list[Decision]:
-    """What people decided about labels, as `ingest` applies it."""
-    return read_decisions(file) if file.exists() else []
 
 
 def _has_header(data: bytes) -> bool:
