@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pawline.errors import ParamsError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 
 PAGE, ARTIFACTS = "compare.html", "compare"
 
@@ -66,7 +65,7 @@ def _log(run_id: str, other: str, page: str) -> None:
     from pawline.tracking.compared_runs import log_comparison
 
     if not run_id:
-        print("pawline: not logged to MLflow: no run there made the model of RUN_B", file=sys.stderr)
+        say("not logged to MLflow: no run there made the model of RUN_B")
         return
     with TemporaryDirectory() as folder:
         file = Path(folder, PAGE)
