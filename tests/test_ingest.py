@@ -285,9 +285,9 @@ def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -
     (source / os.fsdecode(b"cat/caf\xe9.jpg")).write_bytes(PICTURE)
     archive = tar_of(tmp_path / "a.tar", {**TWO_CLASSES, os.fsdecode(b"cat/caf\xe9.jpg"): PICTURE})
     for index in (ingest_table(source, tmp_path), ingest_table(archive, tmp_path)):
-        assert index.set_index("path")["problem"]["cat/caf\\xe9.jpg"] == "its name is not UTF-8"
+        assert index.set_index("path")["problem"]["cat/caf\\xe9.jpg"] == ""
         index.to_parquet(tmp_path / "index.parquet")
-        assert content(tmp_path / "raw") == TWO_CLASSES
+        assert content(tmp_path / "raw") == {**TWO_CLASSES, "cat/caf\\xe9.jpg": PICTURE}
 
 
 # Sources that are refused
@@ -309,7 +309,11 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, empty: dict[str, by
     (tmp_path / "source").mkdir()
     assert refusal(folder_of(tmp_path / "source", empty), tmp_path) == (
         f"{tmp_path}/source: found no class folder with files in it, need at least 2; "
-        "put each class in a folder of its own: <class>/*.jpg"
+        + (
+            "no file is called like a picture; put each class in a folder of its own: <class>/*.jpg"
+            if "readme.txt" in empty
+            else "it holds no file; name the folder or archive that holds the pictures"
+        )
     )
 
 

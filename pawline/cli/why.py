@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pawline.terminal import printable
+
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser("why", help="why each stage would run, or which run made what is used now")
@@ -34,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(len(explanation.stage) for explanation in explanations)
     for explanation in explanations:
         text = explanation.text(ALL if arguments.stage else MOST_SHOWN)
-        print(f"{explanation.stage:<{width}}  {explanation.state:<16}  {text}")
+        print(f"{explanation.stage:<{width}}  {explanation.state:<16}  {printable(text)}")
     return 0
