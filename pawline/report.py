@@ -192,7 +192,10 @@ def _classes(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 def _examples(inputs: ReportInputs) -> dict[str, Any]:
     """Pictures of the surest mistakes, of the surest correct predictions and of the least sure correct predictions."""
-    predictions = inputs.predictions.assign(probability=_probability_of_predicted(inputs))
+    whole = (
+        inputs.predictions.copy()
+    )  # pandas reads each column apart, and warns of an assignment to a hundred of them
+    predictions = whole.assign(probability=_probability_of_predicted(inputs))
     predictions = predictions.sort_values(["probability", "path"], ascending=[False, True])
     is_correct = predictions["actual"] == predictions["predicted"]
     wrong, correct = predictions[~is_correct], predictions[is_correct]

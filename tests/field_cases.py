@@ -254,6 +254,15 @@ BOTH = "cat 3, dog 3"
 THREE_PARTS = "cat 9, dog 9; test 6, train 6, val 6"
 ONE_HOT = "filename, cat, dog\n" + "".join(f"{name}, {int('c' in name)}, {int('g_' in name)}\n" for name in NAMES)
 
+HAM = "lesion_id,image_id,dx\n" + "".join(f"L{n},ISIC_{n:07},{'nv' if n % 2 else 'mel'}\n" for n in range(6))
+HAM_PICTURES = {f"HAM10000_images_part_{1 + n % 2}/ISIC_{n:07}.jpg": picture(n, n % 2 == 0) for n in range(6)}
+TINY_IMAGENET = {
+    **{f"train/{path.replace('/', '/images/')}": data for path, data in CLASSES.items()},
+    **{f"{part}/images/{part}_{n}.JPEG": picture(70 + n) for part in ("val", "test") for n in range(2)},
+    "val/val_annotations.txt": b"val_0.JPEG n01",
+    "wnids.txt": b"n01",
+}
+
 ARCHIVES = [
     Case("C archives", "Kaggle's zip of zips", zipped(KAGGLE), BOTH),
     Case("C archives", "a folder of Kaggle's zips", folder(KAGGLE), BOTH),
@@ -330,6 +339,7 @@ ARCHIVES = [
 ]
 
 LAYOUTS = [
+    Case("C layouts", "Tiny ImageNet", folder(TINY_IMAGENET), BOTH),
     Case(
         "C layouts",
         "training_set/training_set/cat (Kaggle)",
@@ -397,6 +407,12 @@ LAYOUTS = [
     Case("C layouts", ".npz", one_file("data.npz", arrays()), "holds arrays or records, not picture files"),
     Case(
         "C layouts",
+        "one idx file of MNIST",
+        one_file("train-images-idx3-ubyte.gz", gzip.compress(b"\0\0\x08\x03" + bytes(900))),
+        "holds arrays or records",
+    ),
+    Case(
+        "C layouts",
         "MNIST's idx files",
         folder({"train-images-idx3-ubyte.gz": gzip.compress(b"x")}),
         "holds arrays or records",
@@ -423,6 +439,18 @@ LAYOUTS = [
 ]
 
 TABLES = [
+    Case(
+        "D tables",
+        "HAM10000: two folders of pictures, a table",
+        folder({**HAM_PICTURES, "HAM10000_metadata.csv": HAM.encode()}),
+        "mel 3, nv 3",
+    ),
+    Case(
+        "D tables",
+        "pixels in the table (FER2013, MNIST)",
+        one_file("fer2013.csv", b"emotion,pixels\n0,70 80\n"),
+        "holds the pixels of the pictures themselves",
+    ),
     Case(
         "D tables",
         "UTF-16 with tabs (Excel)",

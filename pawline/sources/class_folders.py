@@ -1,7 +1,7 @@
 """Decide which folders of a source are classes, which are train, val and test, and which only wrap others."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ READY_MADE_PARTS = {
 
 # Words beside a part's name that say nothing else: training_set, test-images, seg_train.
 FILLERS = {"set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "split", "seg"}
+PIECES = {"part", "vol", "volume", "batch", "chunk", "shard", "piece", "images", "imgs"}
 # Pictures that a competition or a course leaves to be predicted.
 UNLABELLED = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsup"}
 
@@ -82,9 +83,9 @@ def find_class_folders(paths: Sequence[str], source: str) -> ClassFolders:
     paths = [path for path in paths if not is_other_name(path)]  # a folder of annotations is no class
     while True:
         folders = _folders_below(root, paths)
-        for name in _unlabelled(folders):
+        for name in [*_unlabelled(folders), *_of_one_folder(root, folders, paths)]:
             unlabelled.add(f"{root}{name}/")
-            del folders[name]
+            folders.pop(name, None)
         for name in _copies(root, folders, paths):
             del folders[name]
         wrapper = next(iter(folders)) if len(folders) == 1 else ""
@@ -132,6 +133,17 @@ def _unlabelled(folders: dict[str, _Folder]) -> list[str]:
     return [name for name in test_names if not folders[name].has_folders] + left_over
 
 
+def _of_one_folder(root: str, folders: dict[str, _Folder], paths: Sequence[str]) -> Iterator[str]:
+    """Parts other than train whose pictures all lie in one folder of a general name: Tiny ImageNet's test/images/."""
+    if not any(part_of_folder(name) == "train" for name in folders):
+        return
+    for name in folders:
+        if part_of_folder(name) in ("val", "test"):
+            below = _folders_below(f"{root}{name}/", paths)
+            if len(below) == 1 and {*below} <= FILLERS | UNLABELLED | {"unknown"}:
+                yield name
+
+
 def _copies(root: str, folders: dict[str, _Folder], paths: Sequence[str]) -> list[str]:
     """Folders beside train and test that hold the same files once more, as chest_xray/chest_xray/ does at Kaggle's."""
     if not any(part_of_folder(name) == "train" for name in folders):
@@ -172,6 +184,13 @@ def _is_ready_made(folders: dict[str, _Folder], source: str) -> bool:
             "test with one folder per class in each; where names hold the classes, make a table of path,label"
         )
     return True
+
+
+def are_pieces(names: Collection[str]) -> bool:
+    """Whether folders are numbered pieces of one set, such as HAM10000_images_part_1 and _2, and no classes."""
+    bases = {re.sub(r"[-_ ]?\d+$", "", name).lower() for name in names}
+    words = {word for base in bases for word in re.split(r"[-_ ]+", base)}
+    return len(names) > 1 and len(bases) == 1 and bool(words & PIECES)
 
 
 def part_of_folder(folder_name: str) -> str | None:

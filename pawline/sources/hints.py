@@ -69,6 +69,14 @@ def hint_for_file(file: Path) -> str:
     return "this is a single picture; set ingest.source to the folder of all pictures"
 
 
+def hint_for_compressed(name: str) -> str:
+    """What a compressed file may be that cannot be read as a tar and is not called one; else empty."""
+    if not re.search(r"(?<!\.tar)\.(gz|bz2|xz|zst)$", name, re.IGNORECASE):
+        return ""
+    file_name = PurePosixPath(name).name
+    return _arrays([file_name]) or f"get it again, or {unpacking(file_name)}"
+
+
 def _pointers(paths: Sequence[str]) -> str:
     names = [path for path in paths if path.endswith(".dvc")]
     if len(names) < len(paths) / 2:

@@ -20,7 +20,7 @@ from pawline.sources.buckets import list_bucket, open_bucket
 from pawline.sources.download import open_download
 from pawline.sources.file_kinds import is_picture_name
 from pawline.sources.folders import list_folder
-from pawline.sources.hints import hint_for_file
+from pawline.sources.hints import hint_for_compressed, hint_for_file
 from pawline.sources.listing import Listing
 from pawline.sources.nested import open_archives_of_folder, open_inner_archives
 from pawline.sources.table_files import SUFFIXES
@@ -125,7 +125,12 @@ def _list_archive(file: Path, name: str, num_packed: int, resources: ExitStack) 
     """
     stream = resources.enter_context(file.open("rb"))
     if is_tar(stream):
-        return list_tar(file, name, num_packed)
+        try:
+            return list_tar(file, name, num_packed)
+        except DatasetError:
+            if advice := hint_for_compressed(name):
+                raise DatasetError(f"{name}: holds no tar that can be read; {advice}") from None
+            raise
     return list_zip(stream, name) if is_zip(stream) else None
 
 

@@ -12,7 +12,18 @@ from pawline.sources.table_files import Table
 # Names without spaces, lines and capitals, the surest first: of several in one line, none is sure.
 PATH_NAMES = (
     {"path"},
-    {"filename", "filepath", "file", "imagepath", "imgpath", "imagefile", "imagefilename", "imagename", "imgname"},
+    {
+        "filename",
+        "filepath",
+        "file",
+        "imagepath",
+        "imgpath",
+        "imagefile",
+        "imagefilename",
+        "imagename",
+        "imgname",
+        "imageindex",
+    },
     {"image", "img", "picture", "photo"},
     {"imageid", "imgid", "id", "uid", "uuid", "name"},
     # What people call it who do not write in English.
@@ -46,6 +57,8 @@ LABEL_NAMES = (
         "labelname",
         "diagnosis",
         "dx",
+        "choice",
+        "findinglabels",
     },
     {
         *("klasse", "kategorie", "bezeichnung", "art", "etikett", "rasse"),
@@ -135,6 +148,11 @@ def find_columns(table: Table, params: TableParams) -> Columns:
     path = params.path or table.bytes_column or _by_name(table, names, key="path", known=PATH_NAMES)
     if not path:
         found = _listed(names) if any(names) else "none"
+        if any(_plain(name).startswith("pixel") for name in names):
+            raise DatasetError(
+                f"{table.name}: holds the pixels of the pictures themselves ({found}); write each row as a PNG into "
+                "the folder of its class"
+            )
         raise DatasetError(
             f"{table.name}: no column for the picture's file, found {found}; the first line must name the columns, "
             "such as path,label, or set ingest.table.path to the column"

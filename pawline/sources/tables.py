@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError, ParamsError
 from pawline.files import is_litter_name
 from pawline.params.ingest import TableParams
-from pawline.sources.class_folders import READY_MADE_PARTS, ClassFolders, find_class_folders
+from pawline.sources.class_folders import READY_MADE_PARTS, ClassFolders, are_pieces, find_class_folders
 from pawline.sources.embedded_pictures import name_in_table, read_embedded
 from pawline.sources.file_kinds import PICTURE_SUFFIXES
 from pawline.sources.folders import list_folder, read_below
@@ -125,7 +125,7 @@ def through_table(
                 f"ingest.table.{key} is {column!r}, but {source} has no table; call it labels.csv and put it beside "
                 "the pictures, or leave the section ingest.table empty"
             )
-        return listing
+        return _with_unread_tables(listing, source) if has_tables else listing
     rows = _Rows()
     finder = PictureFinder(frozenset(listing.paths).__contains__, lambda: listing.paths)
     if folder:
@@ -163,6 +163,18 @@ def through_table(
         reads = partial(read_below, folder, rows.path_of, follow_links=follow_links)
         return rows.listing(reads, num_threads=1)
     return rows.listing(partial(_reads_of_rows, rows, listing), num_threads=listing.num_threads)
+
+
+def _with_unread_tables(listing: Listing, source: str) -> Listing:
+    """The listing with a note where a table lies beside class folders, since it may hold the true classes."""
+    try:
+        names = [place.path for place in find_tables(listing.paths, any_name=True)]
+    except DatasetError:
+        names = []
+    if len(names) != 1:
+        return listing
+    note = f"{source}: the folders give the classes; '{names[0]}' is not read (to use it, call it labels.csv)"
+    return _with_note(listing, note)
 
 
 def find_tables(paths: Sequence[str], any_name: bool) -> list[Found]:
@@ -361,7 +373,8 @@ def _classes_of_folders(paths: Sequence[str], source: str) -> ClassFolders | Non
         return None
     names = {place.class_name for place in map(folders.place, paths) if place}
     are_parts = all(re.match(rf"({'|'.join(READY_MADE_PARTS)})[-_ ]", name.lower()) for name in names)
-    return None if len(names) < 2 or are_parts else folders  # train_images/ beside test_images/ are no classes
+    # train_images/ beside test_images/ are no classes, nor are images_part_1/ beside images_part_2/.
+    return None if len(names) < 2 or are_parts or are_pieces(names) else folders
 
 
 def _differs(rows: _Rows, start: int, classes: ClassFolders) -> str:

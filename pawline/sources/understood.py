@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from pawline.sources.class_folders import are_pieces
 from pawline.sources.class_names import NamedClasses
 from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
 
@@ -52,6 +53,11 @@ def _suspicious(source: "ClassifiedSource", rows: "IndexRows") -> Iterator[str]:
         )
     if garbled := [f"{_printable(name)} (meant: {meant}?)" for name in class_names if (meant := _ungarbled(name))]:
         yield f"suspicious: class names read in a wrong code page: {_listed(garbled)}; rename the folders in the source"
+    if are_pieces(class_names):
+        yield (
+            f"suspicious: the classes {_listed(class_names)} look like pieces of one set; if so, write a labels.csv of "
+            "path,label beside them"
+        )
     if missing := sorted(name for name in class_names if name.lower() in MISSING_VALUES):
         yield (
             f"suspicious: the class {_listed([repr(name) for name in missing])} looks like a missing label; leave its "
