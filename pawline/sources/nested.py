@@ -62,9 +62,21 @@ def open_inner_archives(
     return _join(outer, opened, name) if opened else outer
 
 
-def open_archives_of_folder(outer: Listing, folder: Path, open_archive: OpenArchive) -> Listing:
-    """The files of a folder with those of the archives in it, which are read where they lie. Raises DatasetError."""
-    inner_archives = [position for position, path in enumerate(outer.paths) if ARCHIVE_NAME.search(path)]
+def open_archives_of_folder(
+    outer: Listing, folder: Path, open_archive: OpenArchive, follow_links: bool = False
+) -> Listing:
+    """The files of a folder with those of the archives in it, which are read where they lie. Raises DatasetError.
+
+    follow_links: whether an archive may be a link out of the folder; else it stays closed, as a picture would.
+    """
+    real = folder.resolve()
+    inner_archives = [
+        position
+        for position, path in enumerate(outer.paths)
+        if ARCHIVE_NAME.search(path)
+        and (folder / path).is_file()
+        and (follow_links or (folder / path).resolve().is_relative_to(real))
+    ]
     if not inner_archives:
         return outer
     if len(inner_archives) > MAX_INNER:

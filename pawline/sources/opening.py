@@ -42,7 +42,7 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
         elif Path(params.source).is_dir():
             folder = Path(params.source)
             listing = _open_folder(folder, params.sha256, params.follow_links)
-            with_inner = _open_archives_in(listing, folder, downloads, resources)
+            with_inner = _open_archives_in(listing, folder, params.follow_links, downloads, resources)
             place = folder if with_inner is listing else None
             yield through_table(with_inner, params.source, params.table, place, params.follow_links)
         elif Path(params.source).suffix.lower() in SUFFIXES:
@@ -73,15 +73,17 @@ def _open_folder(folder: Path, sha256: str | None, follow_links: bool) -> Listin
     return list_folder(folder, follow_links)
 
 
-def _open_archives_in(listing: Listing, folder: Path, downloads: Path, resources: ExitStack) -> Listing:
+def _open_archives_in(
+    listing: Listing, folder: Path, follow_links: bool, downloads: Path, resources: ExitStack
+) -> Listing:
     """Open the archives of a folder without pictures, as an unpacked dogs-vs-cats.zip holds train.zip and test1.zip."""
-    if any(is_picture_name(path) for path in listing.paths):
+    if any(is_picture_name(path) or path.lower().endswith(".parquet") for path in listing.paths):
         return listing
 
     def open_one(file: Path, name: str) -> Listing:
         return _open_archive(file, name, downloads, resources)
 
-    return open_archives_of_folder(listing, folder, open_one)
+    return open_archives_of_folder(listing, folder, open_one, follow_links)
 
 
 def _checked(file: Path, sha256: str | None) -> Path:
