@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawline.errors import ParamsError
-from pawline.ingest import summarize
+from pawline.errors import DatasetError, ParamsError
+from pawline.ingest import ingest, summarize
+from pawline.params.ingest import IngestParams
 from tests.conftest import encode, run, set_params, stripes, write_pictures
 from tests.sample_sources import (
     PICTURE,
@@ -296,6 +297,27 @@ def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -
 def test_a_missing_source_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nothing", tmp_path) == (
         f"{tmp_path}/nothing: no such folder or archive; set ingest.source in params.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("'{folder}/pictures'", "write it without the quotes or spaces around it: {folder}/pictures"),
+        (" {folder}/pictures", "write it without the quotes or spaces around it: {folder}/pictures"),
+        ("{folder}/Pictures", "did you mean {folder}/pictures?"),
+        ("{folder}/picture", "did you mean {folder}/pictures?"),
+        ("{folder}/*.jpg", "name the folder itself, without *"),
+        ("C:\\Users\\me\\pictures", "this is a path of Windows: in WSL it is /mnt/c/Users/me/pictures"),
+    ],
+)
+def test_a_source_that_is_nearly_right_is_named(tmp_path: Path, source: str, meant: str) -> None:
+    folder_of(tmp_path / "pictures", TWO_CLASSES)
+    given = IngestParams(source=source.format(folder=tmp_path), sha256=None)
+    with pytest.raises(DatasetError) as refused:
+        ingest(given, tmp_path / "raw", tmp_path / "downloads")
+    assert str(refused.value).endswith(
+        f"no such folder or archive; set ingest.source in params.yaml; {meant.format(folder=tmp_path)}"
     )
 
 

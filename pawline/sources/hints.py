@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
@@ -67,6 +68,22 @@ def hint_for_file(file: Path) -> str:
         if bad.reason == "not_an_image":
             return ""
     return "this is a single picture; set ingest.source to the folder of all pictures"
+
+
+def hint_for_missing(source: str) -> str:
+    """What may be meant by a path that does not exist, starting with "; "; empty where nothing is near."""
+    bare = source.strip().strip("\"'").strip()
+    if drive := re.match(r"([A-Za-z]):[\\/]", bare):
+        rest = bare[3:].replace("\\", "/")
+        return f"; this is a path of Windows: in WSL it is /mnt/{drive[1].lower()}/{rest}"
+    if bare != source and bare and Path(bare).exists():
+        return f"; write it without the quotes or spaces around it: {bare}"
+    if "*" in source:
+        return "; name the folder itself, without *"
+    folder = Path(source).parent
+    siblings = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    near = get_close_matches(Path(source).name.lower(), [name.lower() for name in siblings], n=1, cutoff=0.75)
+    return f"; did you mean {folder / next(name for name in siblings if name.lower() == near[0])}?" if near else ""
 
 
 def hint_for_compressed(name: str) -> str:

@@ -20,7 +20,7 @@ from pawline.sources.buckets import list_bucket, open_bucket
 from pawline.sources.download import open_download
 from pawline.sources.file_kinds import is_picture_name
 from pawline.sources.folders import list_folder
-from pawline.sources.hints import hint_for_compressed, hint_for_file
+from pawline.sources.hints import hint_for_compressed, hint_for_file, hint_for_missing
 from pawline.sources.listing import Listing
 from pawline.sources.nested import open_archives_of_folder, open_inner_archives
 from pawline.sources.table_files import SUFFIXES
@@ -88,7 +88,9 @@ def _open_archives_in(
 
 def _checked(file: Path, sha256: str | None) -> Path:
     if not file.is_file():
-        raise DatasetError(f"{file}: no such folder or archive; set ingest.source in params.yaml")
+        raise DatasetError(
+            f"{file}: no such folder or archive; set ingest.source in params.yaml{hint_for_missing(str(file))}"
+        )
     if sha256:
         check_digest(file, sha256, str(file))
     return file
