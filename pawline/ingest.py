@@ -20,6 +20,7 @@ from pawline.relabel import Decision, Relabelling
 from pawline.sources.class_folders import Place, check_classes
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.file_kinds import is_no_picture, is_other_name
+from pawline.sources.hints import FOLDER_PER_CLASS, hint
 from pawline.sources.listing import TOO_LARGE, Read, display_path, name_problem
 from pawline.sources.understood import describe
 from pawline.terminal import say
@@ -54,12 +55,13 @@ def ingest(params: IngestParams, raw: Path, downloads: Path, decisions: Sequence
             say(note)
         _refuse_linked_classes(source)
         places = {(place.given_part, place.class_name) for place in map(source.place, source.positions())}
-        check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places))
+        advice = FOLDER_PER_CLASS if source.listing.has_classes else hint(source.listing.paths)
+        check_classes(sorted({name for _, name in places}), params.source, source.empty_classes(places), advice)
         not_pictures: Counter[str] = Counter()
         relabelling = Relabelling(decisions, {display_path(name) for _, name in places})
         with whole_folder(raw) as folder:
             rows = _copy_files(source, folder, not_pictures, relabelling)
-            check_classes(sorted({*rows.texts("class_name")}), params.source)
+            check_classes(sorted({*rows.texts("class_name")}), params.source, advice=advice)
         num_beside = int((~source.has_place).sum()) - source.num_unlabelled
         understood = [*describe(source, rows, num_beside, not_pictures), *relabelling.lines()]
         return IngestResult(rows, source.num_unlabelled, num_beside, not_pictures, understood, relabelling)
@@ -108,7 +110,8 @@ def _in_order(calls: Iterable[Callable[[], Result]], num_threads: int) -> Iterat
 
 def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> IndexRow | str:
     """Copy a file and return its row, or the ending of its name where it is no picture and not `every_file` counts."""
-    problem = name_problem(place.path)
+    path = display_path(place.path)  # a name that is not UTF-8, as old archives hold them, with escapes
+    problem = name_problem(path)
     data = b""
     if not problem:
         try:
@@ -118,7 +121,7 @@ def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> IndexRow 
     if not every_file and (_is_video(place, problem) if problem else is_no_picture(place.path, data)):
         return PurePosixPath(place.path).suffix
     if not problem:
-        _write(folder / place.path, data)
+        _write(folder / path, data)
     return _row(place, data, problem)
 
 

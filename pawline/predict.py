@@ -15,6 +15,7 @@ from pawline.card import read_card
 from pawline.errors import DatasetError
 from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
+from pawline.sources.file_kinds import is_no_picture, is_other_name
 from pawline.sources.listing import MAX_FILE_BYTES
 
 MAX_BYTES = MAX_FILE_BYTES  # of a picture's file: a film among the pictures must not fill the memory
@@ -82,13 +83,16 @@ class Predictor:
         return Prediction(names[int(probabilities.argmax())], by_name)
 
 
-def find_pictures(pattern: str) -> list[Path]:
+def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[Path]:
     """The files that an argument of `predict` means: a file, the visible files of a folder, or the matches of a pattern
-    such as `more/*.jpg`. Raises DatasetError where no file is found."""
+    such as `more/*.jpg`. Raises DatasetError where no file is found.
+
+    passed_over: receives the files of a folder that are no pictures by name and content, such as sidecars.
+    """
     path = Path(pattern)
     if path == STANDARD_INPUT or path.is_file():
         return [path]
-    files = _files_below(path) if path.is_dir() else [Path(match) for match in sorted(glob(pattern))]  # noqa: PTH207 - any path
+    files = _files_below(path, passed_over) if path.is_dir() else [Path(match) for match in sorted(glob(pattern))]  # noqa: PTH207 - any path
     if not files and not os.path.lexists(path):
         raise DatasetError(f"{pattern}: no such file or folder; give the pictures to predict")
     if not files and path.is_dir():
@@ -96,9 +100,25 @@ def find_pictures(pattern: str) -> list[Path]:
     return files or [path]  # a broken link or a FIFO: predicted as unreadable
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _files_below(folder: Path, passed_over: list[Path] | None) -> list[Path]:
     visible = (path for path in folder.rglob("*") if not is_litter(path.relative_to(folder)))
-    return sorted(path for path in visible if not path.is_dir())
+    files = sorted(path for path in visible if not path.is_dir())
+    others = [] if passed_over is None else [path for path in files if _is_no_picture(path)]
+    if passed_over is not None and len(others) < len(files):  # else there is something to say of each
+        passed_over += others
+        left_out = {*others}
+        files = [path for path in files if path not in left_out]
+    return files
+
+
+def _is_no_picture(path: Path) -> bool:
+    if not is_other_name(path.name) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_no_picture(path.name, file.read(4096))
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> bytes | BadImage:

@@ -6,7 +6,6 @@ Only `Series.run` imports TensorFlow, which takes seconds to load.
 import gc
 import hashlib
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pawline.params.network import NetworkParams
 from pawline.params.train import TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.terminal import say
 from pawline.train import train
 from pawline.training.checkpoint import Checkpoint
 
@@ -56,7 +56,7 @@ class Series:
             return pd.read_parquet(file)
         except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
             said = str(error).splitlines()[0]
-            print(f"pawline: warning: {file}: damaged ({said}): trained again", file=sys.stderr)
+            say(f"warning: {file}: damaged ({said}): trained again")
             return None
 
     def run(self, training: OneTraining) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def run_each(series: Series, plan: Plan) -> Iterator[tuple[str, pd.DataFrame, fl
     will take, by the mean of those that are done."""
     done = [table for name in plan.names if (table := series.finished(name)) is not None]
     if done:
-        print(f"pawline: {len(done)} of {len(plan.names)} trainings are finished already", file=sys.stderr)
+        say(f"{len(done)} of {len(plan.names)} trainings are finished already")
     seconds = [float(table["seconds"].iloc[0]) for table in done]
     left = [name for name in plan.names if series.finished(name) is None]
     for name in plan.names:

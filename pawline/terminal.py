@@ -1,6 +1,8 @@
 """Names and messages as a terminal shows them: in one line, without control codes, in the letters that it has."""
 
+import os
 import sys
+from shlex import quote
 from typing import TextIO
 
 from pawline.addresses import without_secrets
@@ -23,6 +25,21 @@ def printable(name: str, stream: TextIO | None = None) -> str:
 def from_printable(text: str) -> str:
     """The name that `printable` turned into this text, whatever the encoding."""
     return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+
+def shell_word(name: str) -> str:
+    """The name as one word of a command for bash or zsh; control codes as escapes, so that no terminal obeys them."""
+    if name.isprintable():
+        return quote(name)
+    letters = (
+        letter if letter.isprintable() and letter not in "\\'" else _shell_escape(letter) for letter in name
+    )
+    return f"$'{''.join(letters)}'"
+
+
+def _shell_escape(letter: str) -> str:
+    """The bytes of a letter as bash writes them; those of a name that is not UTF-8 too."""
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))
 
 
 def _is_plain(letter: str, encoding: str) -> bool:

@@ -1,5 +1,7 @@
 """Decode, turn upright, resize and pack every image; list the bad ones."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from pawline.files import write_json, write_table
@@ -13,7 +15,7 @@ from tasks.stage import run_stage
 
 def main(params: Params, at: Layout) -> None:
     index, local = pd.read_parquet(at.index), LocalState(main_checkout())
-    quarantine = prepare(index, at.raw, at.prepared, params.prepare, local.decoded, local.refused_list)
+    quarantine = prepare(index, at.raw, at.prepared, params.prepare, local.decoded, local.refused_list(Path()))
     write_table(at.quarantine, quarantine)
     write_table(at.contact_sheet, contact_sheet(index, quarantine, at.raw))
     write_json(at.metrics_of("prepare"), summarize(index, quarantine))

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawline.errors import ParamsError
-from pawline.ingest import summarize
+from pawline.errors import DatasetError, ParamsError
+from pawline.ingest import ingest, summarize
+from pawline.params.ingest import IngestParams
 from tests.conftest import encode, run, set_params, stripes, write_pictures
 from tests.sample_sources import (
     PICTURE,
@@ -288,9 +289,9 @@ def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -
     (source / os.fsdecode(b"cat/caf\xe9.jpg")).write_bytes(PICTURE)
     archive = tar_of(tmp_path / "a.tar", {**TWO_CLASSES, os.fsdecode(b"cat/caf\xe9.jpg"): PICTURE})
     for index in (ingest_table(source, tmp_path), ingest_table(archive, tmp_path)):
-        assert index.set_index("path")["problem"]["cat/caf\\xe9.jpg"] == "its name is not UTF-8"
+        assert index.set_index("path")["problem"]["cat/caf\\xe9.jpg"] == ""
         index.to_parquet(tmp_path / "index.parquet")
-        assert content(tmp_path / "raw") == TWO_CLASSES
+        assert content(tmp_path / "raw") == {**TWO_CLASSES, "cat/caf\\xe9.jpg": PICTURE}
 
 
 # Sources that are refused
@@ -299,6 +300,27 @@ def test_names_that_tables_cannot_hold_are_rows_with_a_problem(tmp_path: Path) -
 def test_a_missing_source_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nothing", tmp_path) == (
         f"{tmp_path}/nothing: no such folder or archive; set ingest.source in params.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("'{folder}/pictures'", "write it without the quotes or spaces around it: {folder}/pictures"),
+        (" {folder}/pictures", "write it without the quotes or spaces around it: {folder}/pictures"),
+        ("{folder}/Pictures", "did you mean {folder}/pictures?"),
+        ("{folder}/picture", "did you mean {folder}/pictures?"),
+        ("{folder}/*.jpg", "name the folder itself, without *"),
+        ("C:\\Users\\me\\pictures", "this is a path of Windows: in WSL it is /mnt/c/Users/me/pictures"),
+    ],
+)
+def test_a_source_that_is_nearly_right_is_named(tmp_path: Path, source: str, meant: str) -> None:
+    folder_of(tmp_path / "pictures", TWO_CLASSES)
+    given = IngestParams(source=source.format(folder=tmp_path), sha256=None)
+    with pytest.raises(DatasetError) as refused:
+        ingest(given, tmp_path / "raw", tmp_path / "downloads")
+    assert str(refused.value).endswith(
+        f"no such folder or archive; set ingest.source in params.yaml; {meant.format(folder=tmp_path)}"
     )
 
 
@@ -312,7 +334,11 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, empty: dict[str, by
     (tmp_path / "source").mkdir()
     assert refusal(folder_of(tmp_path / "source", empty), tmp_path) == (
         f"{tmp_path}/source: found no class folder with files in it, need at least 2; "
-        "put each class in a folder of its own: <class>/*.jpg"
+        + (
+            "no file is called like a picture; put each class in a folder of its own: <class>/*.jpg"
+            if "readme.txt" in empty
+            else "it holds no file; name the folder or archive that holds the pictures"
+        )
     )
 
 

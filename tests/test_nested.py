@@ -9,6 +9,7 @@ from pawline.errors import DatasetError
 from pawline.ingest import IngestResult, ingest
 from pawline.params.ingest import IngestParams
 from pawline.sources import archive_rules, nested, zips
+from pawline.workspace.source_changes import changes_by_path
 from tests.sample_sources import (
     PICTURE,
     TWO_CLASSES,
@@ -54,7 +55,7 @@ def test_the_zip_of_zips_of_kaggle_is_read_as_it_is_handed_out(tmp_path: Path, o
     assert (result.num_unlabelled, result.num_beside_classes) == (3, 1)
     assert result.understood == [
         "ingest: 4 pictures in 2 classes: cat 2, dog 2",
-        f"ingest: opened the archives inside the archive: train{suffix}, test1{suffix}",
+        f"ingest: opened the archives inside the source: train{suffix}, test1{suffix}",
         "ingest: the names of the files give the classes: cat.0.jpg is 'cat'; "
         "ingest.classes_from_names: false turns this off",
         "ingest: passed over: 3 files in test1/ without a class (`pawline predict` takes them); "
@@ -249,3 +250,25 @@ def test_the_param_turns_classes_from_names_off(tmp_path: Path, files: dict[str,
 
 def test_folders_of_classes_are_read_with_the_param_off(tmp_path: Path) -> None:
     assert len(ingest_without(folder_of(tmp_path / "source", TWO_CLASSES), tmp_path).rows) == 2
+
+
+def test_an_archive_that_is_a_link_out_of_the_folder_is_opened_only_on_demand(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "elsewhere.zip", TWO_CLASSES)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/cats.zip").symlink_to(archive)
+    assert "unpack 'cats.zip' first" in refusal(tmp_path / "source", tmp_path)
+    params = IngestParams(source=str(tmp_path / "source"), sha256=None, follow_links=True)
+    assert len(ingest(params, tmp_path / "raw", tmp_path / "downloads").rows) == 2
+
+
+def test_a_new_zip_in_a_folder_of_zips_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("Cat", "Dog"):
+        zip_of(source / f"{name}.zip", {"1.jpg": PICTURE})
+    ingest_source(source, tmp_path).rows.write(tmp_path / "index.parquet")
+    zip_of(source / "Fox.zip", {"1.jpg": PICTURE, "2.jpg": PICTURE})
+    changes = changes_by_path(source, tmp_path / "index.parquet", None)
+    assert changes is not None
+    assert (changes.new, changes.changed, changes.removed) == (2, 0, 0)

@@ -14,8 +14,9 @@ import pytest
 
 from pawline.cli.predict import _show_json, _show_lines
 from pawline.params.prepare import ImageForm
-from pawline.predict import Prediction, Predictor
+from pawline.predict import Prediction, Predictor, find_pictures
 from tests.conftest import encode, run
+from tests.sample_sources import PICTURE
 
 
 def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str, object]]:
@@ -189,3 +190,17 @@ def test_a_strict_terminal_and_strange_names_end_in_lines(monkeypatch: pytest.Mo
         "a\\nb\\udce9.jpg: K\\xe4se\\x1b[31m 100.0%",
         "\\x1b]0;x\\x07.jpg: empty: the file has no bytes",
     ]
+
+
+def test_sidecars_in_a_folder_are_passed_over_and_a_named_one_is_not(tmp_path: Path) -> None:
+    for name, content in {
+        "1.jpg": PICTURE,
+        "1.jpg.json": b"{}",
+        "film.MOV": bytes(99),
+        "really.txt": PICTURE,
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    passed_over: list[Path] = []
+    assert [path.name for path in find_pictures(str(tmp_path), passed_over)] == ["1.jpg", "really.txt"]
+    assert [path.name for path in passed_over] == ["1.jpg.json", "film.MOV"]
+    assert find_pictures(str(tmp_path / "1.jpg.json"), passed_over) == [tmp_path / "1.jpg.json"]

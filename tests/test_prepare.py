@@ -19,7 +19,7 @@ from pawline.pictures.decode import decode_image
 from pawline.pictures.duplicates import perceptual_hashes
 from pawline.prepare import prepare, summarize
 from pawline.prepared import PreparedImages
-from pawline.workspace.layout import Layout
+from pawline.workspace.layout import Layout, LocalState
 from tasks.prepare import main
 from tests.conftest import encode, stripes, write_pictures
 from tests.source import ROOT
@@ -309,9 +309,14 @@ def test_the_stage_itself_keeps_the_list_in_the_main_checkout(
     monkeypatch.setattr("tasks.prepare.main_checkout", lambda: folder / "main")
     params = load_params(Path("params.yaml"))
     strict = params.model_copy(update={"prepare": params.prepare.model_copy(update={"max_bad_fraction": 0.0})})
-    with pytest.raises(DatasetError, match="main/.pawline/quarantine.csv lists them all"):
+    kept = LocalState(folder / "main").refused_list(
+        folder
+    )  # an experiment's own, so that another overwrites nothing
+    with pytest.raises(DatasetError, match=f"{kept} lists them all"):
         main(strict, Layout())
-    assert "vertical/000.jpg,vertical,empty" in (folder / "main/.pawline/quarantine.csv").read_text()
+    assert "vertical/000.jpg,vertical,empty" in kept.read_text()
+    assert kept.parent == folder / "main/.pawline"
+    assert kept != LocalState(folder / "main").refused_list(folder / "main") == kept.with_name("quarantine.csv")
     assert not Path("data/quarantine.csv").exists()
 
 

@@ -360,7 +360,7 @@ def state() -> tuple[dict[str, int], list[str], dict[str, Any], list[tuple[str |
 def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happened(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The life of a registry: a first version, a challenger that is kept and promoted by hand, a better one, rollback."""
+    """The life of a registry: a first version, a challenger that is kept and promoted by hand, a better one."""
 
     def life() -> Iterable[Callable[[], object]]:
         train(wrong=range(20))

@@ -113,7 +113,8 @@ def test_a_path_with_a_control_character_is_refused(tmp_path: Path) -> None:
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str, name: str) -> None:
     source = table_of(folder_of(tmp_path / "source", FILES), [("3.jpg", "cat"), (path, "dog")], name)
     assert refusal(source, tmp_path) == (
-        f"{source}: row 2: path {path!r} leads out of the table's folder; write a path relative to that folder"
+        f"{source}: row 2: path {path!r} leads out of the table's folder, and no file below has its name; write a "
+        "path relative to that folder"
     )
 
 

@@ -1,13 +1,15 @@
 """Names reach the terminal in one line, without control codes, and never end in a traceback."""
 
 import io
+import os
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pawline.process import _complain
-from pawline.terminal import from_printable, printable
+from pawline.terminal import from_printable, printable, shell_word
 
 
 def stream(encoding: str) -> io.TextIOWrapper:
@@ -35,3 +37,13 @@ def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
 def test_an_error_line_obeys_no_escape_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert _complain("red\x1b[31m\nname\x07: not found", 3) == 3
     assert capsys.readouterr().err == "pawline: red\\x1b[31m name\\x07: not found\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["cat.jpg", "a b'c.jpg", "\x1b[2J.jpg", "new\nline", "caf\udce9", "a\\\x07'b", "-rf"]
+)
+def test_a_command_to_paste_names_any_file_and_holds_no_escape_code(name: str) -> None:
+    word = shell_word(name)
+    assert word.isprintable()
+    shown = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
+    assert os.fsdecode(shown) == name

@@ -205,3 +205,11 @@ def test_a_link_to_nothing_stays_a_row_with_a_problem(tmp_path: Path) -> None:
     problems = follow(source, tmp_path).rows.table().set_index("path")["problem"]
     assert problems["cat/nowhere.jpg"] == "No such file or directory"
     assert problems["cat/device.jpg"] == "not a regular file"
+
+
+def test_a_class_that_is_a_missing_value_of_a_program_is_said(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", {f"{number}.jpg": PICTURE for number in range(3)})
+    (source / "labels.csv").write_text("path,label\n0.jpg,cat\n1.jpg,dog\n2.jpg,NaN\n")
+    assert ingest_source(source, tmp_path).understood[-1] == (
+        "ingest: suspicious: the class 'NaN' looks like a missing label; leave its rows out of the table"
+    )

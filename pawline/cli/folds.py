@@ -5,6 +5,8 @@ import json
 import sys
 from typing import Any
 
+from pawline.terminal import say
+
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser("folds", help="judge every picture by a model that did not train on it")
@@ -30,11 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
             for name, table, seconds_left in run_each(kept.series, plan):
                 tables.append(table)
                 if sys.stderr.isatty():
-                    print(f"pawline: {name} done; about {duration(seconds_left)} left", file=sys.stderr)
+                    say(f"{name} done; about {duration(seconds_left)} left")
             predictions = join_folds(tables)
             figures = kept.finish(predictions, measure_folds(predictions, split))
         else:
-            print("pawline: these folds are complete already: same data, params and code", file=sys.stderr)
+            say("these folds are complete already: same data, params and code")
         from pawline.tracking.series_run import log_series
 
         log_series("folds", kept.key, params, split, figures, [kept.predictions, kept.figures])

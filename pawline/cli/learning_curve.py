@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pawline.terminal import say
+
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser(
@@ -39,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
             for name, table, seconds_left in run_each(kept.series, plan):
                 tables[name] = table
                 if sys.stderr.isatty():
-                    print(f"pawline: {name} done; about {duration(seconds_left)} left", file=sys.stderr)
+                    say(f"{name} done; about {duration(seconds_left)} left")
             measured = measure_curve(plan, tables)
             found = kept.finish(join_trainings(tables), answer(measured))
         else:
-            print("pawline: this curve is complete already: same data, params and code", file=sys.stderr)
+            say("this curve is complete already: same data, params and code")
         page = kept.folder / "learning_curve.html"
         write_text(page, curve_page(found))
         if arguments.out:

@@ -41,7 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
     from pawline.predict import Predictor, find_pictures
 
-    pictures = [picture for path in arguments.paths for picture in find_pictures(path)]
+    passed_over: list[Path] = []
+    pictures = [picture for path in arguments.paths for picture in find_pictures(path, passed_over)]
+    if passed_over:
+        example = printable(str(passed_over[0]), sys.stderr)
+        print(
+            f"pawline: passed over {len(passed_over)} files that are no pictures, such as {example}",
+            file=sys.stderr,
+        )
     show = _show_json if arguments.json else _show_lines
     try:
         with _model_file(arguments.model) as file:

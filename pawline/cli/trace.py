@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
+from pawline.terminal import printable
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.layout import Layout
 from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, parse_lock, read_lock
@@ -45,7 +46,8 @@ class Sighting:
         if self.model_digest == UNKNOWN:
             model = "model unknown (its training data is not this split)"
         run = f", MLflow run {self.mlflow_run}" if self.mlflow_run else ""
-        return f"{self.version}: {self.path} ({self.class_name}), {self.part or 'not split'}, {model}{run}"
+        path, class_name = printable(self.path), printable(self.class_name)
+        return f"{printable(self.version)}: {path} ({class_name}), {self.part or 'not split'}, {model}{run}"
 
 
 def add_command(commands: Any) -> None:

@@ -4,9 +4,9 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
+from pawline.terminal import printable, shell_word
 from pawline.workspace.checkout import show_staged
 from pawline.workspace.damage import Findings, Recorded, find_damage
 
@@ -22,7 +22,7 @@ def verify() -> int:
     """Print each file that differs, a line that counts, and what mends them. Returns 0, or 1 when any differs."""
     found = find_damage()
     for line in problem_lines(found):
-        print(line)
+        print(printable(line))
     num_files = sum(bool(one.file) for one in found.damaged) + len(found.added)
     num_objects = len({one.object for one in found.damaged if one.kept})
     print(
@@ -80,13 +80,13 @@ def _section(title: str, commands: Iterable[str]) -> list[str]:
 def _restored_from_tree(damaged: list[Recorded]) -> Iterable[str]:
     for one in damaged:
         if one.kept and not one.file and not one.is_list:
-            folder, kept = quote(shown(one.object.parent)), quote(shown(one.object))
-            yield f"mkdir -p {folder} && cp -f -- {quote(one.path)} {kept}"
+            folder, kept = shell_word(shown(one.object.parent)), shell_word(shown(one.object))
+            yield f"mkdir -p {folder} && cp -f -- {shell_word(one.path)} {kept}"
 
 
 def _restored_from_cache(damaged: list[Recorded]) -> Iterable[str]:
     yield from (_remove(Path(one.path)) for one in damaged)
-    yield from (f"dvc checkout {quote(one.out.path)}" for one in damaged)
+    yield from (f"dvc checkout {shell_word(one.out.path)}" for one in damaged)
 
 
 def _restored_from_elsewhere(damaged: list[Recorded]) -> Iterable[str]:
@@ -95,25 +95,29 @@ def _restored_from_elsewhere(damaged: list[Recorded]) -> Iterable[str]:
         if not one.is_list:
             yield _remove(Path(one.path))
     for one in damaged:
-        yield f"dvc pull {quote(one.out.path)} || dvc repro {quote(one.out.stage)}"
+        yield f"dvc pull {shell_word(one.out.path)} || dvc repro {shell_word(one.out.stage)}"
 
 
 def _restored_from_git(damaged: list[Recorded]) -> Iterable[str]:
     yield from (_remove(Path(one.path)) for one in damaged)
     for one in damaged:
         staged = hashlib.md5(show_staged(Path(one.path)), usedforsecurity=False).hexdigest()
-        yield f"git restore {quote(one.path)}" if staged == one.out.md5 else f"dvc repro {quote(one.out.stage)}"
+        yield (
+            f"git restore {shell_word(one.path)}"
+            if staged == one.out.md5
+            else f"dvc repro {shell_word(one.out.stage)}"
+        )
 
 
 def _remove(file: Path) -> str:
     if file.is_dir():  # in place of a file; it may hold anything
         return _move_away(str(file))
-    return f"rm -f -- {quote(shown(file))}" if os.path.lexists(file) else ""
+    return f"rm -f -- {shell_word(shown(file))}" if os.path.lexists(file) else ""
 
 
 def _move_away(path: str) -> str:
-    folder = quote(str(Path(MOVED_AWAY, path).parent))
-    return f"mkdir -p {folder} && mv -n -- {quote(path)} {folder}"
+    folder = shell_word(str(Path(MOVED_AWAY, path).parent))
+    return f"mkdir -p {folder} && mv -n -- {shell_word(path)} {folder}"
 
 
 def shown(path: Path) -> str:

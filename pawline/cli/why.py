@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pawline.terminal import say
+from pawline.terminal import printable, say
 
 
 def add_command(commands: Any) -> None:
@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(len(explanation.stage) for explanation in explanations)
     for explanation in explanations:
         text = explanation.text(ALL if arguments.stage else MOST_SHOWN)
-        print(f"{explanation.stage:<{width}}  {explanation.state:<16}  {text}")
+        print(f"{explanation.stage:<{width}}  {explanation.state:<16}  {printable(text)}")
     return 0

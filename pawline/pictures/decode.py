@@ -63,6 +63,14 @@ REASONS = {
 DECODER = f"imdecode+area/2 opencv/{cv2.__version__}"
 
 DECODABLE = {"JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000", "HEIF"}
+# Picture formats that Pillow does not know: (name, bytes, where they stand).
+OTHER_FORMATS = (
+    ("JPEG XL", b"\xff\x0a", 0),
+    ("JPEG XL", b"\0\0\0\x0cJXL ", 0),
+    ("Photoshop", b"8BPS", 0),
+    ("DICOM", b"DICM", 128),
+    ("OpenEXR", b"\x76\x2f\x31\x01", 0),
+)
 NEEDS_HEIF = "a HEIC picture: install the extra `pawline[heif]` (the package pi-heif) to decode it"
 
 
@@ -423,11 +431,27 @@ def _any_header(data: bytes) -> Header:
             raise BadImage("unsupported", "a film or a camera's RAW picture; export it as JPEG or PNG") from None
         if _is_unknown_tiff(data):
             raise BadImage("unsupported", "a rare kind of TIFF; export it with 1, 3 or 4 channels") from None
-        raise BadImage("not_an_image") from None
+        raise _not_an_image(data) from None
     except BadImage:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged headers
         raise BadImage("truncated", f"the header is damaged: {error}") from None
+
+
+def _not_an_image(data: bytes) -> BadImage:
+    """The problem of a file that Pillow does not know."""
+    start = data[:200].lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        detail = "a pointer of Git LFS, not the picture itself; let Git LFS fetch it (git lfs pull)"
+    elif start.startswith((b"<!doctype html", b"<html")):
+        detail = "a web page, not a picture; download the picture again"
+    elif not any(data):
+        detail = "only zero bytes, as an interrupted copy or download leaves them; get the file again"
+    elif kind := next((kind for kind, mark, place in OTHER_FORMATS if data.startswith(mark, place)), ""):
+        return BadImage("unsupported", f"{kind} files cannot be decoded; export it as JPEG or PNG")
+    else:
+        detail = ""
+    return BadImage("not_an_image", detail)
 
 
 def _heif_header(data: bytes) -> Header:

@@ -12,6 +12,7 @@ from pawline.params.ingest import IngestParams
 from pawline.sources.archive_rules import is_visible
 from pawline.sources.class_folders import ClassFolders, Place, find_class_folders
 from pawline.sources.class_names import NamedClasses, find_named_classes
+from pawline.sources.hints import FOLDER_PER_CLASS, hint
 from pawline.sources.listing import Listing, Read
 from pawline.sources.opening import open_source
 
@@ -90,6 +91,7 @@ def _find_classes(paths: list[str], params: IngestParams) -> ClassFolders | Name
             "set ingest.classes_from_names to true, or put each class in a folder of its own: <class>/*.jpg"
         )
     if problem:
-        raise problem
+        advice = hint(paths)
+        raise problem if advice == FOLDER_PER_CLASS else DatasetError(f"{problem}; {advice}")
     assert folders is not None
     return folders

@@ -3,7 +3,6 @@
 Its memory grows with the number of files, so a listing holds one string per file and no other objects.
 """
 
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -86,11 +85,8 @@ def folded(path: str) -> str:
 
 
 def name_problem(path: str) -> str:
-    """Why tables or folders cannot hold a path; empty where they can."""
-    try:
-        longest = max(len(part.encode()) for part in path.split("/"))
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
+    """Why folders cannot hold a path of UTF-8; empty where they can."""
+    longest = max(len(part.encode()) for part in path.split("/"))
     if longest > MAX_NAME_BYTES:
         return f"its name is longer than {MAX_NAME_BYTES} bytes"
     return f"its path is longer than {MAX_PATH_BYTES} bytes" if len(path.encode()) > MAX_PATH_BYTES else ""
@@ -101,7 +97,7 @@ def display_path(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        return os.fsencode(path).decode(errors="backslashreplace")
+        return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return path  # the same object, not a copy, since a path is kept for every file
 
 

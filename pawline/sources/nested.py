@@ -62,6 +62,34 @@ def open_inner_archives(
     return _join(outer, opened, name) if opened else outer
 
 
+def open_archives_of_folder(
+    outer: Listing, folder: Path, open_archive: OpenArchive, follow_links: bool = False
+) -> Listing:
+    """The files of a folder with those of the archives in it, which are read where they lie. Raises DatasetError.
+
+    follow_links: whether an archive may be a link out of the folder; else it stays closed, as a picture would.
+    """
+    real = folder.resolve()
+    inner_archives = [
+        position
+        for position, path in enumerate(outer.paths)
+        if ARCHIVE_NAME.search(path)
+        and (folder / path).is_file()
+        and (follow_links or (folder / path).resolve().is_relative_to(real))
+    ]
+    if not inner_archives:
+        return outer
+    if len(inner_archives) > MAX_INNER:
+        refuse(
+            folder, f"holds {len(inner_archives):,} archives, and no more than {MAX_INNER} are opened; unpack them"
+        )
+    opened = {
+        number: open_archive(folder / outer.paths[number], f"{folder}/{outer.paths[number]}")
+        for number in inner_archives
+    }
+    return replace(_join(outer, opened, str(folder)), folders=outer.folders)
+
+
 def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
     """One listing of the outer archive's other files and of the files of the inner archives."""
     kept = [position for position in range(len(outer.paths)) if position not in opened]

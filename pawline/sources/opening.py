@@ -18,9 +18,11 @@ from pawline.params.ingest import IngestParams
 from pawline.params.record import load_record
 from pawline.sources.buckets import list_bucket, open_bucket
 from pawline.sources.download import open_download
+from pawline.sources.file_kinds import is_picture_name
 from pawline.sources.folders import list_folder
+from pawline.sources.hints import hint_for_compressed, hint_for_file, hint_for_missing
 from pawline.sources.listing import Listing
-from pawline.sources.nested import open_inner_archives
+from pawline.sources.nested import open_archives_of_folder, open_inner_archives
 from pawline.sources.table_files import SUFFIXES
 from pawline.sources.tables import list_table, through_table
 from pawline.sources.tars import is_tar, list_tar
@@ -38,10 +40,13 @@ def open_source(params: IngestParams, downloads: Path) -> Iterator[Listing]:
             listing = _open_address(params.source, params.sha256, downloads, resources)
             yield through_table(listing, public_address(params.source), params.table)
         elif Path(params.source).is_dir():
-            listing = _open_folder(Path(params.source), params.sha256, params.follow_links)
-            yield through_table(listing, params.source, params.table, folder=Path(params.source))
+            folder = Path(params.source)
+            listing = _open_folder(folder, params.sha256, params.follow_links)
+            with_inner = _open_archives_in(listing, folder, params.follow_links, downloads, resources)
+            place = folder if with_inner is listing else None
+            yield through_table(with_inner, params.source, params.table, place, params.follow_links)
         elif Path(params.source).suffix.lower() in SUFFIXES:
-            yield list_table(_checked(Path(params.source), params.sha256), params.table)
+            yield list_table(_checked(Path(params.source), params.sha256), params.table, params.follow_links)
         else:
             listing = _open_file(_checked(Path(params.source), params.sha256), downloads, resources)
             yield through_table(listing, params.source, params.table)
@@ -68,9 +73,24 @@ def _open_folder(folder: Path, sha256: str | None, follow_links: bool) -> Listin
     return list_folder(folder, follow_links)
 
 
+def _open_archives_in(
+    listing: Listing, folder: Path, follow_links: bool, downloads: Path, resources: ExitStack
+) -> Listing:
+    """Open the archives of a folder without pictures, as an unpacked dogs-vs-cats.zip holds train.zip and test1.zip."""
+    if any(is_picture_name(path) or path.lower().endswith(".parquet") for path in listing.paths):
+        return listing
+
+    def open_one(file: Path, name: str) -> Listing:
+        return _open_archive(file, name, downloads, resources)
+
+    return open_archives_of_folder(listing, folder, open_one, follow_links)
+
+
 def _checked(file: Path, sha256: str | None) -> Path:
     if not file.is_file():
-        raise DatasetError(f"{file}: no such folder or archive; set ingest.source in params.yaml")
+        raise DatasetError(
+            f"{file}: no such folder or archive; set ingest.source in params.yaml{hint_for_missing(str(file))}"
+        )
     if sha256:
         check_digest(file, sha256, str(file))
     return file
@@ -95,8 +115,10 @@ def _open_archive(file: Path, name: str, downloads: Path, resources: ExitStack) 
 
     if listing := _list_archive(file, name, 0, resources):
         return open_inner_archives(listing, name, num_packed, open_inner, downloads, resources)
+    advice = f"; {text}" if (text := hint_for_file(file)) else ""
     raise DatasetError(
-        f"{name}: neither a folder, a zip, a tar, a table (.csv, .tsv, .parquet) nor the .yaml of a generated set"
+        f"{name}: neither a folder, a zip, a tar, a table (.csv, .tsv, .jsonl, .parquet) nor the .yaml of a generated "
+        f"set{advice}"
     )
 
 
@@ -107,7 +129,12 @@ def _list_archive(file: Path, name: str, num_packed: int, resources: ExitStack) 
     """
     stream = resources.enter_context(file.open("rb"))
     if is_tar(stream):
-        return list_tar(file, name, num_packed)
+        try:
+            return list_tar(file, name, num_packed)
+        except DatasetError:
+            if advice := hint_for_compressed(name):
+                raise DatasetError(f"{name}: holds no tar that can be read; {advice}") from None
+            raise
     return list_zip(stream, name) if is_zip(stream) else None
 
 

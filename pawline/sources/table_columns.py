@@ -12,9 +12,36 @@ from pawline.sources.table_files import Table
 # Names without spaces, lines and capitals, the surest first: of several in one line, none is sure.
 PATH_NAMES = (
     {"path"},
-    {"filename", "filepath", "file", "imagepath", "imgpath", "imagefile", "imagefilename", "imagename", "imgname"},
+    {
+        "filename",
+        "filepath",
+        "file",
+        "imagepath",
+        "imgpath",
+        "imagefile",
+        "imagefilename",
+        "imagename",
+        "imgname",
+        "imageindex",
+    },
     {"image", "img", "picture", "photo"},
     {"imageid", "imgid", "id", "uid", "uuid", "name"},
+    # What people call it who do not write in English.
+    {
+        *("datei", "dateiname", "dateipfad", "pfad", "bild", "bilddatei", "bildname", "foto"),
+        *("fichier", "nomfichier", "chemin", "archivo", "fichero", "nombrearchivo", "ruta", "imagen"),
+        *(
+            "arquivo",
+            "nomearquivo",
+            "imagem",
+            "caminho",
+            "immagine",
+            "nomefile",
+            "percorso",
+            "bestand",
+            "bestandsnaam",
+        ),
+    },
 )
 LABEL_NAMES = (
     {"label"},
@@ -30,6 +57,14 @@ LABEL_NAMES = (
         "labelname",
         "diagnosis",
         "dx",
+        "choice",
+        "findinglabels",
+    },
+    {
+        *("klasse", "kategorie", "bezeichnung", "art", "etikett", "rasse"),
+        *("classe", "etiquette", "étiquette", "catégorie", "categorie", "espèce"),
+        *("clase", "etiqueta", "categoría", "categoria", "especie", "raza", "rótulo", "rotulo", "espécie"),
+        *("etichetta", "specie", "razza", "soort", "ras"),
     },
 )
 PART_NAMES = {"split", "subset", "datasplit"}
@@ -107,11 +142,17 @@ def find_columns(table: Table, params: TableParams) -> Columns:
     """Raises DatasetError where a column cannot be guessed, ParamsError where params name a missing column."""
     names = table.columns
     _check_params(table, params)
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    if doubled := sorted({name for name in names if names.count(name) > 1 and _may_be_used(name, params)}):
         raise DatasetError(f"{table.name}: two columns are called {doubled[0]!r}; rename one of them")
+    names = list(dict.fromkeys(names))
     path = params.path or table.bytes_column or _by_name(table, names, key="path", known=PATH_NAMES)
     if not path:
         found = _listed(names) if any(names) else "none"
+        if any(_plain(name).startswith("pixel") for name in names):
+            raise DatasetError(
+                f"{table.name}: holds the pixels of the pictures themselves ({found}); write each row as a PNG into "
+                "the folder of its class"
+            )
         raise DatasetError(
             f"{table.name}: no column for the picture's file, found {found}; the first line must name the columns, "
             "such as path,label, or set ingest.table.path to the column"
@@ -122,6 +163,12 @@ def find_columns(table: Table, params: TableParams) -> Columns:
     label, classes, sure = _label_columns(table, left, params)
     unused = tuple(name for name in left if name not in (label, *classes))
     return Columns(path, label, classes, part, params.group or "", unused=unused, sure=sure)
+
+
+def _may_be_used(name: str, params: TableParams) -> bool:
+    """Whether a name says that the column has a role; a second column `x` that nobody reads does no harm."""
+    known = {*PART_NAMES, *POSSIBLE_PART_NAMES, *MARKS}.union(*PATH_NAMES, *LABEL_NAMES)
+    return name in params.chosen.values() or _plain(name) in known
 
 
 def _check_params(table: Table, params: TableParams) -> None:
@@ -163,13 +210,35 @@ def _label_columns(table: Table, left: list[str], params: TableParams) -> tuple[
     if label := params.label or _by_name(table, left, key="label", known=LABEL_NAMES):
         return label, (), True
     if len(left) == 1:
+        _refuse_captions(table, left[0])
         return left[0], (), False
-    if len(left) > 1 and all(value.lower() in YES | NO for row in table.rows(left) for value in row):
+    are_marks = len(left) > 1 and all(value.lower() in YES | NO for row in table.rows(left) for value in row)
+    is_one_hot = are_marks and all(sum(value.lower() in YES for value in row) == 1 for row in table.rows(left))
+    several = [name for name in left if _plain(name).endswith(("label", "class", "category"))]
+    if len(several) > 1 and not is_one_hot:
+        raise DatasetError(
+            f"{table.name}: {_listed(several)} may each be the label; set ingest.table.label to the right one"
+        )
+    if are_marks:
         return "", tuple(left), True
     found = f"one of {_listed(left)}" if left else "no other column"
     raise DatasetError(
         f"{table.name}: no column 'label', found {found}; set ingest.table.label to the class's column"
     )
+
+
+def _refuse_captions(table: Table, column: str) -> None:
+    """Raises DatasetError for the only column that is left where it describes each picture in words of its own."""
+    values = [value for (value,) in table.rows([column])]
+    if (
+        len(values) > 3
+        and len({*values}) > 0.9 * len(values)
+        or any(value.startswith(("{", "[")) for value in values)
+    ):
+        raise DatasetError(
+            f"{table.name}: the column {column!r} holds no classes, since nearly each row has a text of its own, "
+            f"such as {values[0][:40]!r}; add a column 'label', or set ingest.table.label to {column!r}"
+        )
 
 
 def _part(column: str, value: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pawline.errors import DatasetError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 # Excel writes semicolons where numbers have a decimal comma, in most of Europe. Of equals, the first is taken.
 SEPARATORS = (",", ";", "\t", "|")
@@ -32,7 +32,7 @@ class Table:
     def __init__(self, name: str, content: Path | bytes) -> None:
         self.name, self._content = name, content
         self.is_parquet = PurePath(name).suffix.lower() == ".parquet"
-        self._is_json = PurePath(name).suffix.lower() == ".jsonl"
+        self._is_json = PurePath(name).suffix.lower() in (".jsonl", ".ndjson")
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -162,13 +162,15 @@ def _header(text: io.TextIOWrapper) -> tuple[list[str], str]:
     if line.lower().startswith("sep=") and len(line.strip()) == 5:  # Excel's own way to name the separator
         separator = line[4]
         return _names(next(text, ""), separator), separator
+    while line.count('"') % 2 and (more := next(text, "")):  # a line break inside quotes
+        line += more
     separator = max(SEPARATORS, key=lambda candidate: len(_names(line, candidate)))
     return _names(line, separator), separator
 
 
 def _names(line: str, separator: str) -> list[str]:
-    row = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-    names = [name.strip() for name in row]
+    row = next(csv.reader(line.splitlines(keepends=True), delimiter=separator, skipinitialspace=True), [])
+    names = [" ".join(name.split()) for name in row]
     while names and not names[-1]:  # separators at the end of every line
         names.pop()
     return names

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError, ParamsError
 from pawline.files import is_litter_name
 from pawline.params.ingest import TableParams
-from pawline.sources.class_folders import READY_MADE_PARTS, ClassFolders, find_class_folders
+from pawline.sources.class_folders import READY_MADE_PARTS, ClassFolders, are_pieces, find_class_folders
 from pawline.sources.embedded_pictures import name_in_table, read_embedded
 from pawline.sources.file_kinds import PICTURE_SUFFIXES
 from pawline.sources.folders import list_folder, read_below
@@ -30,7 +30,6 @@ from pawline.sources.listing import (
     Listing,
     Read,
     first_repeated,
-    leads_out,
 )
 from pawline.sources.table_columns import Columns, find_columns
 from pawline.sources.table_files import SUFFIXES, Table
@@ -82,31 +81,33 @@ class _Rows:
         )
 
 
-def list_table(file: Path, params: TableParams) -> Listing:
+def list_table(file: Path, params: TableParams, follow_links: bool = False) -> Listing:
     """The files that a table lists, as `<label>/<path>`. Raises DatasetError."""
     folder = file.parent
-    finder = PictureFinder(partial(_is_file, folder), partial(_paths_below, folder))
+    finder = PictureFinder(partial(_is_file, folder), partial(_paths_below, folder, follow_links))
     rows = _Rows()
     table = Table(str(file), file)
     _add_rows(rows, table, find_columns(table, params), Found(file.name), finder)
     _check(rows, table.name)
-    return rows.listing(partial(read_below, folder, rows.path_of), num_threads=1)
+    return rows.listing(partial(read_below, folder, rows.path_of, follow_links=follow_links), num_threads=1)
 
 
 def _is_file(folder: Path, path: str) -> bool:
     return os.path.isfile(folder / path)  # noqa: PTH113 - a Path would raise an error where permission is missing
 
 
-def _paths_below(folder: Path) -> list[str]:
+def _paths_below(folder: Path, follow_links: bool) -> list[str]:
     try:
-        return list_folder(folder).paths
+        return list_folder(folder, follow_links).paths
     except (
         DatasetError
     ):  # a folder that cannot be listed: a row that means a file in it becomes a row with a problem
         return []
 
 
-def through_table(listing: Listing, source: str, params: TableParams, folder: Path | None = None) -> Listing:
+def through_table(
+    listing: Listing, source: str, params: TableParams, folder: Path | None = None, follow_links: bool = False
+) -> Listing:
     """The listing as the tables in it say, or the listing itself where the folders are to give the classes.
 
     source: its name in messages. folder: the source itself where it is a folder of this machine.
@@ -124,7 +125,7 @@ def through_table(listing: Listing, source: str, params: TableParams, folder: Pa
                 f"ingest.table.{key} is {column!r}, but {source} has no table; call it labels.csv and put it beside "
                 "the pictures, or leave the section ingest.table empty"
             )
-        return listing
+        return _with_unread_tables(listing, source) if has_tables else listing
     rows = _Rows()
     finder = PictureFinder(frozenset(listing.paths).__contains__, lambda: listing.paths)
     if folder:
@@ -159,8 +160,21 @@ def through_table(listing: Listing, source: str, params: TableParams, folder: Pa
     _check(rows, source)
     rows.notes += _unlisted(rows, listing, source)
     if folder:
-        return rows.listing(partial(read_below, folder, rows.path_of), num_threads=1)
+        reads = partial(read_below, folder, rows.path_of, follow_links=follow_links)
+        return rows.listing(reads, num_threads=1)
     return rows.listing(partial(_reads_of_rows, rows, listing), num_threads=listing.num_threads)
+
+
+def _with_unread_tables(listing: Listing, source: str) -> Listing:
+    """The listing with a note where a table lies beside class folders, since it may hold the true classes."""
+    try:
+        names = [place.path for place in find_tables(listing.paths, any_name=True)]
+    except DatasetError:
+        names = []
+    if len(names) != 1:
+        return listing
+    note = f"{source}: the folders give the classes; '{names[0]}' is not read (to use it, call it labels.csv)"
+    return _with_note(listing, note)
 
 
 def find_tables(paths: Sequence[str], any_name: bool) -> list[Found]:
@@ -266,8 +280,8 @@ def _with_classes(
 
 
 def _add_rows(rows: _Rows, table: Table, columns: Columns, place: Found, finder: PictureFinder) -> None:
-    before = finder.num_found_by_name
-    num_labels = len(columns.classes) or 1
+    before, by_number, missing = finder.num_found_by_name, finder.num_found_by_number, finder.num_missing
+    num_labels, start = len(columns.classes) or 1, len(rows.paths)
     is_embedded = table.bytes_column == columns.path
     positions, num_secret = array("q"), 0
     for number, (given, *values) in enumerate(table.rows(columns.read), start=1):
@@ -294,18 +308,26 @@ def _add_rows(rows: _Rows, table: Table, columns: Columns, place: Found, finder:
         rows.notes.append(f"{table.name}: {columns}")
     if found := finder.num_found_by_name - before:
         rows.notes.append(f"{table.name}: {found} pictures found by their name without folder or ending")
+    if found := finder.num_found_by_number - by_number:
+        rows.notes.append(
+            f"{table.name}: {found} pictures found by their number without its zeros (1 for 001.jpg)"
+        )
+    listed = len(rows.paths) - start
+    if listed and finder.num_missing - missing == listed:
+        raise DatasetError(
+            f"{table.name}: none of its {listed:,} pictures is there, such as {rows.path_of(start)!r}; "
+            f"{finder.advice()}"
+        )
 
 
 def _check_name(name: str, where: str) -> None:
     """Raises DatasetError for a path that cannot be used."""
     if not PurePosixPath(name).name:
         raise DatasetError(f"{where}: the path is empty")
+    if any("\ud800" <= letter <= "\udc7f" or "\udd00" <= letter <= "\udfff" for letter in name):
+        raise DatasetError(f"{where}: path {name!r} has half of a character, as no picture's name does")
     if CONTROL_CHARACTER.search(name):
         raise DatasetError(f"{where}: path {name!r} has a control character, as no picture's name does")
-    if leads_out(name):
-        raise DatasetError(
-            f"{where}: path {name!r} leads out of the table's folder; write a path relative to that folder"
-        )
 
 
 def _check_label(label: str, name: str, where: str) -> None:
@@ -313,11 +335,17 @@ def _check_label(label: str, name: str, where: str) -> None:
     if not label:
         raise DatasetError(f"{where}: {name!r} has no label; add a label, or leave the row out")
     if not _can_name_a_folder(label):
-        raise DatasetError(f"{where}: label {label!r} cannot be a class name, since no folder can have that name")
+        raise DatasetError(
+            f"{where}: label {label!r} cannot be a class name, since no folder can have that name; write it without "
+            "slashes, line breaks and a leading dot"
+        )
 
 
 def _can_name_a_folder(label: str) -> bool:
-    fits = len(label.encode(errors="replace")) <= MAX_NAME_BYTES
+    try:
+        fits = len(label.encode()) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return False
     return fits and not is_litter_name(label) and not CONTROL_CHARACTER.search(label) and not {*"/\\"} & {*label}
 
 
@@ -345,7 +373,8 @@ def _classes_of_folders(paths: Sequence[str], source: str) -> ClassFolders | Non
         return None
     names = {place.class_name for place in map(folders.place, paths) if place}
     are_parts = all(re.match(rf"({'|'.join(READY_MADE_PARTS)})[-_ ]", name.lower()) for name in names)
-    return None if len(names) < 2 or are_parts else folders  # train_images/ beside test_images/ are no classes
+    # train_images/ beside test_images/ are no classes, nor are images_part_1/ beside images_part_2/.
+    return None if len(names) < 2 or are_parts or are_pieces(names) else folders
 
 
 def _differs(rows: _Rows, start: int, classes: ClassFolders) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from pawline.sources.class_folders import are_pieces
 from pawline.sources.class_names import NamedClasses
 from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from pawline.index import IndexRows
     from pawline.sources.classified import ClassifiedSource
 
+# What programs write where a table has no value.
+MISSING_VALUES = {"nan", "null", "n/a", "#n/a", "<na>", "nat"}
 MAX_NAMED = 10  # so that a line stays readable with hundreds of classes
 
 
@@ -50,6 +53,16 @@ def _suspicious(source: "ClassifiedSource", rows: "IndexRows") -> Iterator[str]:
         )
     if garbled := [f"{_printable(name)} (meant: {meant}?)" for name in class_names if (meant := _ungarbled(name))]:
         yield f"suspicious: class names read in a wrong code page: {_listed(garbled)}; rename the folders in the source"
+    if are_pieces(class_names):
+        yield (
+            f"suspicious: the classes {_listed(class_names)} look like pieces of one set; if so, write a labels.csv of "
+            "path,label beside them"
+        )
+    if missing := sorted(name for name in class_names if name.lower() in MISSING_VALUES):
+        yield (
+            f"suspicious: the class {_listed([repr(name) for name in missing])} looks like a missing label; leave its "
+            "rows out of the table"
+        )
     if problems := Counter(problem for problem in rows.texts("problem") if problem):
         by_problem = _listed([f"{problem} {count:,}" for problem, count in sorted(problems.items())])
         advice = "; ingest.follow_links: true reads links" if {LINK_OUT, LINKED_FOLDER} & {*problems} else ""
@@ -70,7 +83,7 @@ def _ungarbled(name: str) -> str:
 def _origin(source: "ClassifiedSource") -> list[str]:
     lines = []
     if source.listing.opened:
-        lines.append(f"opened the archives inside the archive: {source.listing.opened}")
+        lines.append(f"opened the archives inside the source: {source.listing.opened}")
     if source.listing.has_classes:
         lines.append("the classes are the labels of the table")
     elif isinstance(source.classes, NamedClasses):

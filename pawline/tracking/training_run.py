@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,7 +217,11 @@ def _without_secrets(value: Any) -> Any:
 
 def data_set_of(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
     name = Path(_without_secrets(params.ingest.source)).name
-    return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
+    with warnings.catch_warnings():  # that two of MLflow's own classes may hold a file's path
+        warnings.filterwarnings(
+            "ignore", message="The specified dataset source can be interpreted in multiple ways"
+        )
+        return from_pandas(split, source="data/split.parquet", name=name, digest=digest[:32])
 
 
 def run_origin() -> dict[str, str]:

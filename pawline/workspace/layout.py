@@ -1,5 +1,6 @@
 """The places of files: those of the pipeline, and the local state that git and DVC do not see."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class LocalState:
     def __init__(self, checkout: Path) -> None:
         folder = checkout / ".pawline"
         self.decoded = folder / "decoded"  # decoded images, by content
-        self.refused_list = folder / "quarantine.csv"  # of the last stage that failed for its bad files
+        self._folder = folder
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
         self.checkpoints = folder / "training"  # the state of a training under way
         self.folds = folder / "folds"  # predictions by models that did not train on the picture, by data digest
@@ -64,6 +65,14 @@ class LocalState:
         self.store = checkout / "mlflow.db"
         self.store_lock = checkout / ".mlflow.lock"
         self.artifacts = checkout / "mlartifacts"
+
+    def refused_list(self, workspace: Path) -> Path:
+        """The bad files of the last stage of a workspace that failed for them. Experiments and worktrees that fail at
+        the same time have a file each, which outlives their folder."""
+        workspace = workspace.resolve()
+        if workspace == self._folder.parent.resolve():
+            return self._folder / "quarantine.csv"
+        return self._folder / f"quarantine-{hashlib.sha256(os.fsencode(workspace)).hexdigest()[:8]}.csv"
 
 
 def local_store() -> str:

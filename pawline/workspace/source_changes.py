@@ -51,7 +51,10 @@ def changes_by_path(
         rows = pq.read_table(index, columns=["path", "bytes", "digest"]).to_pylist()
         known = {row["path"]: row for row in rows}
         ingest = params or IngestParams(source=str(folder), sha256=None)
-        with open_classified(ingest.model_copy(update={"source": str(folder), "sha256": None}), Path()) as source:
+        downloads = LocalState(main_checkout()).downloads
+        with open_classified(
+            ingest.model_copy(update={"source": str(folder), "sha256": None}), downloads
+        ) as source:
             paths = {position: display_path(source.place(position).path) for position in source.positions()}
             kept = {position: known[path] for position, path in paths.items() if path in known}
             removed = {

@@ -13,6 +13,7 @@ from typing import Any
 from pawline.addresses import is_address
 from pawline.errors import DatasetError, ParamsError
 from pawline.params.whole import load_params
+from pawline.sources.hints import hint_for_missing
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.dag import Stage, is_relative, read_dag
 from pawline.workspace.dvc_command import run_dvc
@@ -44,7 +45,7 @@ def check_before_repro(root: Path) -> None:
     source = check_source(root)
     if is_address(source) or (root / source).exists():
         return
-    message = f"{(root / source).absolute()}: {NO_SOURCE}"
+    message = f"{(root / source).absolute()}: {NO_SOURCE}{hint_for_missing(source)}"
     if "ingest" in read_entries(root):
         message += ", or train on pulled data without it: `dvc repro --allow-missing`"
     raise DatasetError(message)
@@ -158,7 +159,7 @@ def without_source(root: Path, stage: Stage, changes: list[Any]) -> str:
         return ""
     if is_address(source) or (root / source).exists():
         return ""
-    missing = f"{(root / source).absolute()}: {NO_SOURCE}"
+    missing = f"{(root / source).absolute()}: {NO_SOURCE}{hint_for_missing(source)}"
     if stage.name not in read_entries(root) or _changed_besides(root, source, changes):
         raise DatasetError(missing)
     groups = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
