@@ -276,4 +276,5 @@ def _words(found: dict[str, Any]) -> str:
         return f"yes, more data would help: {gains[0]}, {gains[1]}"
     if verdict == "hardly":
         return f"hardly: {gains[0]}, {gains[1]}; work on labels, params or larger pictures instead"
-    return f"can't tell: {gains[0]}, {gains[1]}; {found['num_test_images']:,} test pictures and these draws say no more"
+    larger = f"a larger test part (now {found['num_test_images']:,} pictures) would narrow this down"
+    return f"can't tell: {gains[0]}, {gains[1]}; {larger}"
