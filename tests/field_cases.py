@@ -339,6 +339,12 @@ ARCHIVES = [
 ]
 
 LAYOUTS = [
+    Case(
+        "C layouts",
+        "classes called train and bus",
+        folder({f"{name}/{n}.jpg": picture(n, name == "bus") for name in ("train", "bus") for n in range(3)}),
+        "bus 3, train 3",
+    ),
     Case("C layouts", "Tiny ImageNet", folder(TINY_IMAGENET), BOTH),
     Case(
         "C layouts",
@@ -438,7 +444,18 @@ LAYOUTS = [
     ),
 ]
 
+NIH = "Image Index,Finding Labels,Patient ID\n" + "".join(
+    f"{n:04}_000.png,{'Mass' if n % 2 else 'No Finding'},{n}\n" for n in range(6)
+)
+NIH_PICTURES = {f"images_{1 + n // 3:03}/images/{n:04}_000.png": picture(n, n % 2 == 0, ".png") for n in range(6)}
+
 TABLES = [
+    Case(
+        "D tables",
+        "NIH's chest X-rays: images_001 and images_002, a table",
+        folder({**NIH_PICTURES, "Data_Entry_2017.csv": NIH.encode()}),
+        "Mass 3, No Finding 3",
+    ),
     Case(
         "D tables",
         "HAM10000: two folders of pictures, a table",

@@ -8,6 +8,7 @@ import pytest
 
 from pawline.ingest import IngestResult, ingest
 from pawline.params.ingest import IngestParams
+from pawline.sources.classified import open_classified
 from tests.sample_sources import (
     PICTURE,
     TWO_CLASSES,
@@ -213,3 +214,19 @@ def test_a_class_that_is_a_missing_value_of_a_program_is_said(tmp_path: Path) ->
     assert ingest_source(source, tmp_path).understood[-1] == (
         "ingest: suspicious: the class 'NaN' looks like a missing label; leave its rows out of the table"
     )
+
+
+def test_folders_that_look_like_pieces_of_one_set_are_said(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", {"images_001/1.jpg": PICTURE, "images_002/2.jpg": PICTURE})
+    assert ingest_source(source, tmp_path).understood[-1] == (
+        "ingest: suspicious: the classes images_001, images_002 look like pieces of one set; if so, write a labels.csv "
+        "of path,label beside them"
+    )
+
+
+def test_a_table_that_is_not_read_is_said(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", {**TWO_CLASSES, "info.csv": b"file,weight\n1.jpg,3\n"})
+    with open_classified(IngestParams(source=str(source), sha256=None), tmp_path) as classified:
+        assert classified.listing.notes == (
+            f"{source}: the folders give the classes; 'info.csv' is not read (to use it, call it labels.csv)",
+        )
