@@ -1,7 +1,9 @@
 """Every kind of layer, and each network, gives the same answers in the light engine as in Keras."""
 
+import argparse
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pawline.cli.export as export_command
 from pawline.card import Card, Conditions, write_card
 from pawline.errors import ModelError, PawlineError
 from pawline.export import export_model, export_to
@@ -241,6 +244,38 @@ def test_each_form_agrees_with_keras(saved: tuple[Path, Card], tmp_path: Path, t
     assert (parity.num_pictures, parity.num_same_class) == (64, 64)
     assert parity.largest_difference < 1e-5
     assert (tmp_path / name).exists()
+
+
+def test_the_command_writes_a_form_with_its_card_and_one_row(
+    saved: tuple[Path, Card], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    export_command.add_command(parser.add_subparsers())
+    arguments = parser.parse_args(["export", "--model", str(saved[0]), "--out", str(tmp_path)])
+    assert arguments.run(arguments) == 0
+    [row] = capsys.readouterr().out.splitlines()
+    assert row.startswith(
+        f"onnx: {tmp_path}/model.onnx, 0.0 MB; 64 of 64 random pictures get the class that Keras"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "export.json", "model.onnx"]
+    assert RuntimeModel(tmp_path / "model.onnx").card.model_digest == saved[1].digest
+
+
+def test_a_model_that_is_missing_or_damaged_is_not_exported(saved: tuple[Path, Card], tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    export_command.add_command(parser.add_subparsers())
+    for name in ("model.keras", "card.json"):
+        shutil.copy(saved[0].with_name(name), tmp_path)
+    with (tmp_path / "model.keras").open("ab") as file:
+        file.write(b"x")
+    for model, message in [
+        ("none/model.keras", r"card\.json: not found; name another with --model"),
+        (str(tmp_path / "model.keras"), "the file was changed or the card is another model's"),
+    ]:
+        arguments = parser.parse_args(["export", "--model", model, "--out", str(tmp_path / "out")])
+        with pytest.raises(ModelError, match=message):
+            arguments.run(arguments)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_form_that_answers_differently_is_called_so(
