@@ -46,24 +46,33 @@ def read_card(model: Path, card_file: Path | None = None) -> Card:
 
     Call this before anything parses the model: a Keras file can contain code. Raises ModelError if a file is missing or
     unreadable, or if the digests differ."""
-    card_file = card_file or card_path(model)
+    card = parse_card(card_file or card_path(model))
     try:
-        card = Card.model_validate_json(card_file.read_text(encoding="utf-8"))
         digest = file_digest(model)
     except FileNotFoundError as error:
         raise ModelError(f"{error.filename}: not found") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ModelError(f"{model}: cannot be read with its card.json: {error}") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise ModelError(f"{card_file}: not a model card: {place}: {problem['msg']}") from None
     if digest != card.digest:
         raise ModelError(
             f"{model}: its SHA-256 is {digest[:12]}…, but its card says {card.digest[:12]}…; "
             "the file was changed or the card is another model's: get both again"
         )
     return card
+
+
+def parse_card(card_file: Path) -> Card:
+    """Read a card alone: the model beside it is not checked. Raises ModelError if the file is missing or no card."""
+    try:
+        return Card.model_validate_json(card_file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{error.filename}: not found") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{card_file}: cannot be read: {error}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise ModelError(f"{card_file}: not a model card: {place}: {problem['msg']}") from None
 
 
 def card_path(model: Path) -> Path:

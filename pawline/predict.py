@@ -5,16 +5,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from glob import glob
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.card import read_card
 from pawline.errors import DatasetError
 from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
+from pawline.runtime.maps import Heat, map_kind, picture_map
+from pawline.runtime.model import RuntimeModel
+from pawline.runtime.side_by_side import side_by_side
 from pawline.sources.file_kinds import is_no_picture, is_other_name
 from pawline.sources.listing import MAX_FILE_BYTES
 
@@ -24,37 +25,68 @@ STANDARD_INPUT = Path("-")  # holds one picture; a file with the name "-" is giv
 
 @dataclass(frozen=True)
 class Prediction:
-    """`label` is the name of the likeliest class, `probabilities` gives the probability of every class by name. Both
-    are None for a picture that cannot be read; `error` then gives the reason."""
+    """`label` is the name of the likeliest class, `probabilities` gives the probability of every class by name,
+    `unsure` says that the label's is below the card's threshold. A picture that cannot be read has an `error`, which
+    gives the reason, and None for the rest."""
 
     label: str | None
     probabilities: dict[str, float] | None
     error: str | None = None
+    unsure: bool | None = None
+
+    def likeliest(self, count: int | None = None) -> dict[str, float]:
+        """The probabilities of the `count` likeliest classes, the largest first; of equal ones the first class first.
+        None: of all classes, in the order of the card."""
+        probabilities = self.probabilities or {}
+        if count is None:
+            return probabilities
+        ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+        return dict(ranked[:count])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as the network sees it, uint8 (side, side, channels), and where it speaks for the predicted class: see
+    runtime/maps.py."""
+
+    pixels: Pixels
+    kind: str
+    heat: Heat
 
 
 class Predictor:
-    """A model with its card. Raises ModelError for a missing or damaged file, or a card of another model."""
+    """A model with its decoder. Raises ModelError for a missing or damaged file, or a card of another model."""
 
-    def __init__(self, model_file: Path, card_file: Path | None = None) -> None:
-        # Check the card first: TensorFlow takes seconds to load, and an unknown model must not be parsed.
-        self.card = read_card(model_file, card_file)
-        from pawline.model.saved import batch_size_of, load_model, predict_probabilities
+    def __init__(self, model_file: Path) -> None:
+        self._model = RuntimeModel(model_file)
+        self.card = self._model.card
 
-        self._batch_size = batch_size_of(self.card.form.image_size)
-        self._model = load_model(model_file)
-        self._probabilities = predict_probabilities
+    def predict(self, pictures: Iterable[bytes | BadImage]) -> Iterator[Prediction]:
+        """Yield one prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken a few
+        at a time, so their number does not change the memory needed."""
+        return side_by_side(self._predict_batch, pictures, self._model.batch_size)
 
-    def predict(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
-        """One prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken one by one
-        and decoded in batches, so their number does not change the memory needed."""
-        remaining, predictions = iter(pictures), []
-        while decoded := [self._decode(picture) for picture in islice(remaining, self._batch_size)]:
-            predictions += self._predict_batch(decoded)
-        return predictions
+    def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
+        """Yield (path, prediction) for each file, in order. In memory are a few decoded pictures, and the bytes of one
+        file per processor."""
+        return side_by_side(self._predict_paths, paths, self._model.batch_size)
 
-    def _predict_batch(self, decoded: list[Pixels | BadImage]) -> list[Prediction]:
+    def explain(self, picture: bytes) -> tuple[Prediction, "Seen | None"]:
+        """(prediction, what it rests on); None for the latter if the picture cannot be read."""
+        pixels = self._decode(picture)
+        if isinstance(pixels, BadImage):
+            return Prediction(None, None, str(pixels)), None
+        probabilities = self._model.probabilities(pixels[np.newaxis])[0]
+        heat = picture_map(self._model, pixels, int(probabilities.argmax()))
+        return self._prediction(probabilities), Seen(pixels, map_kind(self._model), heat)
+
+    def _predict_paths(self, paths: list[Path]) -> list[tuple[Path, Prediction]]:
+        return list(zip(paths, self._predict_batch(_read(path) for path in paths), strict=True))
+
+    def _predict_batch(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
+        decoded = [self._decode(picture) for picture in pictures]
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
-        probabilities = iter(self._probabilities(self._model, np.stack(good))) if good else iter(())
+        probabilities = iter(self._model.probabilities(np.stack(good))) if good else iter(())
         return [
             Prediction(None, None, str(pixels))
             if isinstance(pixels, BadImage)
@@ -62,40 +94,40 @@ class Predictor:
             for pixels in decoded
         ]
 
-    def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
-        """Yield (path, prediction) for each file, in order. At most 256 decoded pictures are in memory, fewer large
-        ones, and the bytes of one file."""
-        remaining = iter(paths)
-        while batch := list(islice(remaining, self._batch_size)):
-            yield from zip(batch, self.predict(_read(path) for path in batch), strict=True)
-
     def _decode(self, picture: bytes | BadImage) -> Pixels | BadImage:
         if isinstance(picture, BadImage):
             return picture
         try:
-            return decode_image(picture, **self.card.form.model_dump())
+            return decode_image(picture, **self.card.form)
         except BadImage as bad:
             return bad
 
     def _prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
-        names = self.card.class_names
+        names, likeliest = self.card.class_names, int(probabilities.argmax())
         by_name = {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)}
-        return Prediction(names[int(probabilities.argmax())], by_name)
+        unsure = bool(probabilities[likeliest] < self.card.unsure_below)
+        return Prediction(names[likeliest], by_name, unsure=unsure)
 
 
 def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[Path]:
     """The files that an argument of `predict` means: a file, the visible files of a folder, or the matches of a pattern
-    such as `more/*.jpg`. Raises DatasetError where no file is found.
+    such as `more/*.jpg` or `more/**/*.jpg`, which may be folders too. Raises DatasetError where no file is found.
 
     passed_over: receives the files of a folder that are no pictures by name and content, such as sidecars.
     """
     path = Path(pattern)
-    if path == STANDARD_INPUT or path.is_file():
+    if path == STANDARD_INPUT or os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a long name
         return [path]
-    files = _files_below(path, passed_over) if path.is_dir() else [Path(match) for match in sorted(glob(pattern))]  # noqa: PTH207 - any path
+    if os.path.isdir(path):  # noqa: PTH112
+        files = _files_below(path, passed_over)
+    else:
+        matches = [Path(match) for match in sorted(glob(pattern, recursive=True))]  # noqa: PTH207 - any path
+        files = [
+            file for match in matches for file in (_files_below(match, passed_over) if match.is_dir() else [match])
+        ]
     if not files and not os.path.lexists(path):
         raise DatasetError(f"{pattern}: no such file or folder; give the pictures to predict")
-    if not files and path.is_dir():
+    if not files and os.path.isdir(path):  # noqa: PTH112
         raise DatasetError(f"{pattern}: holds no file to predict")
     return files or [path]  # a broken link or a FIFO: predicted as unreadable
 
@@ -125,6 +157,11 @@ def _read(path: Path) -> bytes | BadImage:
     if path == STANDARD_INPUT:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
         return data if len(data) <= MAX_BYTES else BadImage("unreadable", f"larger than {MAX_BYTES // 2**20} MB")
+    return read_picture(path)
+
+
+def read_picture(path: Path) -> bytes | BadImage:
+    """The bytes of a picture's file, or the reason why they cannot be read."""
     try:
         return read_regular_file(path, MAX_BYTES)
     except OSError as error:

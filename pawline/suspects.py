@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawline.card import read_card
 from pawline.errors import ModelError
 from pawline.judging.wrong_labels import rank_labels
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.runtime.model import RuntimeModel
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,15 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     """The predictions of the trained model on val and test.
 
     split: the images in use, from split_images. Raises ModelError where the model knows other classes."""
-    card = read_card(model_file)
-    if card.class_names != images.class_names:
+    model = RuntimeModel(model_file)
+    if model.card.class_names != images.class_names:
         raise ModelError(
-            f"{model_file}: it knows the classes {_names(card.class_names)}, but the data has "
+            f"{model_file}: it knows the classes {_names(model.card.class_names)}, but the data has "
             f"{_names(images.class_names)}"
         )
-    from pawline.model.saved import load_model, predict_rows
-
     parts = [Part.of(name, images, split) for name in ("val", "test")]
     rows, labels = (np.concatenate([getattr(part, field) for part in parts]) for field in ("rows", "labels"))
-    probabilities = predict_rows(load_model(model_file), images, rows)
+    probabilities = model.predict_rows(images, rows)
     table = images.table.iloc[rows][["digest", "path"]].reset_index(drop=True)
     table = table.assign(label=np.array(images.class_names)[labels])
     columns = {f"probability_{name}": probabilities[:, label] for label, name in enumerate(images.class_names)}

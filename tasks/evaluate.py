@@ -2,24 +2,23 @@
 
 import pandas as pd
 
-from pawline.card import read_card
+from pawline.card import parse_card
 from pawline.evaluate import measure, predictions_table, roc_table
 from pawline.files import write_json, write_table
-from pawline.model.activation import mistake_maps
-from pawline.model.saved import load_model, predict_rows
+from pawline.judging.mistake_maps import mistake_maps
 from pawline.params.whole import Params
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.runtime.model import RuntimeModel
 from pawline.tracking.training_run import log_evaluation
 from pawline.workspace.layout import Layout
 from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    images, card = PreparedImages(at.prepared), read_card(at.model)
+    images, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
     test = Part.of("test", images, pd.read_parquet(at.split))
-    model = load_model(at.model)
-    probabilities = predict_rows(model, images, test.rows)
+    probabilities = model.predict_rows(images, test.rows)
     metrics = measure(test.labels, probabilities, card.class_names)
     predictions = predictions_table(test.paths, test.labels, probabilities, card.class_names)
     write_table(at.predictions, predictions)

@@ -34,7 +34,7 @@ def main(params: Params, at: Layout) -> None:
             card = save_with_card(trained.model, at.model, images, digest, conditions)
             write_table(at.history, trained.history)
             write_json(at.metrics_of("train"), summarize(trained))
-            run.log_model(at.model, card)
+            run.name_model(card)
         training.finish(at.model)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run
-from tests.source import PACKAGES, ROOT, imported_names
+from tests.source import PACKAGES, ROOT, imported_names, library_files
 
 MODULES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 IMPORTS = {module: imported_names(ROOT / module) for module in MODULES}
 ROOMS = ("pawline/workspace/", "pawline/tracking/", "pawline/cli/")
 LIBRARY = [module for module in MODULES if module.startswith("pawline/") and not module.startswith(ROOMS)]
-TENSORFLOW = ("pawline/training/", "pawline/model/")
+TENSORFLOW = ("pawline/training/", "pawline/model/", "pawline/exporting/")
 
 # Which packages of the project a room may not import: imports run flows -> tasks -> workspace, tracking -> library.
 OUTSIDE = {
@@ -48,6 +48,8 @@ def test_imports_point_inward(module: str) -> None:
         (("prefect",), ("flows/",)),
         (("mlflow",), ("pawline/tracking/",)),
         (("tensorflow", "keras", "pawline.model.backend"), TENSORFLOW),
+        (("onnx",), ("pawline/exporting/graph.py",)),
+        (("onnxruntime",), ("pawline/runtime/engine.py",)),
         (("subprocess",), ("pawline/workspace/",)),
         (("ruamel",), ("pawline/yaml_files.py",)),
         (("dvc",), ()),  # its public commands only, never its modules
@@ -95,6 +97,11 @@ def test_flows_hold_prefect_alone() -> None:
     assert {*users_of("prefect")} == {module for module in MODULES if module.startswith("flows/")} - {
         "flows/__init__.py"
     }
+
+
+@pytest.mark.parametrize("start", ["tasks/evaluate.py", "pawline/predict.py", "pawline/tracking/served_model.py"])
+def test_whoever_asks_the_model_needs_no_tensorflow(start: str) -> None:
+    assert [file for file in library_files(start) if file.startswith(TENSORFLOW)] == []
 
 
 def test_the_command_and_the_data_stages_load_nothing_heavy(tmp_path: Path) -> None:

@@ -1,22 +1,22 @@
 """`pawline predict` and the model in MLflow give the same predictions as evaluate."""
 
+import argparse
+import base64
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.cli.predict import _show_json, _show_lines
-from pawline.params.prepare import ImageForm
+from pawline.cli.predict import _show_csv, _show_json, _show_json_lines, _show_lines, add_command
 from pawline.predict import Prediction, Predictor, find_pictures
 from tests.conftest import encode, run
 from tests.sample_sources import PICTURE
+from tests.test_runtime import write_brightness
 
 
 def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str, object]]:
@@ -74,7 +74,7 @@ def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> No
     [
         (["nowhere*.jpg"], "pawline: nowhere*.jpg: no such file or folder; give the pictures to predict\n"),
         (["nowhere.jpg"], "pawline: nowhere.jpg: no such file or folder; give the pictures to predict\n"),
-        (["pictures", "--model", "none.keras"], "card.json: not found; name another with --model\n"),
+        (["pictures", "--model", "none.onnx"], "export.json: not found; name another with --model\n"),
     ],
 )
 def test_a_missing_file_gives_one_line_and_exit_code_3(
@@ -86,96 +86,199 @@ def test_a_missing_file_gives_one_line_and_exit_code_3(
 
 
 def test_a_changed_model_file_is_refused_before_it_is_loaded(finished_workspace: Path, tmp_path: Path) -> None:
-    for name in ("model.keras", "card.json"):
+    for name in ("model.onnx", "export.json"):
         shutil.copy(finished_workspace / "models" / name, tmp_path)
-    with (tmp_path / "model.keras").open("r+b") as file:
+    with (tmp_path / "model.onnx").open("r+b") as file:
         file.seek(100)
         file.write(b"\0")
     result = run(
-        finished_workspace, "pawline", "predict", "pictures", "--model", str(tmp_path / "model.keras"), expect=3
+        finished_workspace, "pawline", "predict", "pictures", "--model", str(tmp_path / "model.onnx"), expect=3
     )
     assert "the file was changed or the card is another model's" in result.stderr
 
 
-def test_the_model_in_mlflow_takes_raw_bytes(finished_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def logged_model(workspace: Path) -> str:
+    """The address of the model that the stage `export` logged."""
+    mlflow.set_tracking_uri(f"sqlite:///{workspace / 'mlflow.db'}")
+    [trained] = mlflow.search_runs(experiment_names=["pawline"], output_format="list")
+    assert trained.info.status == "FINISHED"
+    [model] = trained.outputs.model_outputs
+    return f"models:/{model.model_id}"
+
+
+def test_the_model_in_mlflow_takes_raw_bytes(
+    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    mlflow.set_tracking_uri(f"sqlite:///{finished_workspace / 'mlflow.db'}")
-    trained = mlflow.search_runs(experiment_names=["pawline"], output_format="list")[0]
-    model = mlflow.pyfunc.load_model(trained.outputs.model_outputs[0].model_id.join(["models:/", ""]))
+    folder = Path(mlflow.artifacts.download_artifacts(logged_model(finished_workspace), dst_path=str(tmp_path)))
+    model = mlflow.pyfunc.load_model(str(folder))
     evaluated = pd.read_csv(finished_workspace / "reports/predictions.csv")
-    pictures = [(finished_workspace / "data/ingested" / path).read_bytes() for path in evaluated["path"]]
+    paths = [str(finished_workspace / "data/ingested" / path) for path in evaluated["path"]]
+    pictures = [Path(path).read_bytes() for path in paths]
     answers = model.predict(pd.DataFrame({"image": [*pictures, b"no picture"]}))
     assert list(answers["label"])[:-1] == list(evaluated["predicted"])
+    assert answers["probability_vertical"].iloc[0] == pytest.approx(evaluated["probability_vertical"][0], abs=1e-6)
     assert answers["error"].iloc[-1].startswith("not_an_image")
+    assert answers["error"].iloc[0] is None
+
+    named = pd.DataFrame({"path": [*paths[:2], "/nowhere.jpg"]})
+    refused = model.predict(named)
+    assert refused["label"].tolist() == [None, None, None]
+    assert set(refused["error"]) == {
+        "unreadable: paths are read only where PAWLINE_MODEL_READS_PATHS=1 is set; give the bytes as image"
+    }
+    monkeypatch.setenv("PAWLINE_MODEL_READS_PATHS", "1")
+    answered = model.predict(named)
+    assert answered["label"].tolist() == [*evaluated["predicted"][:2], None]
+    assert answered["error"].iloc[2] == "unreadable: No such file or directory"
+
+    needed = (folder / "requirements.txt").read_text()
+    assert "onnxruntime==" in needed
+    assert "tensorflow" not in needed and "keras" not in needed
+    assert not list(folder.rglob("*.pkl")), "models from code: nothing is pickled"
+    example = json.loads((folder / "serving_input_example.json").read_text())
+    [[picture]] = example["dataframe_split"]["data"]
+    served = parse_request(example, model)
+    assert served["image"].iloc[0] == base64.b64decode(picture)
+    assert model.predict(served)["error"].tolist() == [None]
+
+
+def parse_request(request: dict[str, object], model: mlflow.pyfunc.PyFuncModel) -> pd.DataFrame:
+    """The table that `mlflow models serve` hands to the model for this JSON."""
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+    table = infer_and_parse_data(request, model.metadata.get_input_schema())
+    assert isinstance(table, pd.DataFrame)
+    return table
 
 
 def test_a_model_in_mlflow_can_be_named(finished_workspace: Path) -> None:
-    mlflow.set_tracking_uri(f"sqlite:///{finished_workspace / 'mlflow.db'}")
-    trained = mlflow.search_runs(experiment_names=["pawline"], output_format="list")[0]
-    uri = f"models:/{trained.outputs.model_outputs[0].model_id}"
-    picture = "pictures/vertical/000.jpg"
+    uri, picture = logged_model(finished_workspace), "pictures/vertical/000.jpg"
     assert predict(finished_workspace, picture, "--model", uri) == predict(finished_workspace, picture)
 
 
-class CountingModel:
-    """Stands for a trained model: brighter than grey is `bright`."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def probabilities(self, model: object, pixels: np.ndarray) -> np.ndarray:
-        self.batches.append(len(pixels))
-        bright = (pixels.mean(axis=(1, 2, 3)) > 127).astype(np.float32)
-        return np.stack([bright, 1 - bright], axis=1)
-
-
 @pytest.fixture
-def counting() -> tuple[Predictor, CountingModel]:
-    """A predictor of batches of 4, without TensorFlow."""
-    model, predictor = CountingModel(), Predictor.__new__(Predictor)
-    form = ImageForm(image_size=8, color="grayscale", aspect="stretch", background=255)
-    predictor.card = SimpleNamespace(form=form, class_names=["bright", "dark"])  # type: ignore[assignment]
-    predictor._batch_size, predictor._model, predictor._probabilities = 4, None, model.probabilities
-    return predictor, model
+def predictor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """A predictor that calls a picture bright or dark, in batches of 4."""
+    monkeypatch.setattr("pawline.runtime.model.BATCH_SIZE", 4)
+    return Predictor(write_brightness(tmp_path, unsure_below=0.6))
 
 
-def test_any_number_of_pictures_is_predicted_in_batches(counting: tuple[Predictor, CountingModel]) -> None:
-    predictor, model = counting
-    pictures = [encode(np.full((8, 8), 255 * (number % 3 == 0), np.uint8), ".png") for number in range(10)]
+def one_grey(level: int) -> bytes:
+    return encode(np.full((8, 8), level, np.uint8), ".png")
+
+
+def test_any_number_of_pictures_is_predicted_in_order(predictor: Predictor) -> None:
+    levels = [255 * (number % 3 == 0) for number in range(10)]
+    pictures = [one_grey(level) for level in levels]
     pictures[5] = b"no picture"
-    taken: list[int] = []
+    answers = list(predictor.predict(iter(pictures)))
+    bright = [answer.probabilities and answer.probabilities["bright"] for answer in answers]
+    assert bright == [pytest.approx(1 / (1 + np.exp(-2 * level / 255)), abs=1e-6) for level in levels[:5]] + [
+        None,
+        *(pytest.approx(1 / (1 + np.exp(-2 * level / 255)), abs=1e-6) for level in levels[6:]),
+    ]
+    assert list(predictor.predict([])) == []
 
-    def lazily() -> Iterator[bytes]:
-        for number, picture in enumerate(pictures):
-            assert number < 4 * (len(model.batches) + 1), "no picture is taken before its batch"
-            taken.append(number)
-            yield picture
 
-    labels = [prediction.label for prediction in predictor.predict(lazily())]
-    assert labels == ["bright", "dark", "dark", "bright", "dark", None, "bright", "dark", "dark", "bright"]
-    assert model.batches == [4, 3, 2]
-    assert predictor.predict([]) == []
+def test_a_prediction_below_the_threshold_is_unsure(predictor: Predictor) -> None:
+    # The probability of `bright` is 1 / (1 + exp(-2 * level / 255)): 0.577 and 0.622.
+    answers = list(predictor.predict([one_grey(40), one_grey(64), b""]))
+    assert [answer.unsure for answer in answers] == [True, False, None]
 
 
 def test_files_are_read_one_by_one_and_a_huge_one_not_at_all(
-    counting: tuple[Predictor, CountingModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pawline.predict.MAX_BYTES", 1000)
     (tmp_path / "film.mov").write_bytes(bytes(1001))
-    (tmp_path / "good.png").write_bytes(encode(np.zeros((8, 8), np.uint8), ".png"))
-    rows = dict(counting[0].predict_files([tmp_path / "film.mov", tmp_path / "good.png"]))
+    (tmp_path / "good.png").write_bytes(one_grey(255))
+    rows = dict(predictor.predict_files([tmp_path / "film.mov", tmp_path / "good.png"]))
     assert rows[tmp_path / "film.mov"].error == "unreadable: larger than 0 MB"
-    assert rows[tmp_path / "good.png"].label == "dark"
+    assert rows[tmp_path / "good.png"].label == "bright"
+
+
+def test_a_pattern_may_match_folders_and_go_deep(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/c/2.png", "b/.hidden.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_pictures(f"{tmp_path}/*") == [tmp_path / "a/1.png", tmp_path / "b/c/2.png"]
+    assert find_pictures(f"{tmp_path}/**/*.png") == [tmp_path / "a/1.png", tmp_path / "b/c/2.png"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_json_is_one_list_as_the_json_module_writes_it(count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [(Path(f"{n}\n\udce9.jpg"), Prediction("é", {"é": 0.75, "b": 0.25})) for n in range(count)]
+    rows = [
+        (Path(f"{n}\n\udce9.jpg"), Prediction("é", {"é": 0.75, "b": 0.25}, unsure=False)) for n in range(count)
+    ]
     bad = [(Path("bad.jpg"), Prediction(None, None, "empty: the file has no bytes"))] * (count > 1)
-    assert _show_json([*rows, *bad]) == len(bad)
-    expected = [{"path": str(path), "label": "é", "probabilities": {"é": 0.75, "b": 0.25}} for path, _ in rows]
+    _show_json([*rows, *bad])
+    expected = [
+        {"path": str(path), "label": "é", "probabilities": {"é": 0.75, "b": 0.25}, "unsure": False}
+        for path, _ in rows
+    ]
     expected += [{"path": "bad.jpg", "label": None, "probabilities": None, "error": bad[0][1].error} for _ in bad]
     assert capsys.readouterr().out == json.dumps(expected, indent=2) + "\n"
+    _show_json_lines([*rows, *bad])
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == expected
+
+
+THREE = [
+    (Path("a,b.jpg"), Prediction("b", {"a": 0.2, "b": 0.5, "c": 0.3}, unsure=True)),
+    (Path("c.jpg"), Prediction(None, None, "empty: the file has no bytes")),
+]
+
+
+@pytest.mark.parametrize(
+    ("top", "table"),
+    [
+        (
+            None,
+            "path,label,probability_a,probability_b,probability_c,unsure,error\n"
+            '"a,b.jpg",b,0.2,0.5,0.3,true,\n'
+            "c.jpg,,,,,,empty: the file has no bytes\n",
+        ),
+        (
+            2,
+            "path,label,label_1,probability_1,label_2,probability_2,unsure,error\n"
+            '"a,b.jpg",b,b,0.5,c,0.3,true,\n'
+            "c.jpg,,,,,,,empty: the file has no bytes\n",
+        ),
+    ],
+)
+def test_the_table_has_a_row_for_each_picture(
+    top: int | None, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _show_csv(THREE, ["a", "b", "c"], top)
+    assert capsys.readouterr().out == table
+
+
+def test_the_likeliest_classes_come_first(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_lines(THREE, 2)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (
+        "a,b.jpg: b 50.0%, c 30.0% (unsure)\n",
+        "c.jpg: empty: the file has no bytes\n",
+    )
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])
+def test_a_wrong_number_of_classes_is_wrong_usage(tmp_path: Path, count: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers())
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["predict", "a.jpg", f"--top={count}"])
+
+
+def test_a_reader_who_has_enough_ends_it_quietly(tmp_path: Path) -> None:
+    write_brightness(tmp_path)
+    (tmp_path / "many").mkdir()
+    for number in range(300):
+        (tmp_path / f"many/{number:03}.png").write_bytes(one_grey(number % 256))
+    piped = "pawline predict many --model model.onnx --jsonl | head -n 1; echo ${PIPESTATUS[0]}"
+    done = run(tmp_path, "bash", "-c", piped)
+    assert done.stdout.splitlines()[-1] == "141"
+    assert done.stderr == ""
 
 
 def test_a_strict_terminal_and_strange_names_end_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,11 +287,16 @@ def test_a_strict_terminal_and_strange_names_end_in_lines(monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.stderr", out)
     prediction = Prediction("Käse\x1b[31m", {"Käse\x1b[31m": 1.0})
     unreadable = Prediction(None, None, "empty: the file has no bytes")
-    _show_lines([(Path("a\nb\udce9.jpg"), prediction), (Path("\x1b]0;x\x07.jpg"), unreadable)])
+    rows = [(Path("a\nb\udce9.jpg"), prediction), (Path("\x1b]0;x\x07.jpg"), unreadable)]
+    _show_lines(rows)
+    _show_csv(rows[:1], ["Käse"])
     out.flush()
     assert out.buffer.getvalue().decode().splitlines() == [  # type: ignore[attr-defined]
         "a\\nb\\udce9.jpg: K\\xe4se\\x1b[31m 100.0%",
         "\\x1b]0;x\\x07.jpg: empty: the file has no bytes",
+        "path,label,probability_K\\xe4se,unsure,error",
+        '"a',
+        'b\\udce9.jpg",K\\xe4se\x1b[31m,1.0,,',
     ]
 
 

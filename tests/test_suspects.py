@@ -23,6 +23,7 @@ from pawline.relabel import NO_CLASS, read_decisions
 from pawline.suspects import Judged, find_suspects, from_folds, from_held_out
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
+from tests.test_runtime import write_brightness
 
 NAMES = ["cat", "dog"]
 HOSTILE = '"></script><script>alert(1)</script>'
@@ -101,13 +102,11 @@ def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: py
         suspects(Namespace(out=None, json=False, limit=5))
 
 
-def test_a_model_of_other_classes_is_refused_before_it_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card, images = SimpleNamespace(class_names=["cat", "emu"]), SimpleNamespace(class_names=NAMES)
-    monkeypatch.setattr("pawline.suspects.read_card", lambda file: card)
+def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
+    file = write_brightness(tmp_path, class_names=["cat", "emu"])
+    images = cast(PreparedImages, SimpleNamespace(class_names=NAMES))
     with pytest.raises(ModelError, match="it knows the classes cat, emu, but the data has cat, dog"):
-        from_held_out(cast(PreparedImages, images), pd.DataFrame(), tmp_path / "model.keras")
+        from_held_out(images, pd.DataFrame(), file)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from pawline.workspace.kept_training import KeptTraining
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import run as run_command
 from tests.source import ROOT
+from tests.test_runtime import write_brightness
 
 PARAMS = load_params(ROOT / "params.yaml")
 SPLIT = pd.DataFrame({"path": ["cat/1.jpg"], "digest": ["0" * 64], "label": [0], "split": ["train"]})
@@ -588,14 +589,16 @@ def train_while_the_server_dies(checkout: Path, port: str) -> str:
         training_data_digest="d" * 64, decoder="one", conditions=Conditions(**versions, **switches),
     )  # fmt: skip
     write_card(model, card)
+    exported = write_brightness(model.parent)
     with mlflow_server(checkout, port):
         training = start()
         run = training.__enter__()
         run.log_epoch(epoch(1))
     run.log_epoch(epoch(2))
-    run.log_model(model, card)
+    run.name_model(card)
     training.__exit__(None, None, None)
     assert mlflow.active_run() is None
+    tracking.log_export(exported, card)
     return digest
 
 

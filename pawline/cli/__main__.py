@@ -9,6 +9,8 @@ from pawline.process import end_with
 # By command, the module beside this one; in the order in which people meet the commands.
 MODULES = {
     "predict": "predict",
+    "serve": "serve",
+    "export": "export",
     "report": "report",
     "suspects": "suspects",
     "relabel": "relabel",

@@ -1,21 +1,28 @@
 """`pawline predict`: name the class of pictures."""
 
 import argparse
+import csv
 import json
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pawline.errors import ModelError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
     from pawline.predict import Prediction
+
+MANY = 100  # pictures: from here on, progress is shown
+
+Predictions = Iterable[tuple[Path, "Prediction"]]
 
 
 def add_command(commands: Any) -> None:
@@ -26,12 +33,18 @@ def add_command(commands: Any) -> None:
         metavar="PATH",
         help="a picture, a folder of them, a pattern such as '*.jpg', or - for one picture from standard input",
     )
-    command.add_argument("--json", action="store_true", help="one list of {path, label, probabilities}")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one list of {path, label, probabilities, unsure}")
+    form.add_argument("--jsonl", action="store_true", help="the same, one object a line, as soon as it is known")
+    form.add_argument("--csv", action="store_true", help="a table: path, label, probabilities, unsure, error")
+    command.add_argument(
+        "--top", type=_count, metavar="K", help="give the probabilities of the K likeliest classes only"
+    )
     command.add_argument(
         "--model",
-        default=str(Layout().model),
+        default=str(Layout().exported),
         metavar="FILE|URI",
-        help="a model.keras with its card.json beside it, or an MLflow address: models:/…, runs:/… "
+        help="a model.onnx with its export.json and card.json beside it, or an MLflow address: models:/…, runs:/… "
         "(default: %(default)s)",
     )
     command.set_defaults(run=run)
@@ -45,21 +58,56 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = [picture for path in arguments.paths for picture in find_pictures(path, passed_over)]
     if passed_over:
         example = printable(str(passed_over[0]), sys.stderr)
-        print(
-            f"pawline: passed over {len(passed_over)} files that are no pictures, such as {example}",
-            file=sys.stderr,
-        )
-    show = _show_json if arguments.json else _show_lines
+        say(f"passed over {len(passed_over)} files that are no pictures, such as {example}")
+    unreadable = _Unreadable()
     try:
         with _model_file(arguments.model) as file:
-            return 3 if show(Predictor(file).predict_files(pictures)) else 0
+            predictor = Predictor(file)
+            predictions = unreadable.counted(_with_progress(predictor.predict_files(pictures), len(pictures)))
+            _show(arguments, predictor.card.class_names)(predictions)
+            sys.stdout.flush()
     except ModelError as error:
         raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
+    except BrokenPipeError:  # whoever reads has enough: `pawline predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 3 if unreadable.count else 0
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of classes, expected 1 or more")
+    return int(text)
+
+
+class _Unreadable:
+    """Counts the pictures that could not be read, while they pass."""
+
+    count = 0
+
+    def counted(self, predictions: Predictions) -> Iterator[tuple[Path, "Prediction"]]:
+        for path, prediction in predictions:
+            self.count += prediction.error is not None
+            yield path, prediction
+
+
+def _with_progress(predictions: Predictions, count: int) -> Predictions:
+    """Show a bar where many pictures take time and the results do not scroll over it."""
+    if count < MANY or not sys.stderr.isatty() or sys.stdout.isatty():
+        return predictions
+    from tqdm import tqdm  # only here: it takes a while to load
+
+    return tqdm(predictions, total=count, unit=" pictures", desc="predict", file=sys.stderr)
 
 
 def _next_command(model: str) -> str:
-    if model == str(Layout().model):
+    if model == str(Layout().exported):
         return "make it with `dvc repro`, get it again with `dvc checkout`, or name another with --model"
+    if model.endswith(".keras"):
+        folder = quote(str(Path(model).parent))
+        return (
+            f"export it with `pawline export --model {quote(model)} --out {folder}`, or name another with --model"
+        )
     return "name another with --model"
 
 
@@ -71,27 +119,78 @@ def _model_file(named: str) -> AbstractContextManager[Path]:
     return downloaded_model(named)
 
 
-def _show_json(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
-    """Print one JSON list, row by row, so that many pictures take no memory; return how many could not be read."""
-    num_unreadable, before = 0, "["
+def _show(arguments: argparse.Namespace, class_names: list[str]) -> Callable[[Predictions], None]:
+    top = arguments.top and min(arguments.top, len(class_names))
+    if arguments.json:
+        return lambda predictions: _show_json(predictions, top)
+    if arguments.jsonl:
+        return lambda predictions: _show_json_lines(predictions, top)
+    if arguments.csv:
+        return lambda predictions: _show_csv(predictions, class_names, top)
+    return lambda predictions: _show_lines(predictions, top)
+
+
+def _row(path: Path, prediction: "Prediction", top: int | None) -> dict[str, Any]:
+    if prediction.error is not None:
+        return {"path": str(path), "label": None, "probabilities": None, "error": prediction.error}
+    probabilities = prediction.likeliest(top)
+    return {
+        "path": str(path),
+        "label": prediction.label,
+        "probabilities": probabilities,
+        "unsure": prediction.unsure,
+    }
+
+
+def _show_json(predictions: Predictions, top: int | None = None) -> None:
+    """Print one JSON list, row by row, so that many pictures take no memory."""
+    before = "["
     for path, prediction in predictions:
-        row = {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
-        if prediction.error:
-            num_unreadable += 1
-            row["error"] = prediction.error
-        print(f"{before}\n{textwrap.indent(json.dumps(row, indent=2), '  ')}", end="")
+        row = json.dumps(_row(path, prediction, top), indent=2)
+        print(f"{before}\n{textwrap.indent(row, '  ')}", end="")
         before = ","
     print("[]" if before == "[" else "\n]")
-    return num_unreadable
 
 
-def _show_lines(predictions: Iterable[tuple[Path, "Prediction"]]) -> int:
-    num_unreadable = 0
+def _show_json_lines(predictions: Predictions, top: int | None = None) -> None:
     for path, prediction in predictions:
-        if prediction.label is None or prediction.probabilities is None:
-            num_unreadable += 1
+        print(json.dumps(_row(path, prediction, top)), flush=True)
+
+
+def _show_csv(predictions: Predictions, class_names: list[str], top: int | None = None) -> None:
+    """Print a table with a column per class; with `top`, pairs of columns for the likeliest, the second, …"""
+    columns = [f"probability_{name}" for name in class_names]
+    if top:
+        columns = [f"{column}_{rank}" for rank in range(1, top + 1) for column in ("label", "probability")]
+    writer = csv.writer(_Escaped(sys.stdout), lineterminator="\n")
+    writer.writerow(["path", "label", *columns, "unsure", "error"])
+    for path, prediction in predictions:
+        likeliest = prediction.likeliest(top)
+        values: list[Any] = (
+            list(likeliest.values()) if not top else [x for pair in likeliest.items() for x in pair]
+        )
+        values = values or [""] * len(columns)
+        unsure = "" if prediction.unsure is None else str(prediction.unsure).lower()
+        writer.writerow([path, prediction.label or "", *values, unsure, prediction.error or ""])
+        sys.stdout.flush()
+
+
+class _Escaped:
+    """Writes what the stream cannot encode, such as a name that is not UTF-8, as an escape of Python's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        encoding = self._stream.encoding or "utf-8"
+        return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _show_lines(predictions: Predictions, top: int | None = None) -> None:
+    for path, prediction in predictions:
+        if prediction.error is not None:
             print(f"{printable(str(path), sys.stderr)}: {prediction.error}", file=sys.stderr)
-        else:
-            probability = f"{prediction.probabilities[prediction.label]:.1%}"
-            print(f"{printable(str(path))}: {printable(prediction.label)} {probability}")
-    return num_unreadable
+            continue
+        likeliest = prediction.likeliest(top or 1)
+        shown = ", ".join(f"{printable(name)} {probability:.1%}" for name, probability in likeliest.items())
+        print(f"{printable(str(path))}: {shown}{' (unsure)' if prediction.unsure else ''}")

@@ -90,6 +90,6 @@ def _judged(at: Layout) -> tuple["Judged", list[str]]:
     if folds.exists():
         return from_folds(folds, images.class_names), images.class_names
     try:
-        return from_held_out(images, split, at.model), images.class_names
+        return from_held_out(images, split, at.exported), images.class_names
     except ModelError as error:
         raise ModelError(f"{error}; `dvc repro` trains it on today's data") from None

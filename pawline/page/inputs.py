@@ -31,7 +31,7 @@ class ReportInputs:
 
     `split` and `left_out` are the tables of split_images; `metrics` has the content of
     `metrics/<stage>.json` under "ingest", "prepare", "split", "train" and "evaluate".
-    `activations` is the table of model/activation.py. Where one of the last four is None, its section says so.
+    `activations` is the table of judging/mistake_maps.py. Where one of the last four is None, its section says so.
     """
 
     index: pd.DataFrame

@@ -3,8 +3,6 @@
 The header is read here, so that the index of a source does not depend on what is installed.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +32,8 @@ def heif_size(data: bytes) -> tuple[int, int] | None:
 
 def heif_decoder() -> str | None:
     """Name and version of the decoder; None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # takes longer to load than a picture to predict
+
     try:
         return f"pi-heif/{version('pi-heif')}"
     except PackageNotFoundError:

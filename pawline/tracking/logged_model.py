@@ -4,34 +4,51 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from pawline.card import Card, card_path
+from pawline.files import file_digest
 from pawline.params.whole import dotted
-from pawline.tracking.store import MODEL_DIGEST
+from pawline.pictures.decode import to_jpeg
+from pawline.runtime.export_card import export_card_path
+from pawline.tracking.store import EXPORT_DIGEST, MODEL_DIGEST
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-SERVED_WITH = [
-    "keras", "numpy", "opencv-python-headless", "pandas", "pillow", "pydantic", "ruamel.yaml", "scipy", "tensorflow"
-]  # fmt: skip
+SERVED_WITH = ["numpy", "onnxruntime", "opencv-python-headless", "pandas", "pillow", "pydantic"]
 
 
-def log_model(model: Path, card: Card) -> None:
-    """Log the model into the active run, unless it is there: the tag with its digest comes last."""
-    active = mlflow.active_run()
-    if active and mlflow.MlflowClient().get_run(active.info.run_id).data.tags.get(MODEL_DIGEST) == card.digest:
-        return  # it was logged before a kill
+def name_model(digest: str, conditions: dict[str, object]) -> None:
+    """Note in the active run which model its training made. conditions: those of the card, by dotted names."""
+    mlflow.log_params(conditions)
+    mlflow.set_tag(MODEL_DIGEST, digest)
+
+
+def conditions_of_card(card: Card) -> dict[str, object]:
+    return dotted({"conditions": card.conditions.model_dump()})
+
+
+def log_model(exported: Path, card: Card) -> None:
+    """Log the exported model into the active run, unless it is there: the tag with its digest comes last."""
+    active, digest = mlflow.active_run(), file_digest(exported)
+    if active and mlflow.MlflowClient().get_run(active.info.run_id).data.tags.get(EXPORT_DIGEST) == digest:
+        return  # it was logged before a kill, or this export was repeated
     mlflow.pyfunc.log_model(
         name="model",
         python_model=str(SERVED_MODEL),
-        artifacts={"model": str(model), "card": str(card_path(model))},
+        artifacts={
+            "model": str(exported),
+            "export": str(export_card_path(exported)),
+            "card": str(card_path(exported)),
+        },
         code_paths=[str(SERVED_MODEL.parents[1])],
-        pip_requirements=[f"{package}=={version(package)}" for package in _served_with(card)],
+        pip_requirements=[f"{package}=={version(package)}" for package in ["mlflow", *_served_with(card)]],
         signature=_signature(card),
+        input_example=_example(),
     )
-    mlflow.log_params(dotted({"conditions": card.conditions.model_dump()}))
-    mlflow.set_tag(MODEL_DIGEST, card.digest)
+    mlflow.set_tag(EXPORT_DIGEST, digest)
 
 
 def _served_with(card: Card) -> list[str]:
@@ -40,8 +57,14 @@ def _served_with(card: Card) -> list[str]:
 
 
 def _signature(card: Card) -> ModelSignature:
-    probabilities = [ColSpec("double", f"probability_{name}") for name in card.class_names]
+    probabilities = [ColSpec("double", f"probability_{name}", required=False) for name in card.class_names]
+    unsure, error = ColSpec("boolean", "unsure", required=False), ColSpec("string", "error", required=False)
     return ModelSignature(
-        inputs=Schema([ColSpec("binary", "image")]),
-        outputs=Schema([ColSpec("string", "label"), *probabilities, ColSpec("string", "error", required=False)]),
+        inputs=Schema([ColSpec("binary", "image", required=False), ColSpec("string", "path", required=False)]),
+        outputs=Schema([ColSpec("string", "label", required=False), *probabilities, unsure, error]),
     )
+
+
+def _example() -> pd.DataFrame:
+    """A grey picture: it shows the form of a request, and no data of the user's goes into the model."""
+    return pd.DataFrame({"image": [to_jpeg(np.full((8, 8, 1), 128, np.uint8))]})

@@ -21,24 +21,26 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pawline.addresses import public_address
-from pawline.card import card_path, read_card
+from pawline.card import card_path, parse_card
 from pawline.errors import PawlineError
 from pawline.files import whole_folder, write_text
+from pawline.runtime.export_card import export_card_path
+from pawline.runtime.model import SUFFIX
 from pawline.terminal import say
-from pawline.tracking.logged_model import log_model
+from pawline.tracking.logged_model import log_model, name_model
 from pawline.tracking.metrics import log_metrics
-from pawline.tracking.store import MODEL_DIGEST, mirror, run_of, run_with_tag
+from pawline.tracking.store import mirror, run_of, run_with_tag
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState
 
 MISSED = "pawline.missed"  # a tag of a run that was made for what another server missed: the name of its folder
-RECORD, MODEL, SPLIT, FILES = "record.json", "model.keras", "split.parquet", "evaluate"
+RECORD, MODEL, SPLIT, FILES = "record.json", "model", "split.parquet", "evaluate"
 
 
 @dataclass(frozen=True)
 class MissedRun:
     """A whole run. store: the digest of the address that missed it. figures: of the test part.
-    digest: of its model. An evaluation alone has neither run_id nor rows."""
+    digest, conditions: of its model. What later stages logged alone has neither run_id nor rows."""
 
     store: str
     run_id: str
@@ -49,6 +51,7 @@ class MissedRun:
     rows: list[dict[str, float]] = field(default_factory=list)
     status: str = "FINISHED"
     digest: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -63,36 +66,54 @@ def num_epochs(run: Run) -> int:
     return max((metric.step for metric in history), default=0)
 
 
-def keep_run(missed: MissedRun, split: pd.DataFrame, model: Path | None) -> None:
-    """Keep a run that ended while its server did not answer. model: None where the training made none."""
+def keep_run(missed: MissedRun, split: pd.DataFrame) -> None:
+    """Keep a run that ended while its server did not answer."""
 
     def fill(folder: Path) -> MissedRun:
         split.to_parquet(folder / SPLIT)
-        if model is None:
-            return missed
-        shutil.copyfile(model, folder / MODEL)
-        shutil.copyfile(card_path(model), card_path(folder / MODEL))
-        return replace(missed, digest=read_card(model).digest)
+        return missed
 
     _keep(f"run-{missed.run_id}", fill)
+
+
+def keep_export(digest: str, exported: Path, tags: dict[str, str]) -> None:
+    """Keep an exported model, with the run of its training where that is kept too. digest: of the model."""
+
+    def add(folder: Path, missed: MissedRun) -> MissedRun:
+        for file in (exported, export_card_path(exported), card_path(exported)):
+            shutil.copyfile(file, folder / MODEL / file.name)
+        return missed
+
+    _keep_with_run(digest, tags, MODEL, add)
 
 
 def keep_evaluation(
     digest: str, figures: dict[str, float | None], files: list[Path], tags: dict[str, str]
 ) -> None:
     """Keep test figures, with the run of their model where that is kept too."""
-    kept = next((place for place, missed in _kept() if missed.digest == digest and missed.run_id), None)
+
+    def add(folder: Path, missed: MissedRun) -> MissedRun:
+        for file in files:
+            shutil.copy(file, folder / FILES)
+        return replace(missed, figures=figures)
+
+    _keep_with_run(digest, tags, FILES, add)
+
+
+def _keep_with_run(
+    digest: str, tags: dict[str, str], part: str, add: Callable[[Path, MissedRun], MissedRun]
+) -> None:
+    """Keep what a later stage logs of a model, together with all that is kept of it. part: the folder for it."""
+    of_model = [place for place, missed in _kept() if missed.digest == digest]
+    kept = next((place for place in of_model if _read(place).run_id), of_model[0] if of_model else None)
 
     def fill(folder: Path) -> MissedRun:
         if kept:
             shutil.copytree(kept, folder, dirs_exist_ok=True)
-        (folder / FILES).mkdir(exist_ok=True)
-        for file in files:
-            shutil.copy(file, folder / FILES)
-        missed = _read(kept) if kept else MissedRun(store_digest(), "", "", tags, digest=digest)
-        return replace(missed, figures=figures)
+        (folder / part).mkdir(exist_ok=True)
+        return add(folder, _read(kept) if kept else MissedRun(store_digest(), "", "", tags, digest=digest))
 
-    _keep(kept.name if kept else f"evaluation-{digest}", fill)
+    _keep(kept.name if kept else f"model-{digest}", fill)
 
 
 def send_missed(digest: str = "") -> None:
@@ -139,10 +160,10 @@ def _send_contents(place: Path, missed: MissedRun, run: Run | None) -> None:
         if row["epoch"] > num_there:
             figures = {name: value for name, value in row.items() if name != "epoch"}
             log_metrics(run_id, figures, step=int(row["epoch"]))
-    if (place / MODEL).exists():
-        log_model(place / MODEL, read_card(place / MODEL))
-    elif missed.digest:
-        mlflow.set_tag(MODEL_DIGEST, missed.digest)
+    if missed.digest:
+        name_model(missed.digest, missed.conditions)
+    if (exported := place / MODEL / f"model{SUFFIX}").exists():
+        log_model(exported, parse_card(card_path(exported)))
     if (place / FILES).exists():
         mlflow.log_artifacts(str(place / FILES), FILES)
     there = run.data.metrics if run else {}

@@ -30,6 +30,7 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each o
 
 EXPERIMENT = "pawline"
 MODEL_DIGEST = "pawline.model_digest"
+EXPORT_DIGEST = "pawline.export_digest"  # of the file that the logged model asks
 
 
 def use_store() -> None:
@@ -106,7 +107,7 @@ def downloaded_model(uri: str) -> Iterator[Path]:
             raise ModelError(
                 f"{without_secrets(uri)}: cannot be downloaded from MLflow at {store}: {cause}"
             ) from None
-        yield Path(logged, "artifacts", "model.keras")
+        yield Path(logged, "artifacts", "model.onnx")
 
 
 @contextmanager

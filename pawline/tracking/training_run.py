@@ -20,9 +20,17 @@ from mlflow.tracking.context.registry import resolve_tags
 from pawline.addresses import is_address, public_address, without_secrets
 from pawline.card import Card
 from pawline.params.whole import Params, dotted
-from pawline.tracking.logged_model import log_model
+from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
 from pawline.tracking.metrics import log_metrics
-from pawline.tracking.missed import MissedRun, keep_evaluation, keep_run, num_epochs, send_missed, store_digest
+from pawline.tracking.missed import (
+    MissedRun,
+    keep_evaluation,
+    keep_export,
+    keep_run,
+    num_epochs,
+    send_missed,
+    store_digest,
+)
 from pawline.tracking.store import (
     EXPERIMENT,
     MODEL_DIGEST,
@@ -56,8 +64,9 @@ class TrainingRun:
         self._curves = curves  # for TensorBoard
         self._rows: list[EpochRow] = []  # of all epochs
         self._missed: list[EpochRow] = []
-        self._model: Path | None = None
-        self._is_model_logged = True
+        self.digest = ""  # of the model, once there is one
+        self.conditions: dict[str, object] = {}
+        self._is_model_named = True
         self._pause_ends = -math.inf
 
     def log_epoch(self, row: EpochRow) -> None:
@@ -74,15 +83,11 @@ class TrainingRun:
     @property
     def is_logged(self) -> bool:
         """Whether MLflow has all that was offered."""
-        return self._is_model_logged and not self._missed
+        return self._is_model_named and not self._missed
 
     @property
     def rows(self) -> list[EpochRow]:
         return self._rows
-
-    @property
-    def model(self) -> Path | None:
-        return self._model
 
     def _send(self) -> None:
         while self._missed:
@@ -90,15 +95,15 @@ class TrainingRun:
             log_metrics(self._run_id, metrics, step=int(self._missed[0]["epoch"]))
             del self._missed[0]
 
-    def log_model(self, model: Path, card: Card) -> None:
-        """The model as a pyfunc that takes raw image bytes, through the project's own decoder."""
+    def name_model(self, card: Card) -> None:
+        """Note which model the training made. The stage `export` logs the model itself."""
+        self.digest, self.conditions = card.digest, conditions_of_card(card)
 
-        def log() -> None:
+        def name() -> None:
             self._send()
-            log_model(model, card)
+            name_model(self.digest, self.conditions)
 
-        self._model = model
-        self._is_model_logged = mirror(log)
+        self._is_model_named = mirror(name)
 
 
 @contextmanager
@@ -136,9 +141,36 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         if not (is_whole and is_ended and run.is_logged):
             about = {"name": data_set.name, "digest": data_set.digest}
             missed = MissedRun(
-                store_digest(), active.info.run_id, run_name(params), tags, shown, about, run.rows, status
+                store_digest(),
+                active.info.run_id,
+                run_name(params),
+                tags,
+                params=shown,
+                data_set=about,
+                rows=run.rows,
+                status=status,
+                digest=run.digest,
+                conditions=run.conditions,
             )
-            keep_run(missed, split, run.model)
+            keep_run(missed, split)
+
+
+def log_export(exported: Path, card: Card) -> None:
+    """Log the exported model into the MLflow run whose training made it; see log_evaluation."""
+
+    def log() -> None:
+        use_store()
+        send_missed(card.digest)
+        run = run_of(card.digest)
+        found = run or _run_without_training(card.digest)
+        mlflow.start_run(found.info.run_id)
+        try:
+            log_model(exported, card)
+        finally:
+            mlflow.end_run(run.info.status if run else "FINISHED")
+
+    if not mirror(log):
+        keep_export(card.digest, exported, run_origin())
 
 
 def log_evaluation(digest: str, metrics: dict[str, Any], files: list[Path]) -> None:

@@ -28,6 +28,8 @@ class Layout:
     left_out: Path = Path("data/left_out.parquet")
     model: Path = Path("models/model.keras")
     card: Path = Path("models/card.json")
+    exported: Path = Path("models/model.onnx")
+    export_card: Path = Path("models/export.json")
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")

@@ -1,0 +1,75 @@
+"""`pawline serve`: answer over HTTP."""
+
+import argparse
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from pawline.errors import ModelError
+from pawline.terminal import say
+from pawline.workspace.layout import Layout
+
+MEGABYTE = 2**20
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("serve", help="answer over HTTP: a page for people, POST /predict for programs")
+    command.add_argument("--model", type=Path, metavar="FILE", help="a model.onnx with its export.json beside it")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    command.add_argument("--port", type=int, default=8000, help="0: a free one (default: %(default)s)")
+    command.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name of this service, as a proxy's",
+    )
+    command.add_argument("--max-megabytes", type=_positive, default=32, help="of a request (default: %(default)s)")
+    command.add_argument("--max-pictures", type=_positive, default=64, help="of a request (default: %(default)s)")
+    command.add_argument("--max-requests", type=_positive, default=128, help="at once (default: %(default)s)")
+    command.add_argument("--seconds", type=_positive, default=60, help="for an answer (default: %(default)s)")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 130 or 143 once it is stopped."""
+    from pawline.service.limits import Limits
+    from pawline.service.server import serve
+
+    model = arguments.model or _own_model()
+    if not _is_loopback(arguments.host):
+        say(
+            f"warning: {arguments.host} may be reached from other machines, which may all ask; put a proxy with TLS "
+            "and authentication before it (docs/serving.md)"
+        )
+    limits = Limits(
+        max_body=arguments.max_megabytes * MEGABYTE,
+        max_bodies=max(8 * arguments.max_megabytes, 256) * MEGABYTE,
+        max_pictures=arguments.max_pictures,
+        max_requests=arguments.max_requests,
+        answer_seconds=arguments.seconds,
+    )
+    try:
+        serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
+    except ModelError as error:
+        raise ModelError(f"{error}; make it with `dvc repro`, or name another with --model") from None
+    return 0
+
+
+def _own_model() -> Path:
+    """The champion, where one was promoted; else the model of this workspace."""
+    champion = Path(".pawline/champion", Layout().exported.name)
+    return champion if champion.exists() else Layout().exported
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}, expected 1 or more")
+    return int(text)

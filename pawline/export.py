@@ -1,0 +1,87 @@
+"""Export a trained model: to the file that the light engine runs, and to the forms of other places.
+
+Only the functions that convert import TensorFlow, which takes seconds to load.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pawline.card import Card
+from pawline.errors import PawlineError
+from pawline.files import file_digest, write_bytes
+from pawline.runtime.engine import OUTPUTS, Engine
+from pawline.runtime.export_card import ExportCard, write_export_card
+from pawline.runtime.model import softmax
+
+# What `export_to` writes for each form, beside the model: a file, or a folder.
+NAMES = {"onnx": "model.onnx", "litert": "model.tflite", "saved-model": "saved_model"}
+PARITY_BOUND = 1e-4  # the largest difference of a probability from Keras's
+NUM_COMPARED = 64  # pictures
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an exported form agrees with Keras."""
+
+    num_pictures: int
+    num_same_class: int
+    largest_difference: float  # of a probability
+
+
+def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
+    """Write the engine's file and export.json beside it. Equal models give equal bytes.
+
+    card: that of the model, whose digest was checked. Raises ModelError for a layer that has no rule, or if the engine
+    cannot load the file; then nothing is written."""
+    from pawline.exporting.graph import onnx_graph
+    from pawline.model.saved import load_model
+
+    content = onnx_graph(load_model(model))
+    outputs = Engine(content, exported).outputs  # the engine loads it, before anybody else has to
+    write_bytes(exported, content)
+    export_card = ExportCard(
+        digest=file_digest(exported),
+        model_digest=card.digest,
+        class_names=card.class_names,
+        form=card.form.model_dump(),
+        decoder=card.decoder,
+        outputs=[name for name in OUTPUTS if name in outputs],
+        temperature=getattr(card, "temperature", None) or 1.0,  # cards of before have neither
+        unsure_below=getattr(card, "unsure_below", None) or 0.0,
+    )
+    write_export_card(exported, export_card)
+    return export_card
+
+
+def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
+    """Write the model in a form of NAMES, and compare that with Keras on random pictures.
+
+    Raises PawlineError if they differ by more than PARITY_BOUND; what was written stays, to be looked at."""
+    from pawline.exporting.other_forms import ASKERS, WRITERS
+    from pawline.model.saved import load_model, predict_probabilities
+
+    loaded, pixels = load_model(model), _random_pictures(card)
+    if form == "onnx":
+        export_model(model, card, to)
+    else:
+        WRITERS[form](loaded, to)
+    expected, found = predict_probabilities(loaded, pixels), softmax(ASKERS[form](to)(pixels))
+    same = int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
+    parity = Parity(len(pixels), same, float(np.abs(expected - found).max()))
+    if not parity.largest_difference <= PARITY_BOUND:
+        raise PawlineError(
+            f"{to}: a probability differs from the Keras model's by {parity.largest_difference:.2g}, expected at most "
+            f"{PARITY_BOUND:g}; do not use this file"
+        )
+    return parity
+
+
+def _random_pictures(card: Card) -> NDArray[np.uint8]:
+    """Pictures of every brightness, from one grey to loud noise: uint8 (n, height, width, channels)."""
+    rng, side = np.random.default_rng(1), card.form.image_size
+    shape = (NUM_COMPARED, side, side, card.form.num_channels)
+    grey, loudness = rng.uniform(0, 255, (NUM_COMPARED, 1, 1, 1)), rng.uniform(0, 80, (NUM_COMPARED, 1, 1, 1))
+    return (grey + loudness * rng.standard_normal(shape)).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Write a trained Keras model in the forms of other engines."""

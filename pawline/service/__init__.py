@@ -1,0 +1,1 @@
+"""Answer over HTTP: the same pictures, the same decoder and the same model as `pawline predict`."""
