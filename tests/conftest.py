@@ -85,6 +85,15 @@ def set_params(workspace: Path, values: dict[str, object]) -> None:
         yaml.dump(tree, file)
 
 
+def keep_stages(workspace: Path, *names: str) -> None:
+    """Leave in `dvc.yaml` and in `dvc.lock` only the stages that a claim is about, and commit that."""
+    from pawline.yaml_files import edit_yaml
+
+    for path in (workspace / "dvc.yaml", workspace / "dvc.lock"):
+        edit_yaml(path, path, lambda tree: [tree["stages"].pop(name) for name in {*tree["stages"]} - {*names}])
+    commit(workspace)
+
+
 def run(
     workspace: Path, *command: str, expect: int | None = 0, stdin: IO[bytes] | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -172,6 +181,18 @@ def finished(finished_workspace: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_workspace, tmp_path / "a copied space", symlinks=True))
 
 
+# What the tests' Prefect server need not do: no schedule is active and no automation exists.
+UNUSED_SERVICES = (
+    "SCHEDULER",
+    "LATE_RUNS",
+    "FOREMAN",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "TRIGGERS",
+    "EVENT_PERSISTER",
+)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server of the tests' own; the environment in which commands reach it."""
@@ -180,7 +201,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     port = free_port()
     home = tmp_path_factory.mktemp("prefect")
     at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    lean = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in UNUSED_SERVICES}
+    lean["PREFECT_SERVER_UI_ENABLED"] = "false"
     url = f"http://127.0.0.1:{port}/api"
-    with background(home, "prefect", "server", "start", "--port", port, **at):
+    with background(home, "prefect", "server", "start", "--port", port, **at, **lean):
         wait_for(lambda: answers(f"{url}/health"))
         yield at | {"PREFECT_API_URL": url}
