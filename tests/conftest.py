@@ -1,11 +1,14 @@
 """What tests share: pictures whose class is obvious, and a whole workspace that runs in seconds."""
 
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
@@ -113,6 +116,22 @@ def run(
         f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     )
     return done
+
+
+def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
+    """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again."""
+    from pawline.cli.__main__ import main
+
+    stop, printed = signal.getsignal(signal.SIGTERM), io.StringIO()
+    try:
+        with chdir(workspace), redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["pawline", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+    finally:
+        signal.signal(signal.SIGTERM, stop)
+    assert ended.value.code == expect, printed.getvalue()
+    return printed.getvalue()
 
 
 def clean_environment() -> dict[str, str]:

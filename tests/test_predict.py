@@ -15,11 +15,11 @@ import pytest
 from pawline.cli.predict import _show_json, _show_lines
 from pawline.params.prepare import ImageForm
 from pawline.predict import Prediction, Predictor
-from tests.conftest import encode, run
+from tests.conftest import encode, pawline_here, run
 
 
 def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str, object]]:
-    rows = json.loads(run(workspace, "pawline", "predict", "--json", *arguments, expect=expect).stdout)
+    rows = json.loads(pawline_here(workspace, "predict", "--json", *arguments, expect=expect))
     assert isinstance(rows, list)
     return rows
 
