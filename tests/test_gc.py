@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from pawline.tracking.deleted_runs import artifacts_of_deleted_runs
 from pawline.tracking.store import use_store
 from tests.background import background, wait_for
-from tests.conftest import run
+from tests.conftest import pawline_here, run
 
 
 def files_of(workspace: Path) -> dict[str, str]:
@@ -24,7 +24,7 @@ def files_of(workspace: Path) -> dict[str, str]:
 
 
 def gc(workspace: Path, *options: str) -> str:
-    return run(workspace, "pawline", "gc", *options).stdout
+    return pawline_here(workspace, "gc", *options)
 
 
 def add_object(workspace: Path, content: bytes) -> Path:
