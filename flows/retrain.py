@@ -20,6 +20,7 @@ from pawline.workspace.lock import locked_md5
 from pawline.workspace.repro import Pipeline
 from pawline.workspace.source_changes import changes_by_content
 from pawline.workspace.source_check import check_source
+from pawline.workspace.stale_locks import is_dvc_at_work
 
 DEPLOYMENT = "training/local"
 
@@ -28,22 +29,33 @@ DEPLOYMENT = "training/local"
 def retrain_on_new_data(at_least: int = 50, any_change: bool = False) -> State[None]:
     """Trigger training/local when the source has at least so many new images, or, with any_change, when anything
     in it differs from the data set in use."""
+    at_work_before = is_dvc_at_work(WORKSPACE)
     try:
         return _look_and_trigger(at_least, any_change)
     except BusyError:  # a training under way, most often
-        return Completed(name="Waiting", message="DVC is at work in this checkout")
+        return _waiting_for_dvc()
     except PawlineError as error:
+        # A stage at work has written a part of its outputs: what looks wrong now may be right when it ends. What stays
+        # wrong fails the next look.
+        if at_work_before or is_dvc_at_work(WORKSPACE):
+            return _waiting_for_dvc()
         return Failed(message=str(error))
 
 
+def _waiting_for_dvc() -> State[None]:
+    return Completed(name="Waiting", message="DVC is at work in this checkout")
+
+
 def _look_and_trigger(at_least: int, any_change: bool) -> State[None]:
+    # Before DVC is asked: when an ingest ends in between, the change is still named as it was when it triggered.
+    in_use = _in_use()
     check_source(WORKSPACE)
     if "ingest" not in Pipeline().status():
         return Completed(name="Waiting", message="the source is as it was")
     changes = changes_by_content(load_params(WORKSPACE / Layout().params).ingest, WORKSPACE)
     if not (changes.num_new >= at_least or (any_change and changes.changed)):
         return Completed(name="Waiting", message=f"{changes.num_new} new images; {at_least} are waited for")
-    triggered = _trigger(f"retrain {changes.digest} after {_in_use()}")
+    triggered = _trigger(f"retrain {changes.digest} after {in_use}")
     get_run_logger().info("flow run %s is for this change", triggered.name)
     return Completed(name="Triggered", message=f"{changes.num_new} new images: flow run {triggered.name}")
 

@@ -1,11 +1,14 @@
 """What tests share: pictures whose class is obvious, and a whole workspace that runs in seconds."""
 
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,6 +88,15 @@ def set_params(workspace: Path, values: dict[str, object]) -> None:
         yaml.dump(tree, file)
 
 
+def keep_stages(workspace: Path, *names: str) -> None:
+    """Leave in `dvc.yaml` and in `dvc.lock` only the stages that a claim is about, and commit that."""
+    from pawline.yaml_files import edit_yaml
+
+    for path in (workspace / "dvc.yaml", workspace / "dvc.lock"):
+        edit_yaml(path, path, lambda tree: [tree["stages"].pop(name) for name in {*tree["stages"]} - {*names}])
+    commit(workspace)
+
+
 def run(
     workspace: Path, *command: str, expect: int | None = 0, stdin: IO[bytes] | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -104,6 +116,22 @@ def run(
         f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     )
     return done
+
+
+def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
+    """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again."""
+    from pawline.cli.__main__ import main
+
+    stop, printed = signal.getsignal(signal.SIGTERM), io.StringIO()
+    try:
+        with chdir(workspace), redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["pawline", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+    finally:
+        signal.signal(signal.SIGTERM, stop)
+    assert ended.value.code == expect, printed.getvalue()
+    return printed.getvalue()
 
 
 def clean_environment() -> dict[str, str]:
@@ -172,6 +200,18 @@ def finished(finished_workspace: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_workspace, tmp_path / "a copied space", symlinks=True))
 
 
+# What the tests' Prefect server need not do: no schedule is active and no automation exists.
+UNUSED_SERVICES = (
+    "SCHEDULER",
+    "LATE_RUNS",
+    "FOREMAN",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "TRIGGERS",
+    "EVENT_PERSISTER",
+)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server of the tests' own; the environment in which commands reach it."""
@@ -180,7 +220,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     port = free_port()
     home = tmp_path_factory.mktemp("prefect")
     at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    lean = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in UNUSED_SERVICES}
+    lean["PREFECT_SERVER_UI_ENABLED"] = "false"
     url = f"http://127.0.0.1:{port}/api"
-    with background(home, "prefect", "server", "start", "--port", port, **at):
+    with background(home, "prefect", "server", "start", "--port", port, **at, **lean):
         wait_for(lambda: answers(f"{url}/health"))
         yield at | {"PREFECT_API_URL": url}

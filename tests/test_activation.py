@@ -57,7 +57,7 @@ def pooled_model() -> keras.Model:
     maps = keras.layers.Conv2D(1, 4, strides=4, kernel_initializer=keras.initializers.Constant(1 / 16))(
         keras.layers.Rescaling(1 / 255)(pixels)
     )
-    dense = keras.layers.Dense(2)
+    dense = keras.layers.Dense(2, name="output")
     model = keras.Model(pixels, dense(keras.layers.GlobalAveragePooling2D()(maps)))
     dense.set_weights([np.array([[-1.0, 1.0]], np.float32), np.zeros(2, np.float32)])
     return model
@@ -86,7 +86,7 @@ def test_another_network_is_asked_with_places_covered(images: PreparedImages, tm
     model = keras.Sequential(
         [keras.Input((SIDE, SIDE, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
     )
-    dense = keras.layers.Dense(2)
+    dense = keras.layers.Dense(2, name="output")
     model.add(dense)
     kernel = np.full((SIDE * SIDE, 2), [-0.05, 0.05], np.float32)
     dense.set_weights([kernel, np.zeros(2, np.float32)])

@@ -14,17 +14,21 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from ruamel.yaml import YAML
 
+from flows import retrain
 from tests.background import background, commands_in, slow_report, wait_for
-from tests.conftest import run, write_pictures
+from tests.conftest import keep_stages, run, set_params, write_pictures
 from tests.source import ROOT
 from tests.test_flow import STAGES
+from tests.test_stale_locks import holder, program
 
 OFTEN = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
 RUNNERS = ["worker", "serve"]
 
 
 @contextmanager
-def offered(by: str, workspace: Path, elsewhere: Path, server: dict[str, str]) -> Iterator[psutil.Process]:
+def offered(
+    by: str, workspace: Path, elsewhere: Path, server: dict[str, str], deployed: bool = False
+) -> Iterator[psutil.Process]:
     """The deployments of a workspace, by `serve` or by a worker that was started in another folder."""
     commands = {
         "worker": (elsewhere, "prefect", "worker", "start", "--pool", "local", "--type", "process"),
@@ -34,7 +38,7 @@ def offered(by: str, workspace: Path, elsewhere: Path, server: dict[str, str]) -
     with background(place, *command, **server, **OFTEN) as process:
         log = place / "background.log"
         wait_for(lambda: "started" in log.read_text() or "being served" in log.read_text())
-        if by == "worker":
+        if by == "worker" and not deployed:
             run(workspace, "prefect", "deploy", "--all", **server)
         yield psutil.Process(process.pid)
 
@@ -80,7 +84,7 @@ def test_triggers_take_turns_can_be_cancelled_and_outlive_a_killed_runner(
         cancelling_ends_the_stage(finished, server)
         killed = a_kill_takes_the_stage_along(runner, finished, server)
     (finished / "slow").unlink()
-    with offered(by, finished, elsewhere, server):
+    with offered(by, finished, elsewhere, server, deployed=True):
         assert ended(server, trigger(server)).state_name == "Completed"
         assert ended(server, killed).state_name == "Crashed"
 
@@ -123,6 +127,7 @@ def test_a_drop_folder_is_trained_on_once_per_change(
     def look() -> str | None:
         return ended(server, trigger(server, "retrain-on-new-data/local", at_least=5)).state_name
 
+    keep_stages(finished, "ingest")
     before = len(runs_of(server, "training"))
     with offered("serve", finished, elsewhere, server):
         write_pictures(finished / "pictures", count=2, first=700)
@@ -134,6 +139,27 @@ def test_a_drop_folder_is_trained_on_once_per_change(
         assert ended(server, training).state_name == "Completed"
     assert len(runs_of(server, "training")) == before + 1
     assert json.loads((finished / "metrics/ingest.json").read_text())["num_files"] == 126
+
+
+def test_a_look_while_a_stage_writes_its_outputs_waits_and_a_later_one_fails_where_they_stay_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ingest` puts the folder of pictures in place before the index that names them."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    set_params(tmp_path, {"ingest.source": "pictures"})
+    for place in ("pictures/cat", "data/ingested/cat", ".dvc/tmp"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "data/ingested/cat/1.jpg").touch()
+    run(tmp_path, "git", "init", "--quiet")
+    monkeypatch.setattr(retrain, "WORKSPACE", tmp_path)
+    with program(tmp_path / "dvc") as number:
+        held = {"write": {"data/ingested": holder(number)}, "read": {}}
+        (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+        assert retrain.retrain_on_new_data.fn().name == "Waiting"
+    failed = retrain.retrain_on_new_data.fn()
+    assert failed.name == "Failed"
+    assert "data/ingested/cat/1.jpg: Pawline did not write this file" in str(failed.message)
 
 
 def test_new_deployments_have_inactive_schedules() -> None:

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from pawline.tracking.deleted_runs import artifacts_of_deleted_runs
 from pawline.tracking.store import use_store
 from tests.background import background, wait_for
-from tests.conftest import run
+from tests.conftest import pawline_here, run
 
 
 def files_of(workspace: Path) -> dict[str, str]:
@@ -24,7 +24,7 @@ def files_of(workspace: Path) -> dict[str, str]:
 
 
 def gc(workspace: Path, *options: str) -> str:
-    return run(workspace, "pawline", "gc", *options).stdout
+    return pawline_here(workspace, "gc", *options)
 
 
 def add_object(workspace: Path, content: bytes) -> Path:
@@ -76,37 +76,54 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     assert gc(finished) == "nothing to delete\n"
 
 
-@pytest.mark.parametrize("holder", ["commit", "tag", "branch", "stash", "worktree", "experiment"])
-def test_what_a_version_needs_is_kept(finished: Path, tmp_path: Path, holder: str) -> None:
-    kept = add_object(finished, b"a quarantine of another version")
+HOLDERS = ["commit", "tag", "branch", "stash", "worktree", "experiment"]
+
+
+def test_what_a_version_needs_is_kept(finished: Path, tmp_path: Path) -> None:
+    """Each holder has an object of its own, which nothing else needs."""
+    kept = {holder: add_object(finished, f"a quarantine of the {holder}".encode()) for holder in HOLDERS}
+    unused = add_object(finished, b"a quarantine that nobody needs")
     lock = finished / "dvc.lock"
     text = lock.read_text()
-    changed = lock_naming(kept, text)
-    assert changed != text
+    for holder, place in kept.items():
+        changed = lock_naming(place, text)
+        assert changed != text
+        hold(holder, finished, tmp_path / "a tree", changed, place)
+        assert lock.read_text() == text
+    assert "DVC's cache, used by no commit or experiment (1)" in gc(finished, "--yes")
+    assert {holder for holder, place in kept.items() if not place.exists()} == set()
+    assert not unused.exists()
+
+
+def hold(holder: str, workspace: Path, tree: Path, changed: str, place: Path) -> None:
+    """Let one version name an object in its dvc.lock; the checkout is then as it was."""
+    lock = workspace / "dvc.lock"
+    text = lock.read_text()
     if holder == "worktree":  # uncommitted there
-        run(finished, "git", "worktree", "add", "--quiet", "--detach", str(tmp_path / "a tree"))
-        (tmp_path / "a tree/dvc.lock").write_text(changed)
-    else:
-        lock.write_text(changed)
+        run(workspace, "git", "worktree", "add", "--quiet", "--detach", str(tree))
+        (tree / "dvc.lock").write_text(changed)
+        return
+    lock.write_text(changed)
     if holder == "stash":
-        run(finished, "git", "stash", "--quiet")
+        run(workspace, "git", "stash", "--quiet")
     if holder == "experiment":
-        (finished / "data/quarantine.csv").write_bytes(kept.read_bytes())
-        run(finished, "dvc", "exp", "save", "--force", "--name", "an-experiment")
-        run(finished, "git", "checkout", "--quiet", "dvc.lock")
+        before = (workspace / "data/quarantine.csv").read_bytes()
+        (workspace / "data/quarantine.csv").write_bytes(place.read_bytes())
+        run(workspace, "dvc", "exp", "save", "--force", "--name", "an-experiment")
+        run(workspace, "git", "checkout", "--quiet", "dvc.lock")
+        (workspace / "data/quarantine.csv").unlink()
+        (workspace / "data/quarantine.csv").write_bytes(before)
     if holder in ("commit", "tag", "branch"):
-        run(finished, "git", "checkout", "--quiet", "-b", "side")
-        run(finished, "git", "commit", "--quiet", "--all", "--message", "another version")
+        run(workspace, "git", "checkout", "--quiet", "-b", f"side-{holder}")
+        run(workspace, "git", "commit", "--quiet", "--all", "--message", "another version")
         if holder == "tag":
-            run(finished, "git", "tag", "v1")
+            run(workspace, "git", "tag", "v1")
         if holder == "commit":  # neither branch nor tag ends there
             lock.write_text(text)
-            run(finished, "git", "commit", "--quiet", "--all", "--message", "and back")
-        run(finished, "git", "checkout", "--quiet", "main")
+            run(workspace, "git", "commit", "--quiet", "--all", "--message", "and back")
+        run(workspace, "git", "checkout", "--quiet", "main")
         if holder == "tag":
-            run(finished, "git", "branch", "--quiet", "-D", "side")
-    assert "DVC's cache" not in gc(finished, "--yes")
-    assert kept.exists()
+            run(workspace, "git", "branch", "--quiet", "-D", f"side-{holder}")
 
 
 def test_a_cache_that_other_checkouts_share_is_left_alone(finished: Path, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_pushed_data_can_be_pulled_into_a_clone(finished: Path, tmp_path: Path) 
 def test_an_experiment_is_compared_with_what_is_committed(finished: Path) -> None:
     """The experiment runs in DVC's temporary copy, so this also shows where the MLflow run of such a copy lands."""
     changes = ("-S", "train.epochs=1", "-S", "prepare.color=rgb")
-    run(finished, "dvc", "exp", "run", "--temp", "--name", "shorter", *changes)
+    run(finished, "dvc", "exp", "run", "--temp", "--name", "shorter", *changes, "train")
     diff = json.loads(run(finished, "dvc", "metrics", "diff", "--json", "HEAD", "shorter").stdout)
     assert diff["metrics/train.json"]["num_epochs"] == {"old": 4, "new": 1, "diff": -3}
     run(finished, "dvc", "plots", "diff", "HEAD", "shorter")

@@ -14,13 +14,13 @@ import pytest
 
 from pawline.cli.predict import _show_csv, _show_json, _show_json_lines, _show_lines, add_command
 from pawline.predict import Prediction, Predictor, find_pictures
-from tests.conftest import encode, run
+from tests.conftest import encode, pawline_here, run
 from tests.sample_sources import PICTURE
 from tests.test_runtime import write_brightness
 
 
 def predict(workspace: Path, *arguments: str, expect: int = 0) -> list[dict[str, object]]:
-    rows = json.loads(run(workspace, "pawline", "predict", "--json", *arguments, expect=expect).stdout)
+    rows = json.loads(pawline_here(workspace, "predict", "--json", *arguments, expect=expect))
     assert isinstance(rows, list)
     return rows
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pawline.errors import DatasetError, ParamsError
+from pawline.workspace import source_check
 from pawline.workspace.foreign_files import note_of_unread
 from pawline.workspace.source_check import check_before_repro, check_source, warning_of_moving
 from tests.conftest import commit, run, set_params, write_pictures
@@ -67,6 +68,23 @@ def test_what_stops_dvc_is_named_in_one_line_with_what_to_do(project: Path, prob
 def test_what_dvc_reads_is_let_through(project: Path, make: Callable[[Path], object]) -> None:
     make(project / "pictures/cat")
     assert check_source(project) == "pictures"
+
+
+def test_a_file_that_goes_away_during_the_look_is_no_problem(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As half a download does, which its program renames at the end."""
+    half = project / "pictures/cat/2.jpg.part"
+    half.touch()
+    is_utf8 = source_check._is_utf8
+
+    def renamed_meanwhile(name: str) -> bool:
+        half.unlink(missing_ok=True)
+        return is_utf8(name)
+
+    monkeypatch.setattr(source_check, "_is_utf8", renamed_meanwhile)
+    assert check_source(project) == "pictures"
+    assert not half.exists()
 
 
 def test_a_fifo_in_a_folder_is_found_in_seconds_by_why_and_the_flow(workspace: Path) -> None:

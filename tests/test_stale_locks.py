@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pawline.workspace.stale_locks import release_stale_locks
+from pawline.workspace.stale_locks import is_dvc_at_work, release_stale_locks
 
 
 @pytest.fixture
@@ -59,3 +59,11 @@ def test_a_half_written_record_is_deleted(record: Path, tmp_path: Path, text: st
 def test_without_a_record_none_is_created(record: Path, tmp_path: Path) -> None:
     release_stale_locks(tmp_path)
     assert list(record.parent.iterdir()) == []
+
+
+def test_dvc_is_at_work_while_a_living_dvc_command_holds_a_file(record: Path, tmp_path: Path) -> None:
+    assert not is_dvc_at_work(tmp_path)
+    with program(tmp_path / "dvc") as number:
+        record.write_text(json.dumps({"write": {"a": holder(number)}}))
+        assert is_dvc_at_work(tmp_path)
+    assert not is_dvc_at_work(tmp_path)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from tests.conftest import commit, run, write_pictures
+from tests.conftest import commit, pawline_here, run, write_pictures
 
 
 def trace(workspace: Path, picture: Path, expect: int = 0) -> dict[str, Any]:
-    found = json.loads(run(workspace, "pawline", "trace", "--json", str(picture), expect=expect).stdout)
+    found = json.loads(pawline_here(workspace, "trace", "--json", str(picture), expect=expect))
     assert isinstance(found, dict)
     return found
 

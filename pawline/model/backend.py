@@ -2,6 +2,8 @@
 
 TensorFlow's libraries write to the process's standard error before any log level applies. This module collects the
 lines that they write during the import and passes on all but the greeting. Later warnings and errors appear as usual.
+
+Keras also imports packages that it needs for parts which Pawline does not use. The import does without them.
 """
 
 import math
@@ -11,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 
 from pawline.model.machine import has_gpu
 from pawline.threads import num_threads
@@ -19,6 +22,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
 # By default TensorFlow uses oneDNN's convolutions only on processors with VNNI or AMX. They make training 1.4 times as
 # fast on other processors too (docs/experiments.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# Both are optional to Keras: for its wrappers of scikit-learn and for its picture galleries. They make up a quarter of
+# the processor's time that the import of TensorFlow and Keras takes.
+UNUSED_BY_KERAS = ("sklearn", "matplotlib")
 
 GREETING = re.compile(rb"WARNING: All log messages before absl|I\d{4} ")
 NO_GPU = re.compile(rb"[WE]\d{4} .*failed call to cuInit")  # expected where there is no GPU
@@ -44,7 +51,26 @@ def _is_greeting(line: bytes) -> bool:
     return bool(GREETING.match(line) or (NO_GPU.match(line) and not has_gpu()))
 
 
-with _without_greeting():
+class _Absent(MetaPathFinder):
+    """A finder that says of some packages that they are not installed."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name in UNUSED_BY_KERAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextmanager
+def _without_unused_packages() -> Iterator[None]:
+    """Hide packages that Keras imports where it finds them; a later import by anybody else finds them again."""
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(absent)
+
+
+with _without_greeting(), _without_unused_packages():
     import tensorflow as tf
     import keras  # isort: skip - after TensorFlow, which Keras would import anyway
 

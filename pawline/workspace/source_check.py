@@ -128,6 +128,8 @@ def _problem(entry: os.DirEntry[str], in_checkout: bool) -> tuple[str, str] | No
     try:
         kind = entry.stat().st_mode
     except FileNotFoundError:
+        if not entry.is_symlink():  # moved or deleted since the folder was listed, as half a download is
+            return None
         return "a link whose target is missing, and DVC stops at it", "delete it, or bring its target back"
     except OSError as error:
         return f"{error.strerror}, and DVC stops at it", "delete it, or make it readable"

@@ -32,6 +32,18 @@ def release_stale_locks(workspace: Path) -> None:
             record.unlink()
 
 
+def is_dvc_at_work(workspace: Path) -> bool:
+    """Whether a living DVC command holds a file of this workspace, as it does while a stage runs."""
+    release_stale_locks(workspace)
+    try:
+        held = json.loads((workspace / ".dvc/tmp/rwlock").read_text())
+    except FileNotFoundError:
+        return False
+    except ValueError:  # DVC is changing the file
+        return True
+    return bool(held.get("read") or held.get("write"))
+
+
 def _lives(holder: dict[str, Any]) -> bool:
     process = living_process(holder["pid"])
     return process is not None and any("dvc" in Path(word).name for word in process.cmdline())
