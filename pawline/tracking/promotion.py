@@ -106,8 +106,11 @@ def rollback() -> tuple[bool, str]:
     """(whether there was a champion before, one line). The version that was champion is never promoted by itself."""
     use_store()
     registry = Registry()
-    with registry.locked():
+    with registry.locked() as unfinished:
         line = registry.line()
+        if unfinished:
+            done = f"version {line.champion} is the champion again, instead of version {unfinished}"
+            return True, f"{done}: an interrupted rollback is finished"
         if not line.champion:
             return False, "there is no champion; `pawline register` makes one of the model of this checkout"
         if len(line.versions) == 1:
