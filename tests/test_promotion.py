@@ -299,19 +299,16 @@ def test_a_workspace_of_a_flow_run_with_other_params_is_an_experiment(
 
 
 def test_rollback_goes_back_twice_and_what_was_rolled_back_stays_so(checkout: Path) -> None:
-    digests = []
     for number_wrong in (40, 20, 0):
-        digests.append(train(wrong=range(number_wrong), name=str(number_wrong)))
+        train(wrong=range(number_wrong), name=str(number_wrong))
         register()
     assert aliases() == {"champion": 3}
     assert rollback() == (True, "version 2 is the champion again, instead of version 3")
     assert known_answer() is None
-    assert register() == Answer(
-        3, digests[2], "Kept", "kept: it was rolled back; `pawline promote 3` judges it again", True
-    ) or register().words.startswith("kept: it was rolled back, or champion once before; the gate is in favour")
+    assert register().words.startswith("kept: it was rolled back; the gate is in favour (20 fixed, 0 broken, ")
     assert rollback() == (True, "version 1 is the champion again, instead of version 2")
     assert rollback() == (False, "there was no champion before version 1; it stays")
-    assert register().state == "Kept"
+    assert register().words == "kept: it was rolled back; `pawline promote 3` judges it again"
     assert aliases()["champion"] == 1
     assert promote(3)[0] is True
     assert aliases()["champion"] == 3

@@ -401,7 +401,9 @@ def _carried_out(registry: Registry, one: Challenge, judgement: Judgement, is_kn
         if one.may_move and may_move(line, one.version, judgement):
             registry.move(line.promoted(one.number))
             return Answer(one.number, one.digest, PROMOTED, words, is_known)
-        why = "made by an experiment" if is_experiment_s else "it was rolled back, or champion once before"
+        why = "made by an experiment" if is_experiment_s else "it was champion before"
+        if one.number in line.rolled_back:
+            why = "it was rolled back"
         favour = words.removeprefix("promoted: ")
         words = (
             f"kept: {why}; the gate is in favour ({favour}): `pawline promote {one.number}` makes it the champion"
