@@ -38,7 +38,7 @@ def _stages(workspace: Path, outcomes: list[Outcome]) -> list[str]:
     explained = explain({}, workspace)  # as after a successful run: which one made the outputs
     rows = ["| stage | state | reason | seconds | saved |", "|---|---|---|---|---|"]
     for stage, state, seconds in outcomes:
-        saved = explained[stage].saved_seconds if state.name == "Cached" else None
+        saved = explained[stage].saved_seconds if state.name == "Cached" and stage in explained else None
         reason = (state.message or "").replace("|", "/") if state.is_final() else "a stage before it failed"
         rows.append(f"| {stage} | {state.name} | {reason} | {seconds:.1f} | {duration(saved) if saved else ''} |")
     return rows

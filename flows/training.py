@@ -33,6 +33,7 @@ from pawline.workspace.checkout import WORKSPACE
 from pawline.workspace.dag import Stage, read_dag
 from pawline.workspace.isolated import isolated
 from pawline.workspace.layout import Layout
+from pawline.workspace.registering import register as register_model
 from pawline.workspace.repro import BUSY_SECONDS, Pipeline
 from pawline.workspace.runner_watch import end_with_worker
 from pawline.workspace.source_check import check_source, notes
@@ -40,6 +41,7 @@ from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
 RETRIES, RETRY_SECONDS = 2, 30
+REGISTER = "register"  # the last task: no stage, for DVC cannot hash a registry
 
 
 def _with_sections(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,11 +124,14 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
         start = time.monotonic()
         states.append(named(pipeline, name, minutes, wait_for=states[-1:], return_state=True))
         outcomes.append(Outcome(name, states[-1], time.monotonic() - start))
+    num_cached = sum(state.name == "Cached" for state in states)
+    start = time.monotonic()
+    states.append(register(pipeline, wait_for=states[-1:], return_state=True))
+    outcomes.append(Outcome(REGISTER, states[-1], time.monotonic() - start))
     publish(pipeline.workspace, outcomes)
     if failed := [state for state in states if state.is_failed()]:
         return Failed(message=failed[0].message, data=states)
-    num_cached = sum(state.name == "Cached" for state in states)
-    return Completed(message=f"{num_cached} of {len(states)} stages were cached", data=states)
+    return Completed(message=f"{num_cached} of {len(states) - 1} stages were cached", data=states)
 
 
 def stages_of(workspace: Path) -> dict[str, Stage]:
@@ -150,6 +155,18 @@ def stage(pipeline: Pipeline, name: str, minutes: float | None) -> State[None]:
         if error.exit_code == BusyError.exit_code and runtime.task_run.run_count <= _retries():
             raise  # Prefect tries again
         return Failed(message=str(error), data=error)
+
+
+@task(name=REGISTER, task_run_name=REGISTER, cache_policy=NO_CACHE, persist_result=False)
+def register(pipeline: Pipeline) -> State[None]:
+    """Register the model, and let it be the champion where the gate says so. A verdict is no failure."""
+    try:
+        answer = register_model(pipeline.workspace, pipeline.environment)
+    except BusyError as error:  # what was trained is safe; the next run registers it
+        return Completed(name="Waiting", message=str(error))
+    except PawlineError as error:
+        return Failed(message=str(error), data=error)
+    return Completed(name="Cached" if answer.is_known else answer.state, message=str(answer))
 
 
 def _retries() -> int:
@@ -203,7 +220,7 @@ def main() -> None:
     states: Any = ended.result(raise_on_failure=False)
     if isinstance(states, Exception):  # the flow ended before its first stage
         raise states
-    for name, state in zip(stages_of(WORKSPACE), states, strict=True):
+    for name, state in zip([*stages_of(WORKSPACE), REGISTER], states, strict=True):
         message = state.message if state.is_final() else "not run: a stage before it failed"
         print(f"{name:<10}{state.name:<11}{message}")
     ended.result()  # raises what the failed stage did

@@ -180,6 +180,7 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             recording = {"PYTHONPATH": str(ROOT / "tests/recorded_writes"), "PAWLINE_TEST_WRITES": writes}
             run(one_for_all, "dvc", "repro", **recording)
             Path(writes).rename(one_for_all.with_name("writes.jsonl"))
+            run(one_for_all, "pawline", "register")  # as each flow run does at its end
             commit(one_for_all)
             done.touch()
     folder = tmp_path_factory.mktemp("finished") / "a work space"

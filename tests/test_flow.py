@@ -26,7 +26,9 @@ from tests.conftest import keep_stages, run, set_params, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
-UNCHANGED = dict.fromkeys(STAGES, "Cached")
+FIRST = "promoted: the first version, without a champion to beat; no check to pass"
+KNOWN = {"register": f"Cached version 1, known: {FIRST}"}
+UNCHANGED = dict.fromkeys([*STAGES, "register"], "Cached")
 
 
 def training(workspace: Path, *options: str, expect: int = 0, **environment: str) -> dict[str, str]:
@@ -61,9 +63,9 @@ def test_the_flow_and_dvc_repro_write_the_same_lock(
     workspace: Path, finished_workspace: Path, server: dict[str, str]
 ) -> None:
     printed = training(workspace, **server)
-    assert printed == dict.fromkeys(STAGES, "Completed ran")
-    assert list(printed) == STAGES
-    assert_recorded(server, dict.fromkeys(STAGES, "Completed"))
+    assert printed == dict.fromkeys(STAGES, "Completed ran") | {"register": f"Promoted version 1: {FIRST}"}
+    assert list(printed) == [*STAGES, "register"]
+    assert_recorded(server, dict.fromkeys(STAGES, "Completed") | {"register": "Promoted"})
     assert (workspace / "dvc.lock").read_bytes() == (finished_workspace / "dvc.lock").read_bytes()
     assert json.loads(run(workspace, "dvc", "status", "--json").stdout) == {}
     assert "Data and pipelines are up to date." in run(workspace, "dvc", "repro").stdout
@@ -71,7 +73,8 @@ def test_the_flow_and_dvc_repro_write_the_same_lock(
 
 
 def test_after_dvc_repro_the_flow_runs_nothing(finished: Path, server: dict[str, str]) -> None:
-    assert training(finished, **server) == dict.fromkeys(STAGES, "Cached unchanged since the last run")
+    unchanged = dict.fromkeys(STAGES, "Cached unchanged since the last run")
+    assert training(finished, **server) == unchanged | KNOWN
     assert_recorded(server, UNCHANGED)
     assert run(finished, "git", "status", "--porcelain").stdout == ""
 
@@ -86,6 +89,7 @@ def test_a_lost_and_a_damaged_output_come_back_from_the_cache(finished: Path, se
     assert training(finished, **server) == dict.fromkeys(STAGES, unchanged) | {
         "split": restored,
         "train": restored,
+        **KNOWN,
     }
     assert (damaged.read_bytes(), lost.read_bytes()) == before
     assert_recorded(server, UNCHANGED)
@@ -110,7 +114,7 @@ def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(
     set_params(finished, {"prepare.max_bad_fraction": 0})
     printed = training(finished, expect=3, **server)
     assert printed["prepare"].startswith("Failed stage 'prepare' failed (exit code 3): 1 of 121 images are bad")
-    blocked = dict.fromkeys(STAGES[2:], "NotReady")
+    blocked = dict.fromkeys([*STAGES[2:], "register"], "NotReady")
     assert names(printed) == {"ingest": "Completed", "prepare": "Failed"} | blocked
     assert_recorded(server, names(printed))
     state, _ = latest_run(server)
@@ -132,7 +136,7 @@ def test_a_signal_ends_the_stage_too_and_the_same_command_continues(
         assert flow.wait(30) == code
         assert commands_in(finished) == []
     assert "pid" not in (finished / ".dvc/tmp/rwlock").read_text()
-    assert_recorded(server, UNCHANGED | {"report": "Crashed"})
+    assert_recorded(server, dict.fromkeys(STAGES, "Cached") | {"report": "Crashed"})
 
     (finished / "slow").unlink()
     assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
@@ -177,7 +181,7 @@ def test_overrides_leave_the_checkout_alone_and_make_an_experiment(finished: Pat
     (finished / "README.md").write_text("not committed yet")
     lock = (finished / "dvc.lock").read_bytes()
     printed = training(finished, "--set", "split.val_fraction=0.2", "--set", "ingest.source=../more", **server)
-    assert names(printed) == dict.fromkeys(kept, "Completed")
+    assert names(printed) == dict.fromkeys(kept, "Completed") | {"register": "NotReady"}
     assert run(finished, "git", "status", "--porcelain").stdout == " M README.md\n"
     assert json.loads(run(finished, "dvc", "status", "--json").stdout) == {}
     assert (finished / "dvc.lock").read_bytes() == lock
@@ -261,7 +265,8 @@ def test_another_checkout_with_the_same_cache_has_nothing_to_run(
     unchanged = {"evaluate": "Cached unchanged since the last run"}
     for other in (clone, worktree):
         run(other, "dvc", "config", "--local", "cache.dir", str(finished / ".dvc/cache"))
-        assert training(other, **server) == dict.fromkeys(STAGES, restored) | unchanged
+        expected = KNOWN if other == worktree else {"register": f"Promoted version 1: {FIRST}"}  # in its own store
+        assert training(other, **server) == dict.fromkeys(STAGES, restored) | unchanged | expected
         assert run(other, "git", "status", "--porcelain").stdout == ""
         assert "Data and pipelines are up to date." in run(other, "dvc", "repro").stdout
     for checkout in (worktree, finished):

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
-from pawline.card import Card, read_card
+from pawline.card import Card, card_path, parse_card, read_card
 from pawline.errors import BusyError, DatasetError, ModelError, ParamsError
 from pawline.files import read_regular_file
 from pawline.judging.gate import CANNOT_TELL, PROMOTE, Evidence, Verdict, first_version, judge, too_few
@@ -27,7 +27,8 @@ from pawline.linked_groups import group_keys
 from pawline.params.promotion import PromotionParams
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
-from pawline.tracking.logged_model import log_model
+from pawline.runtime.export_card import read_export_card
+from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
 from pawline.tracking.missed import send_missed
 from pawline.tracking.registry import EXPERIMENT_VERSION, NAME, Judgement, Line, Registry, may_move
 from pawline.tracking.store import (
@@ -106,8 +107,11 @@ def rollback() -> tuple[bool, str]:
     """(whether there was a champion before, one line). The version that was champion is never promoted by itself."""
     use_store()
     registry = Registry()
-    with registry.locked():
+    with registry.locked() as unfinished:
         line = registry.line()
+        if unfinished:
+            done = f"version {line.champion} is the champion again, instead of version {unfinished}"
+            return True, f"{done}: an interrupted rollback is finished"
         if not line.champion:
             return False, "there is no champion; `pawline register` makes one of the model of this checkout"
         if len(line.versions) == 1:
@@ -206,7 +210,7 @@ class TodaysTest:
 
 @dataclass(frozen=True)
 class Model:
-    """A model file with its card; learned: the digests of its train and val pictures."""
+    """The file that the engine runs, with the card of the model; learned: the digests of its train and val pictures."""
 
     file: Path
     card: Card
@@ -226,7 +230,9 @@ def _workspace_model(at: Layout) -> Model:
         raise DatasetError(
             f"{at.model}: trained on another split than {at.split}; bring both up to date: `dvc repro`"
         )
-    return Model(at.model, card, _learned(split))
+    if read_export_card(at.exported).model_digest != card.digest:
+        raise ModelError(f"{at.exported}: made of another model than {at.model}; bring both up to date: `dvc repro`")
+    return Model(at.exported, card, _learned(split))
 
 
 @contextmanager
@@ -235,8 +241,8 @@ def _downloaded(version: ModelVersion | None) -> Iterator[Model]:
     if version is None:
         raise ModelError("it is not in MLflow any more")
     with downloaded_model(f"models:/{NAME}/{version.version}") as file:
-        card = read_card(file)
-        if card.digest != version.tags.get(MODEL_DIGEST):
+        card, digest = parse_card(card_path(file)), version.tags.get(MODEL_DIGEST)
+        if not card.digest == digest == read_export_card(file).model_digest:
             raise ModelError("its file is not the one that was registered: it was changed")
         yield Model(file, card, _learned(_split_of(version, card)))
 
@@ -285,7 +291,7 @@ def ask(model: Path, pictures: Iterable[bytes]) -> Asked:
     seconds = []
     for picture in first[:1] + first:  # the first call of this size loads code
         start = perf_counter()
-        predictor.predict([picture])
+        list(predictor.predict([picture]))
         seconds.append(perf_counter() - start)
     return Asked(labels, 1000 * median(seconds[1:] or [0.0]))
 
@@ -311,6 +317,7 @@ def _logged(model: Model) -> tuple[str, str, str]:
         if found := _logged_before(digest):
             return found
         with mlflow.start_run(run_name=f"model {digest[:12]}", tags=run_origin()):  # DVC's cache brought it
+            name_model(digest, conditions_of_card(model.card))
             log_model(model.file, model.card)
         found = _logged_before(digest)
     if not found:
@@ -398,7 +405,9 @@ def _carried_out(registry: Registry, one: Challenge, judgement: Judgement, is_kn
         if one.may_move and may_move(line, one.version, judgement):
             registry.move(line.promoted(one.number))
             return Answer(one.number, one.digest, PROMOTED, words, is_known)
-        why = "made by an experiment" if is_experiment_s else "it was rolled back, or champion once before"
+        why = "made by an experiment" if is_experiment_s else "it was champion before"
+        if one.number in line.rolled_back:
+            why = "it was rolled back"
         favour = words.removeprefix("promoted: ")
         words = (
             f"kept: {why}; the gate is in favour ({favour}): `pawline promote {one.number}` makes it the champion"

@@ -77,8 +77,10 @@ class Registry:
         self._client = mlflow.MlflowClient()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the registry alone on this machine; first finish what a kill left. Raises BusyError after 30 s."""
+    def locked(self) -> Iterator[int]:
+        """Hold the registry alone on this machine; first finish what a kill left. Raises BusyError after 30 s.
+
+        Yields the version that an unfinished rollback came from, 0 where there was none."""
         path = LocalState(main_checkout()).registry_lock
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
@@ -88,8 +90,7 @@ class Registry:
             raise BusyError("busy, try again: another command is changing the registered models") from None
         try:
             with busy_unless_it_answers():
-                self._finish_move()
-                yield
+                yield self._finish_move()
         finally:
             lock.release()
 
@@ -169,10 +170,10 @@ class Registry:
         self._write(to, moving_from=_alias(model, CHAMPION) if model else 0)
         self._finish_move()
 
-    def _finish_move(self) -> None:
+    def _finish_move(self) -> int:
         model = self._model()
         if model is None or "from" not in (tag := _read(model)):
-            return
+            return 0
         line, champion = _told(model), _alias(model, CHAMPION)
         if champion == tag["from"] != line.champion and self.version(line.champion):
             forget_answers()
@@ -185,6 +186,7 @@ class Registry:
         if champion and _alias(model, CHALLENGER) == champion:
             self._client.delete_registered_model_alias(NAME, CHALLENGER)
         self._write(line)
+        return int(str(tag["from"])) if tag["from"] in line.rolled_back else 0
 
     def _write(self, line: Line, moving_from: int | None = None) -> None:
         told: dict[str, object] = {"champions": line.versions, "rolled_back": sorted(line.rolled_back)}

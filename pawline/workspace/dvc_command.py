@@ -45,13 +45,24 @@ def dvc_failure(complaint: str, code: int) -> PawlineError:
 def dvc_process(
     workspace: Path, *arguments: str, environment: Mapping[str, str] = NOTHING, stderr: int = subprocess.STDOUT
 ) -> Iterator[subprocess.Popen[str]]:
-    """A DVC command in a workspace, run by the Python that runs this. It ends with the block, whatever ends that.
+    """A DVC command in a workspace, see `own_process`."""
+    with own_process(
+        workspace, "dvc", "--wait-for-lock", *arguments, environment=environment, stderr=stderr
+    ) as child:
+        yield child
+
+
+@contextmanager
+def own_process(
+    workspace: Path, module: str, *arguments: str, environment: Mapping[str, str] = NOTHING, stderr: int
+) -> Iterator[subprocess.Popen[str]]:
+    """`python -m MODULE …` in a workspace, by the Python that runs this. It ends with the block, whatever ends that.
 
     It has a process group of its own: a signal must reach DVC and its stage together, for a signal to DVC alone
     leaves the stage behind, and one to the stage alone looks like a failure.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=workspace,
         env=os.environ | _stage_environment() | dict(environment),
         start_new_session=True,

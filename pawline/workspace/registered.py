@@ -6,13 +6,13 @@ of this checkout that moves it drops all answers.
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pawline.files import file_digest, write_text
+from pawline.params.whole import load_params
 from pawline.terminal import say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
@@ -35,7 +35,9 @@ class Answer:
 
 
 def known_answer(workspace: Path = Path()) -> Answer | None:
-    """The last answer about the model, test part, check and params of a workspace; None where there is none."""
+    """The last answer about the model, test part, check and params of a workspace; None where there is none.
+
+    Raises ParamsError for a params.yaml that is wrong."""
     file = _file(workspace)
     try:
         is_fresh = file is not None and 0 <= time.time() - file.stat().st_mtime < MAX_AGE_SECONDS
@@ -61,11 +63,11 @@ def forget_answers() -> None:
 def _file(workspace: Path) -> Path | None:
     """The file of the answer; None where there is no model, or the local store is gone."""
     at, local = Layout(), LocalState(main_checkout(workspace))
-    read = [at.model, at.card, at.split, at.index, at.params, at.metrics_of("check")]
+    read = [at.model, at.card, at.exported, at.export_card, at.split, at.index, at.metrics_of("check")]
     if not (workspace / at.model).exists() or (store_address() == local_store() and not local.store.exists()):
         return None
     parts = [file_digest(workspace / path) if (workspace / path).is_file() else "" for path in read]
     # The address of a store of one's own is that of the checkout, which may have been moved.
     store = "" if store_address() == local_store() else store_address()
-    parts += [store, os.environ.get("DVC_EXP_NAME", "")]
+    parts += [store, load_params(workspace / at.params).promotion.model_dump_json()]
     return local.registered / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"

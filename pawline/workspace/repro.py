@@ -54,7 +54,7 @@ class Pipeline:
 
     def __init__(self, workspace: Path = WORKSPACE, environment: Mapping[str, str] = NOTHING) -> None:
         self.workspace = workspace
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self._status: Status | None = None
 
     def status(self) -> Status:
@@ -88,7 +88,7 @@ class Pipeline:
         last_lines: deque[str] = deque(maxlen=50)
         with TemporaryDirectory() as folder:
             started = Path(folder, "started")  # tasks/stage.py makes this file
-            environment = self._environment | {STARTED_FILE: str(started)}
+            environment = self.environment | {STARTED_FILE: str(started)}
             with (
                 dvc_process(self.workspace, "repro", "--single-item", stage, environment=environment) as child,
                 _ended_after(minutes, child) as ended,
