@@ -70,7 +70,7 @@ def overhead(place: tuple[str, int], pictures: list[bytes]) -> None:
             times[name].append(1000 * (time.perf_counter() - start))
     in_process, over_http = (statistics.median(times[name][NUM_WARM:]) for name in calls)
     print(
-        f"one client: {over_http:.2f} ms over HTTP, {in_process:.2f} ms in process; {over_http - in_process:.2f} ms more"
+        f"one client: {over_http:.2f} ms over HTTP, {in_process:.2f} in process: {over_http - in_process:.2f} more"
     )
 
 
