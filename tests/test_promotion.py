@@ -8,14 +8,18 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
+from onnx import TensorProto, helper, numpy_helper
 
 from pawline.card import Card, Conditions, card_path, write_card
 from pawline.cli import promote as promote_command
@@ -25,6 +29,7 @@ from pawline.files import file_digest
 from pawline.judging.gate import p_limit
 from pawline.params.prepare import ImageForm
 from pawline.parts import data_digest
+from pawline.runtime.export_card import ExportCard, export_card_path, write_export_card
 from pawline.tracking import promotion, registry, store
 from pawline.tracking.promotion import Asked, promote, register, rollback
 from pawline.tracking.registry import CHALLENGES, LINE, RECORD, VERDICT
@@ -35,6 +40,9 @@ from tests.background import free_port
 from tests.source import ROOT
 
 NUM_TEST = 60  # pictures of each of the two classes
+SIDE = 8
+FIRST_LEVEL = {"test": 0, "train": 100, "val": 110}  # the grey of a part's first cat
+DOG = 128  # a dog is so much brighter than the cat of its number
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +63,19 @@ def checkout(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch)
     (place / "dvc.yaml").touch()
     shutil.copy(ROOT / "params.yaml", place)
     shutil.copy(empty_store, place / "mlflow.db")
-    monkeypatch.setattr(promotion, "ask", stand_in)
     monkeypatch.setattr(promotion, "log_model", log_stand_in)
     write_data()
     return place
 
 
+def level(number: int, name: str, part: str = "test") -> int:
+    return FIRST_LEVEL[part] + number + (DOG if name == "dog" else 0)
+
+
+@cache
 def picture(number: int, name: str, part: str) -> bytes:
-    return f"{part} {name} {number}".encode()
+    grey = np.full((SIDE, SIDE), level(number, name, part), np.uint8)
+    return cv2.imencode(".png", grey)[1].tobytes()
 
 
 def digest_of(number: int, name: str = "cat", part: str = "test") -> str:
@@ -72,12 +85,12 @@ def digest_of(number: int, name: str = "cat", part: str = "test") -> str:
 def write_data(
     num_test: int = NUM_TEST, learned: Iterable[str] = (), groups: dict[str, str] | None = None
 ) -> None:
-    """Pictures whose bytes say their class. learned: the digests of test pictures that are in train instead."""
+    """Pictures of one grey each. learned: the digests of test pictures that are in train instead."""
     rows, at = [], Layout()
     for part, count in (("test", num_test), ("train", 3), ("val", 2)):
         for name in ("cat", "dog"):
             for number in range(count):
-                path, data = f"{name}/{part}{number}.jpg", picture(number, name, part)
+                path, data = f"{name}/{part}{number}.png", picture(number, name, part)
                 (at.raw / name).mkdir(parents=True, exist_ok=True)
                 (at.raw / path).write_bytes(data)
                 digest = hashlib.sha256(data).hexdigest()
@@ -95,8 +108,9 @@ def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str =
     """A model that is wrong on these test pictures, trained and evaluated in an MLflow run. Returns its digest."""
     at = Layout()
     at.model.parent.mkdir(exist_ok=True)
-    names = [digest_of(number) for number in wrong] + [digest_of(number, "dog") for number in wrong_dogs]
-    at.model.write_text(json.dumps({"wrong": names, "name": name}))
+    levels = [level(number, "cat") for number in wrong] + [level(number, "dog") for number in wrong_dogs]
+    at.model.write_text(json.dumps({"wrong": levels, "name": name}))
+    at.exported.write_bytes(table_of_classes(levels, name))
     conditions = Conditions(
         num_steps=1, flip_at_test=False, precision="float32", processor="any", num_threads=1, one_dnn=False,
         deterministic=True, tensorflow="2", keras="3",
@@ -104,7 +118,7 @@ def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str =
     card = Card(
         digest=file_digest(at.model),
         class_names=["cat", "dog"],
-        form=ImageForm(image_size=16, color="rgb", aspect="stretch", background=0),
+        form=ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=0),
         network="stand-in",
         num_weights=1,
         training_data_digest=data_digest(pd.read_parquet(at.split)),
@@ -112,35 +126,52 @@ def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str =
         conditions=conditions,
     )
     write_card(at.model, card)
+    form, exported = card.form.model_dump(), file_digest(at.exported)
+    write_export_card(
+        at.exported, ExportCard(exported, card.digest, card.class_names, form, card.decoder, ["logits"])
+    )
     store.use_store()
     with mlflow.start_run(run_name=name or "training", tags=run_tags):
-        log_stand_in(at.model, card)
+        log_stand_in(at.exported, card)
         mlflow.log_artifact(str(at.split), "evaluate")
     return card.digest
 
 
-def log_stand_in(model: Path, card: Card) -> None:
+def table_of_classes(wrong: Iterable[int], name: str) -> bytes:
+    """A network that knows the class of each grey, made by hand, wrong about some of them."""
+    right = np.arange(256) >= DOG
+    right[list(wrong)] ^= True
+    classes = numpy_helper.from_array(np.stack([~right, right], axis=1).astype(np.float32), "classes")
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["level"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Cast", ["level"], ["row"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["classes", "row"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        name or "unnamed",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIDE, SIDE, 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])],
+        [classes],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def log_stand_in(exported: Path, card: Card) -> None:
     """What `log_model` leaves in MLflow, without the second that it takes to copy the code."""
     run = mlflow.active_run()
     assert run is not None
     logged = mlflow.initialize_logged_model(name="model", source_run_id=run.info.run_id)
-    folder = model.parent / "logged"
+    folder = exported.parent / "logged"
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
-    shutil.copy(model, folder / "artifacts/model.keras")
-    shutil.copy(card_path(model), folder / "artifacts/card.json")
+    for file in (exported, export_card_path(exported), card_path(exported)):
+        shutil.copy(file, folder / "artifacts")
     MlflowClient().log_model_artifacts(logged.model_id, str(folder))
     mlflow.finalize_logged_model(logged.model_id, "READY")
     MlflowClient().log_outputs(run.info.run_id, models=[LoggedModelOutput(logged.model_id, 0)])
     mlflow.set_tag(MODEL_DIGEST, card.digest)
-
-
-def stand_in(model: Path, pictures: Iterable[bytes]) -> Asked:
-    wrong, labels = set(json.loads(model.read_text())["wrong"]), []
-    for data in pictures:
-        actual = data.decode().split()[1]
-        other = "dog" if actual == "cat" else "cat"
-        labels.append(other if hashlib.sha256(data).hexdigest() in wrong else actual)
-    return Asked(labels, milliseconds=1.0)
 
 
 def aliases() -> dict[str, int]:
@@ -430,12 +461,12 @@ def test_a_champion_that_changes_while_a_model_is_judged_is_the_one_to_beat(
     train(wrong=range(30), **{promotion.EXPERIMENT_TAG: "better"})
     register()
     train(wrong=range(29), name="hardly better than that")
-    meanwhile = [lambda: promote(2)]
+    meanwhile, ask = [lambda: promote(2)], promotion.ask
 
     def slow(model: Path, pictures: Iterable[bytes]) -> Asked:
         if meanwhile:
             meanwhile.pop()()
-        return stand_in(model, pictures)
+        return ask(model, pictures)
 
     monkeypatch.setattr(promotion, "ask", slow)
     assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; ")
@@ -471,12 +502,12 @@ def test_what_cannot_be_judged_gets_one_line(checkout: Path) -> None:
     train(wrong=range(20))
     register()
     train(name="better")
-    changed = at.raw / "cat/test7.jpg"
-    changed.write_bytes(b"test cat 8")
-    with pytest.raises(DatasetError, match=r"test7.jpg: its bytes are not those of the split; bring it back"):
+    changed = at.raw / "cat/test7.png"
+    changed.write_bytes(picture(8, "cat", "test"))
+    with pytest.raises(DatasetError, match=r"test7.png: its bytes are not those of the split; bring it back"):
         register()
     changed.unlink()
-    with pytest.raises(DatasetError, match=r"test7.jpg: No such file or directory; get it again: `dvc checkout`"):
+    with pytest.raises(DatasetError, match=r"test7.png: No such file or directory; get it again: `dvc checkout`"):
         register()
     write_data(num_test=NUM_TEST + 1)
     with pytest.raises(
@@ -490,8 +521,8 @@ def test_what_cannot_be_judged_gets_one_line(checkout: Path) -> None:
 def test_a_champion_whose_file_was_changed_is_not_opened(checkout: Path) -> None:
     train(wrong=range(20))
     register()
-    for file in (checkout / "mlartifacts").rglob("model.keras"):
-        file.write_text('{"wrong": [], "name": "swapped"}')
+    for file in (checkout / "mlartifacts").rglob("model.onnx"):
+        file.write_bytes(table_of_classes([], "swapped"))
     train(name="better")
     answer = register()
     assert answer.words.startswith("can't tell: the champion, version 1, cannot be asked: ")
