@@ -6,8 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -366,27 +366,22 @@ WRITES = [
 ]
 
 
-class Killed(BaseException):
-    """Stands for a kill: nobody catches it."""
+@contextmanager
+def after_each_write(then: Callable[[], None]) -> Iterator[None]:
+    """Call `then` right after each write to the registry."""
 
-
-def kill_after(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """From now on the process "dies" right after write `number` to the registry; the list holds the writes so far."""
-    done: list[str] = []
-
-    def dying(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        def then_die(*arguments: Any, **options: Any) -> Any:
+    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
+        def write_then(*arguments: Any, **options: Any) -> Any:
             answer = write(*arguments, **options)
-            done.append(name)
-            if len(done) == number:
-                raise Killed
+            then()
             return answer
 
-        return then_die
+        return write_then
 
-    for name in WRITES:
-        monkeypatch.setattr(MlflowClient, name, dying(name, getattr(MlflowClient, name)))
-    return done
+    with pytest.MonkeyPatch.context() as patch:
+        for name in WRITES:
+            patch.setattr(MlflowClient, name, watched(getattr(MlflowClient, name)))
+        yield
 
 
 def state() -> tuple[dict[str, int], list[str], dict[str, Any], list[tuple[str | None, str | None]]]:
@@ -410,21 +405,39 @@ def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happe
     for number, (command, model) in enumerate(zip(commands, models, strict=True)):
         if model:
             train(**model)  # type: ignore[arg-type]
-        copy_store("mlflow.db", "before.db")
-        command()
+        left_by_kills: list[Path] = []
+
+        def keep_what_a_kill_leaves(kept: list[Path] = left_by_kills, number: int = number) -> None:
+            if number in (0, 3, 4):
+                kept.append(copy_state(Path(f"killed/{number}/{len(kept)}")))
+
+        with after_each_write(keep_what_a_kill_leaves):
+            command()
         after = state()
         champions.append(aliases()["champion"])
-        for kill_at in range(1, 20 if number in (0, 3, 4) else 1):
-            copy_store("before.db", "mlflow.db")
-            shutil.rmtree(".pawline/registered", ignore_errors=True)
-            if not killed(command, kill_at):
-                break
+        for left in left_by_kills:
             num_kills += 1
+            restore_state(left)
             assert aliases().get("champion") in champions[-2:]
             if state() != after:
                 command()
-            assert state() == after, (number, kill_at)
+            assert state() == after, left
     assert num_kills > 15
+
+
+def copy_state(to: Path) -> Path:
+    """Copy all that a command has written so far: MLflow's store and the local state."""
+    to.mkdir(parents=True)
+    copy_store("mlflow.db", str(to / "mlflow.db"))
+    if Path(".pawline").exists():
+        shutil.copytree(".pawline", to / ".pawline", symlinks=True)
+    return to
+
+
+def restore_state(left: Path) -> None:
+    copy_store(str(left / "mlflow.db"), "mlflow.db")
+    shutil.rmtree(".pawline", ignore_errors=True)
+    shutil.copytree(left / ".pawline", ".pawline", symlinks=True)
 
 
 def copy_store(source: str, target: str) -> None:
@@ -433,9 +446,21 @@ def copy_store(source: str, target: str) -> None:
         one.backup(other)
 
 
-def killed(command: Callable[[], object], kill_at: int) -> bool:
-    with pytest.MonkeyPatch.context() as deadly:
-        kill_after(kill_at, deadly)
+class Killed(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+def killed(command: Callable[[], object], after_write: int) -> bool:
+    """Whether the command came to its write with this number, after which it "died"."""
+    num_writes = 0
+
+    def die() -> None:
+        nonlocal num_writes
+        num_writes += 1
+        if num_writes == after_write:
+            raise Killed
+
+    with after_each_write(die):
         try:
             command()
         except Killed:
