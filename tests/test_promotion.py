@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,22 @@ from pawline.cli import promote as promote_command
 from pawline.cli import register as register_command
 from pawline.errors import BusyError, DatasetError, ModelError, ParamsError
 from pawline.files import file_digest
-from pawline.judging.gate import p_limit
+from pawline.judging.gate import Verdict, p_limit
 from pawline.params.prepare import ImageForm
 from pawline.parts import data_digest
 from pawline.runtime.export_card import ExportCard, export_card_path, write_export_card
+from pawline.runtime.model import RuntimeModel
+from pawline.service.current_model import CurrentModel
 from pawline.tracking import promotion, registry, store
 from pawline.tracking.promotion import Asked, promote, register, rollback
 from pawline.tracking.registry import CHALLENGES, LINE, RECORD, VERDICT
 from pawline.tracking.store import MODEL_DIGEST
+from pawline.workspace.laid_models import LaidModels, champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import Answer, known_answer
 from tests.background import free_port
 from tests.source import ROOT
+from tests.test_runtime import write_brightness
 
 NUM_TEST = 60  # pictures of each of the two classes
 SIDE = 8
@@ -496,6 +500,118 @@ def test_a_champion_that_changes_while_a_model_is_judged_is_the_one_to_beat(
     monkeypatch.setattr(promotion, "ask", slow)
     assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; ")
     assert aliases() == {"champion": 2, "challenger": 3}
+
+
+def served() -> str:
+    """Which model `pawline serve` answers with now: the name of its folder."""
+    link = champion_files().link
+    assert {path.name for path in link.iterdir()} == {"model.onnx", "export.json", "card.json"}
+    assert RuntimeModel(link / "model.onnx").card.model_digest.startswith(link.readlink().name.partition("-")[2])
+    return link.readlink().name
+
+
+def test_a_running_service_answers_with_each_new_champion(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wrong one calls cat 0 a dog. The look is the one that the service takes twice a second."""
+    wrong = train(wrong=range(20))
+    register()
+    assert served() == f"1-{wrong[:12]}"
+    current = CurrentModel(champion_files().file)
+
+    def answer() -> str | None:
+        current.look()
+        return next(current.predictor.predict([picture(0, "cat", "test")])).label
+
+    assert answer() == "dog"
+    right = train()
+    register()
+    assert served() == f"2-{right[:12]}"
+    assert answer() == "cat"
+    rollback()
+    assert served() == f"1-{wrong[:12]}"
+    assert answer() == "dog"
+    promote(2)
+    assert answer() == "cat"
+    assert f"the model {right[:12]} answers from now on" in capsys.readouterr().err
+
+
+def test_the_next_command_lays_the_files_that_a_kill_or_somebody_else_kept_from_the_service(
+    checkout: Path,
+) -> None:
+    old, new = train(wrong=range(20)), train(name="right")
+    register()
+    laid = champion_files()
+    assert served() == f"1-{new[:12]}"
+    shutil.rmtree(laid.link.parent / "champions")
+    assert known_answer() is None
+    assert register().state == "Promoted"
+    assert served() == f"1-{new[:12]}"
+    train(wrong=range(20))
+    register()
+    with pytest.MonkeyPatch.context() as deadly:
+        deadly.setattr(promotion, "champion_files", lambda: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            promote(2, anyway=True)
+    assert aliases()["champion"] == 2
+    assert served() == f"1-{new[:12]}"
+    (laid.folder / f"2-{old[:12]}.partial").mkdir()
+    laid.link.with_name("champion.partial").symlink_to("nowhere")
+    assert promote(2) == (True, "version 2 is the champion already")
+    assert served() == f"2-{old[:12]}"
+    assert sorted(path.name for path in laid.folder.iterdir()) == [f"1-{new[:12]}", f"2-{old[:12]}"]
+    (laid.link / "model.onnx").write_bytes(b"changed by somebody")
+    promote(2)
+    assert served() == f"2-{old[:12]}"
+
+
+def test_a_champion_whose_files_mlflow_lacks_is_one_line_and_the_old_files_stay(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = train(wrong=range(20))
+    register()
+    train()
+    shutil.move("mlartifacts", "away")
+    capsys.readouterr()
+    assert promote_by_hand() == (
+        True,
+        "version 2 is the champion now, instead of version 1: promoted by hand, whatever the gate says",
+    )
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert (
+        "version 2 is not handed to `pawline serve`, which the next command tries again: models:/pawline/2: MLflow"
+        in line
+    )
+    assert aliases() == {"champion": 2}
+    assert served() == f"1-{old[:12]}"
+    shutil.rmtree("mlartifacts", ignore_errors=True)
+    shutil.move("away", "mlartifacts")
+    promote(2)
+    assert served().startswith("2-")
+
+
+def promote_by_hand() -> tuple[bool, str]:
+    """Of a model that is registered without a look at the pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "_verdict", lambda *_: Verdict("can't tell", "can't tell", True))
+        register()
+    return promote(2, anyway=True)
+
+
+def test_the_last_three_champions_keep_their_files(tmp_path: Path) -> None:
+    laid, made = LaidModels(tmp_path / "champion", tmp_path / "champions"), tmp_path / "made"
+    made.mkdir()
+    file = write_brightness(made)
+    (made / "card.json").write_text("{}")
+    for name in ("1-a", "2-b", "3-c", "1-a", "4-d"):
+        with laid.held():
+            assert laid.lay(name, lambda: nullcontext(file)) is True
+            assert laid.lay(name, lambda: pytest.fail("it is known")) is False
+    assert [path.name for path in laid.not_in_use()] == ["1-a", "3-c"]
+    file.write_bytes(b"damaged")
+    with laid.held(), pytest.raises(ModelError, match="its files are damaged"):
+        laid.lay("5-e", lambda: nullcontext(file))
+    assert laid.link.readlink() == Path("champions/4-d")
 
 
 def test_a_registry_in_use_is_busy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
