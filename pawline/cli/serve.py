@@ -7,6 +7,7 @@ from typing import Any
 
 from pawline.errors import ModelError
 from pawline.terminal import say
+from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
 
 MEGABYTE = 2**20
@@ -57,9 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _own_model() -> Path:
-    """The champion, where one was promoted; else the model of this workspace."""
-    champion = Path(".pawline/champion", Layout().exported.name)
-    return champion if champion.exists() else Layout().exported
+    """The champion, where there is one; else the model of this workspace."""
+    champion, own = champion_files().file, Layout().exported
+    if champion.exists():
+        return champion
+    if own.exists():
+        why = "its files are gone" if champion.parent.is_symlink() else "there is none yet"
+        say(f"no champion, {why}: {own} answers until the service is started after `pawline register`")
+    return own
 
 
 def _is_loopback(host: str) -> bool:

@@ -28,6 +28,7 @@ from pawline.params.promotion import PromotionParams
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.runtime.export_card import read_export_card
+from pawline.terminal import say
 from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
 from pawline.tracking.missed import send_missed
 from pawline.tracking.registry import EXPERIMENT_VERSION, NAME, Judgement, Line, Registry, may_move
@@ -40,10 +41,10 @@ from pawline.tracking.store import (
 )
 from pawline.tracking.training_run import run_origin
 from pawline.workspace.checkout import is_experiment
+from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
-from pawline.workspace.registered import Answer, keep_answer
+from pawline.workspace.registered import KEPT, PROMOTED, Answer, keep_answer
 
-PROMOTED, KEPT = "Promoted", "Kept"
 EXPERIMENT_TAG = "pawline.dvc_experiment"  # of the run whose training made the model
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 NUM_TIMED = 20  # pictures that are asked for one by one
@@ -69,7 +70,8 @@ def register() -> Answer:
     answer, _ = _challenge(
         registry, Challenge(version, today, params, check, may_move=True), lambda: nullcontext(challenger)
     )
-    keep_answer(answer)
+    _lay_champion(registry)
+    keep_answer(answer)  # only now: a known answer means that the files lie there
     return answer
 
 
@@ -79,6 +81,21 @@ def promote(number: int | None, anyway: bool = False) -> tuple[bool, str]:
     anyway: whatever the gate says. Raises ParamsError where there is no such version."""
     use_store()
     registry = Registry()
+    answer = _promote(registry, number, anyway)
+    _lay_champion(registry)
+    return answer
+
+
+def rollback() -> tuple[bool, str]:
+    """(whether there was a champion before, one line). The version that was champion is never promoted by itself."""
+    use_store()
+    registry = Registry()
+    answer = _roll_back(registry)
+    _lay_champion(registry)
+    return answer
+
+
+def _promote(registry: Registry, number: int | None, anyway: bool) -> tuple[bool, str]:
     with registry.locked():
         version, line = _named(registry, number), registry.line()
         number = int(version.version)
@@ -103,10 +120,7 @@ def promote(number: int | None, anyway: bool = False) -> tuple[bool, str]:
     return False, f"{answer}; `pawline promote {number} --anyway` makes it the champion all the same"
 
 
-def rollback() -> tuple[bool, str]:
-    """(whether there was a champion before, one line). The version that was champion is never promoted by itself."""
-    use_store()
-    registry = Registry()
+def _roll_back(registry: Registry) -> tuple[bool, str]:
     with registry.locked() as unfinished:
         line = registry.line()
         if unfinished:
@@ -139,6 +153,22 @@ def _moved(registry: Registry, line: Line, number: int, words: str) -> str:
     registry.move(line.promoted(number))
     before = f", instead of version {line.champion}" if line.champion else ""
     return f"version {number} is the champion now{before}: {words}"
+
+
+def _lay_champion(registry: Registry) -> None:
+    """Lay the champion's files for `pawline serve`. If that fails, the alias stands; the next command tries again."""
+    laid, name = champion_files(), "the champion"
+    try:
+        with (
+            laid.held()
+        ):  # the champion is looked up inside: of two commands, the later one lays the later champion
+            with registry.locked():
+                champion = registry.version(registry.line().champion)
+            if champion:
+                name, digest = f"version {champion.version}", champion.tags.get(MODEL_DIGEST, "")
+                laid.lay(f"{champion.version}-{digest[:12]}", lambda: _files_of(champion))
+    except (ModelError, BusyError, OSError) as error:
+        say(f"warning: {name} is not handed to `pawline serve`, which the next command tries again: {error}")
 
 
 # ---------------------------------------------------------------- what is compared
@@ -242,11 +272,19 @@ def _downloaded(version: ModelVersion | None) -> Iterator[Model]:
     """A registered model with what it learned from. Raises ModelError where MLflow does not have it whole."""
     if version is None:
         raise ModelError("it is not in MLflow any more")
+    with _files_of(version) as file:
+        card = parse_card(card_path(file))
+        yield Model(file, card, _learned(_split_of(version, card)))
+
+
+@contextmanager
+def _files_of(version: ModelVersion) -> Iterator[Path]:
+    """The exported file of a registered model, with its cards beside it. Raises ModelError as `_downloaded` does."""
     with downloaded_model(f"models:/{NAME}/{version.version}") as file:
         card, digest = parse_card(card_path(file)), version.tags.get(MODEL_DIGEST)
         if not card.digest == digest == read_export_card(file).model_digest:
             raise ModelError("its file is not the one that was registered: it was changed")
-        yield Model(file, card, _learned(_split_of(version, card)))
+        yield file
 
 
 def _split_of(version: ModelVersion, card: Card) -> pd.DataFrame:

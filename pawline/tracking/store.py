@@ -107,7 +107,11 @@ def downloaded_model(uri: str) -> Iterator[Path]:
             raise ModelError(
                 f"{without_secrets(uri)}: cannot be downloaded from MLflow at {store}: {cause}"
             ) from None
-        yield Path(logged, "artifacts", "model.onnx")
+        file = Path(logged, "artifacts", "model.onnx")
+        if not file.exists():
+            store = public_address(mlflow.get_tracking_uri())
+            raise ModelError(f"{without_secrets(uri)}: MLflow at {store} has no artifacts/{file.name} of it")
+        yield file
 
 
 @contextmanager

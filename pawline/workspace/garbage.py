@@ -19,6 +19,7 @@ from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dvc_command import run_dvc
 from pawline.workspace.kept_series import unfinished_series
 from pawline.workspace.kept_training import lock_of
+from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import LocalState
 from pawline.workspace.lock import LOCK, Cache
 
@@ -67,6 +68,11 @@ def find_garbage() -> list[Garbage]:
         ),
         Garbage("downloads not finished", "they start over", _inside(at.downloads)),
         Garbage("workspaces of flow runs that were killed", "nothing", tuple(_left_behind(at.isolated_runs))),
+        Garbage(
+            "files of champions before",
+            "going back to one downloads it again",
+            tuple(champion_files().not_in_use()),
+        ),
         Garbage("an MLflow store that was never finished", "nothing", _inside(at.partial_store)),
         Garbage(
             "DVC's cache, used by no commit or experiment", "such a version runs again", tuple(_unused_objects())

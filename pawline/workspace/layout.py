@@ -63,6 +63,8 @@ class LocalState:
         self.partial_store = folder / "mlflow.partial"  # MLflow's tables while they are made
         self.missed = folder / "mlflow_missed"  # what a tracking server missed, a folder per run, until it is sent
         self.registered = folder / "registered"  # what `pawline register` answered, a file per model and test part
+        self.champion = folder / "champion"  # a link to the files of the champion, which `pawline serve` follows
+        self.champions = folder / "champions"  # a folder for each of the last ones
         self.registry_lock = folder / "registry.lock"
         self.store = checkout / "mlflow.db"
         self.store_lock = checkout / ".mlflow.lock"

@@ -15,8 +15,10 @@ from pawline.files import file_digest, write_text
 from pawline.params.whole import load_params
 from pawline.terminal import say
 from pawline.workspace.checkout import main_checkout
+from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
 
+PROMOTED, KEPT = "Promoted", "Kept"
 MAX_AGE_SECONDS = 12 * 3600
 
 
@@ -42,9 +44,12 @@ def known_answer(workspace: Path = Path()) -> Answer | None:
     try:
         is_fresh = file is not None and 0 <= time.time() - file.stat().st_mtime < MAX_AGE_SECONDS
         kept = json.loads(file.read_text(encoding="utf-8")) if file and is_fresh else None
-        return Answer(**{**kept, "is_known": True}) if kept else None
+        answer = Answer(**{**kept, "is_known": True}) if kept else None
     except (OSError, ValueError, TypeError):
         return None
+    if answer and answer.state == PROMOTED and not champion_files().file.exists():
+        return None  # somebody deleted the files of the champion: the command lays them again
+    return answer
 
 
 def keep_answer(answer: Answer, workspace: Path = Path()) -> None:
