@@ -48,6 +48,7 @@ class LocalState:
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
         self.checkpoints = folder / "training"  # the state of a training under way
         self.curves = folder / "tensorboard"  # a folder per training
+        self.walks = folder / "walks"  # networks in neutral form for `pawline explain`, a folder per model
         self.history = folder / "history.jsonl"  # which stage ran when, for how long and started by whom
         self.flow_runs = folder / "flow_runs"  # the process of each flow run under way
         self.isolated_runs = folder / "runs"  # workspaces of flow runs with other params
