@@ -83,7 +83,10 @@ class _Reader:
         kind, settings, weights = _describe(layer, call)
         node = Node(layer.name, kind, inputs, settings, weights)
         keras_inputs = iter([self.pictures if i < 0 else self.theirs[i] for i in inputs])
-        arguments, keywords = _filled(call.arguments.args, keras_inputs), _filled(call.arguments.kwargs, keras_inputs)
+        arguments, keywords = (
+            _filled(call.arguments.args, keras_inputs),
+            _filled(call.arguments.kwargs, keras_inputs),
+        )
         theirs = layer(*arguments, **{key: value for key, value in keywords.items() if key != "training"})
         self.nodes.append(node)
         self.theirs.append(theirs)

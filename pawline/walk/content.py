@@ -141,9 +141,7 @@ def _embed_weights(nodes: list[dict[str, Any]], weights: list[Node], blob: Blob,
             nodes[number]["left_out"] = num_bytes
 
 
-def _embed_unit_sums(
-    nodes: list[dict[str, Any]], weights: list[Node], outputs: list[Array], blob: Blob
-) -> None:
+def _embed_unit_sums(nodes: list[dict[str, Any]], weights: list[Node], outputs: list[Array], blob: Blob) -> None:
     """How much each map adds to each of the strongest units of a fully connected layer behind `flatten`."""
     for number, node in enumerate(weights[:-1]):
         source = weights[node.inputs[0]] if node.kind == "dense" and node.inputs[0] >= 0 else None
@@ -170,8 +168,7 @@ def _picture_steps(picture: bytes, name: str, card: Card, pixels: Pixels) -> dic
     if stored is not None:
         steps.append({"title": "As the file stores it", "image": _jpeg(stored), "text": _stored_text(header)})
     if upright is not None:
-        turned = stored is not None and stored.shape[:2] != upright.shape[:2]
-        text = "Turned by the camera's note in the file." if turned else "The file stores it upright, or mirrored at most."
+        text = "Turned as the camera's note in the file says, where it has one."
         steps.append({"title": "Upright", "image": _jpeg(upright), "text": text})
         if card.form.color == "grayscale":
             gray = np.asarray(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))[:, :, None]
@@ -232,6 +229,8 @@ def _occlusion(network: Network, pixels: Pixels, label: int) -> dict[str, Any]:
         square = np.s_[number, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
         hidden[square] = np.rint(pixels.mean(axis=(0, 1)))
     base = float(softmax(outputs[-1][0].astype(np.float64))[label])
-    logits = np.concatenate([run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)])
+    logits = np.concatenate(
+        [run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)]
+    )
     falls = base - softmax(logits.astype(np.float64), axis=1)[:, label]
     return {"side": side, "falls": falls.tolist(), "edges": edges.tolist()}

@@ -43,7 +43,9 @@ def save_network(folder: Path, network: Network) -> None:
     """Write `network.json` and `weights.npz`, both or neither."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(folder) as partial:
-        arrays = {f"{i}:{key}": value for i, node in enumerate(network.nodes) for key, value in node.weights.items()}
+        arrays = {
+            f"{i}:{key}": value for i, node in enumerate(network.nodes) for key, value in node.weights.items()
+        }
         np.savez(partial / "weights.npz", **arrays)  # type: ignore[arg-type]  # the stub means allow_pickle
         nodes = [
             {"name": n.name, "kind": n.kind, "inputs": n.inputs, "settings": n.settings} for n in network.nodes
@@ -70,4 +72,6 @@ def load_network(folder: Path) -> Network | None:
 
 
 def unknown_layer(name: str, kind: str) -> ModelError:
-    return ModelError(f"layer '{name}' is a {kind}, which the walk cannot compute; use a network that Pawline trained")
+    return ModelError(
+        f"layer '{name}' is a {kind}, which the walk cannot compute; use a network that Pawline trained"
+    )

@@ -204,7 +204,8 @@ const percent = (p) => `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %
 const STOPS = [[38, 20, 72], [52, 84, 140], [33, 145, 140], [122, 205, 98], [253, 231, 80]];
 function heat(t) { const x = Math.min(Math.max(t, 0), 1) * 4, i = Math.min(3, Math.floor(x)); return STOPS[i].map((v, n) => v + (STOPS[i + 1][n] - v) * (x - i)); }
 function signed(t) { const end = t < 0 ? [194, 65, 12] : [11, 122, 112], a = Math.min(1, Math.abs(t)); return [246, 246, 244].map((v, n) => v + (end[n] - v) * a); }
-const inkOn = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff");
+const linear = (v) => (v <= 10.3 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+const inkOn = ([r, g, b]) => (0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) > 0.179 ? "#000" : "#fff"); /* at least 4.5 : 1 on any colour */
 function channel(maps, c) { const [H, W, C] = maps.shape, out = new Float64Array(H * W); for (let i = 0; i < H * W; i++) out[i] = maps.values[i * C + c]; return out; }
 function range(values) { let low = Infinity, high = -Infinity; for (const v of values) { if (v < low) low = v; if (v > high) high = v; } return [Math.min(low, 0), high]; }
 function paint(canvas, values, H, W, [low, high], color = heat) {
@@ -473,7 +474,7 @@ function showOutput() {
     if (!node.units) return;
     const sums = floats(node.units.map_sums), values = kept(nodes.indexOf(node)), C = node.units.num_maps;
     host.append(el("p", {}, `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`));
-    host.append(table(`${node.name}: the strongest units`, ["unit", "value", "", "maps that add most", "maps that take most", "bias"], node.units.numbers.map((unit, u) => {
+    host.append(table(`${node.name}: the strongest units`, ["unit", "value", "size", "maps that add most", "maps that take most", "bias"], node.units.numbers.map((unit, u) => {
       const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]), say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
       return [String(unit), num(values.values[unit], 2), bar(values.values[unit] / (values.values[node.units.numbers[0]] || 1)), say(own.slice(0, 3)), say(own.slice(-2).reverse()), num(node.units.bias[u], 2)];
     })));
@@ -491,7 +492,7 @@ function showOutput() {
   }
   const t = data.temperature || 1, p = data.probabilities, calibrated = softmax(data.logits, t), order = names.map((_, k) => k).sort((a, b) => p[b] - p[a]).slice(0, 20);
   host.append(el("h3", {}, "Softmax: from logits to probabilities"), el("p", {}, `e to the power of each logit, divided by the sum of all: numbers from 0 to 1 whose sum is ${p.reduce((a, b) => a + b, 0).toFixed(6)}.${data.temperature ? ` With the calibration's temperature ${num(t)}, by which the logits are divided first, they say more honestly how often the network is right.` : " This model has no calibration temperature, so a high value may claim too much."}`));
-  host.append(table("Probabilities", ["class", "logit", "e^(logit − largest)", "probability", ...(data.temperature ? ["calibrated"] : []), ""], order.map((k) => [names[k], num(data.logits[k]), num(Math.exp(data.logits[k] - Math.max(...data.logits)), 4), percent(p[k]), ...(data.temperature ? [percent(calibrated[k])] : []), bar(p[k])])));
+  host.append(table("Probabilities", ["class", "logit", "e^(logit − largest)", "probability", ...(data.temperature ? ["calibrated"] : []), "size"], order.map((k) => [names[k], num(data.logits[k]), num(Math.exp(data.logits[k] - Math.max(...data.logits)), 4), percent(p[k]), ...(data.temperature ? [percent(calibrated[k])] : []), bar(p[k])])));
 }
 function showWhatIf() {
   const host = byId("what-if-tool");
@@ -562,9 +563,10 @@ function showCheck(result) {
   byId("status").replaceChildren(el("span", { class: result.good ? "good" : "bad" }, result.good ? "✓ Calculated again in your browser" : "✗ Your browser's numbers differ"), ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${result.logits.toExponential(1)}, `}layers by ${result.relative.toExponential(1)} of their largest value`);
   host.append(el("p", {}, `Your browser computed ${result.computed} of ${result.nodes} operations from the picture on, in plain JavaScript, and compared ${result.layers} layers with the values that Python computed for this picture. `, result.computed < result.nodes ? "The weights of the others are not in this page (--full adds them); there it goes on with the model's own values." : ""),
     el("p", {}, `Once for this model, Python's formulas were compared with Keras ${check.keras} on ${check.num_pictures} fixed pictures, layer by layer. Allowed: 1e-4 of a layer's largest absolute value, 1e-4 for logits, 1e-5 for probabilities.`),
-    table("The largest differences", ["", "browser and Python, this picture", "Python and Keras, fixed pictures"], [["logits", result.logits === null ? "not computed" : result.logits.toExponential(1), check.logits.toExponential(1)], ["probabilities", result.probabilities === null ? "not computed" : result.probabilities.toExponential(1), check.probabilities.toExponential(1)]]),
+    table("The largest differences", ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"], [["logits", result.logits === null ? "not computed" : result.logits.toExponential(1), check.logits.toExponential(1)], ["probabilities", result.probabilities === null ? "not computed" : result.probabilities.toExponential(1), check.probabilities.toExponential(1)]]),
     el("h3", {}, "Layer by layer"), table("Difference, as a share of the layer's largest value", ["layer", "kind", "size", "browser", "Keras"], nodes.map((node, i) => { const c = checks[i], k = check.layers[i]; return [node.name, KIND[node.kind], node.shape.join(" × "), c.difference !== null && node.largest ? (c.difference / node.largest).toExponential(1) : c.computed ? "inner value" : node.left_out ? "weights left out" : "not computed", k.largest ? (k.difference / k.largest).toExponential(1) : "0"]; })));
-  window.walk = { result, frames, ready: true };
+  window.walk = { result, frames };
+  document.documentElement.dataset.ready = "yes";
 }
 showAnswer(); showPicture(); showPixels();
 checkAll().then((result) => { showWindow(); showMaps(); showPooling(); showOutput(); showWhatIf(); showWhere(); showCheck(result); });
