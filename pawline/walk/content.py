@@ -1,0 +1,236 @@
+"""What the page holds: the picture's steps, the values and weights of each layer, the class maps, the check."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from pawline.card import Card
+from pawline.pictures.decode import Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
+from pawline.walk.formulas import run_network
+from pawline.walk.network import Array, Network, Node
+
+MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
+MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
+PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
+FOLLOWERS = ("normalization", "activation")  # shown together with the layer before them
+NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
+MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
+
+
+@dataclass
+class Blob:
+    """Arrays one after the other, in little-endian bytes."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, values: NDArray[Any], dtype: str = "<f4") -> list[int]:
+        """Add an array; return [offset, number of values]. Offsets are multiples of 4."""
+        content = np.ascontiguousarray(values).astype(dtype).tobytes()
+        place = [self.size, values.size]
+        content += b"\0" * (-len(content) % 4)
+        self.parts.append(content)
+        self.size += len(content)
+        return place
+
+    def text(self) -> str:
+        return base64.b64encode(b"".join(self.parts)).decode()
+
+
+def walk_content(
+    picture: bytes, name: str, card: Card, network: Network, full: bool, exciting: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], str]:
+    """The page's description and its arrays in base64. Raises BadImage for a picture that cannot be decoded."""
+    pixels = decode_image(picture, **card.form.model_dump())
+    outputs = run_network(network, pixels[None])
+    steps, blob = group_nodes(network.nodes), Blob()
+    logits = outputs[-1][0]
+    temperature = getattr(card, "temperature", None)
+    content = {
+        "model": _model(card),
+        "picture": _picture_steps(picture, name, card, pixels),
+        "pixels": blob.add(pixels, "u1"),
+        "steps": steps,
+        "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
+        "logits": logits.tolist(),
+        "probabilities": softmax(logits.astype(np.float64)).tolist(),
+        "temperature": temperature,
+        "check": network.check,
+        "occlusion": _occlusion(network, pixels, int(logits.argmax())),
+        "exciting": exciting,
+        "full": full,
+    }
+    _embed_values(content["nodes"], steps, outputs, blob)
+    _embed_weights(content["nodes"], network.nodes, blob, full)
+    _embed_unit_sums(content["nodes"], network.nodes, outputs, blob)
+    return content, blob.text()
+
+
+def group_nodes(nodes: list[Node]) -> list[dict[str, Any]]:
+    """Steps as people see them: a layer with the normalization and activation that follow it, as [first, last]."""
+    consumers: list[list[int]] = [[] for _ in nodes]
+    for number, node in enumerate(nodes):
+        for place in node.inputs:
+            if place >= 0:
+                consumers[place].append(number)
+    steps, taken = list[dict[str, Any]](), set[int]()
+    for number, node in enumerate(nodes):
+        if number in taken:
+            continue
+        chain = [number]
+        while len(consumers[chain[-1]]) == 1 and nodes[(after := consumers[chain[-1]][0])].kind in FOLLOWERS:
+            chain.append(after)
+        taken.update(chain)
+        steps.append({"name": node.name, "kind": node.kind, "chain": chain})
+    return steps
+
+
+def _model(card: Card) -> dict[str, Any]:
+    return {
+        "network": card.network,
+        "digest": card.digest,
+        "training_data_digest": card.training_data_digest,
+        "num_weights": card.num_weights,
+        "class_names": card.class_names,
+        "form": card.form.model_dump(),
+        "decoder": card.decoder,
+    }
+
+
+def _node(node: Node, output: Array) -> dict[str, Any]:
+    shape = list(output.shape)
+    sizes = {key: list(value.shape) for key, value in node.weights.items()}
+    return {
+        "name": node.name, "kind": node.kind, "inputs": node.inputs, "shape": shape, "sizes": sizes, **node.settings
+    }  # fmt: skip
+
+
+def _embed_values(
+    nodes: list[dict[str, Any]], steps: list[dict[str, Any]], outputs: list[Array], blob: Blob
+) -> None:
+    """Each step's output: exact where all fit into half of the page, else in 256 levels per layer with exact samples."""
+    shown = [step["chain"][-1] for step in steps]
+    exact = sum(outputs[number].size * 4 for number in shown) <= MAX_BINARY // 2
+    for number in sorted(shown, key=lambda number: outputs[number].size):
+        values = outputs[number][0]
+        if exact or values.size <= 4096:
+            nodes[number]["values"] = blob.add(values)
+        elif blob.size + values.size < MAX_BINARY * 0.75:
+            low, high = float(values.min()), float(values.max())
+            scaled = (values - low) / ((high - low) or 1) * 255
+            nodes[number]["levels"] = [*blob.add(np.rint(scaled), "u1"), low, high]
+        if "values" not in nodes[number]:
+            places = np.linspace(0, values.size - 1, 256).astype(np.int64)
+            nodes[number]["samples"] = [blob.add(places, "<i4"), blob.add(values.ravel()[places])]
+        nodes[number]["largest"] = float(np.abs(values).max())
+
+
+def _embed_weights(nodes: list[dict[str, Any]], weights: list[Node], blob: Blob, full: bool) -> None:
+    """Weights, the output's first, then from the picture on, as far as the page has room; all of them if `full`."""
+    order = [len(weights) - 1, *range(len(weights) - 1)]
+    for number in order:
+        num_bytes = sum(4 * value.size for value in weights[number].weights.values())
+        if full or blob.size + num_bytes <= MAX_BINARY:
+            nodes[number]["weights"] = {key: blob.add(value) for key, value in weights[number].weights.items()}
+        else:
+            nodes[number]["left_out"] = num_bytes
+
+
+def _embed_unit_sums(nodes: list[dict[str, Any]], weights: list[Node], outputs: list[Array], blob: Blob) -> None:
+    """How much each map adds to each of the strongest units of a fully connected layer behind `flatten`."""
+    for number, node in enumerate(weights[:-1]):
+        source = weights[node.inputs[0]] if node.kind == "dense" and node.inputs[0] >= 0 else None
+        if source is None or source.kind != "flatten":
+            continue
+        maps = outputs[source.inputs[0]][0].astype(np.float64)
+        units = np.argsort(-outputs[number][0], kind="stable")[:NUM_UNITS]
+        kernel = node.weights["kernel"][:, units].reshape(*maps.shape, -1)
+        sums = np.einsum("hwc,hwcu->uc", maps, kernel)
+        nodes[number]["units"] = {
+            "numbers": units.tolist(),
+            "bias": node.weights["bias"][units].tolist(),
+            "map_sums": blob.add(sums),
+            "num_maps": maps.shape[2],
+        }
+
+
+def _picture_steps(picture: bytes, name: str, card: Card, pixels: Pixels) -> dict[str, Any]:
+    """Each step of the decoder, as JPEG or PNG made from pixels: no metadata of the file reaches the page."""
+    header = read_header(picture)
+    upright = safe_thumbnail(picture, PHOTO_SIDE)
+    stored = _as_stored(picture)
+    steps = []
+    if stored is not None:
+        steps.append({"title": "As the file stores it", "image": _jpeg(stored), "text": _stored_text(header)})
+    if upright is not None:
+        text = "Turned as the camera's note in the file says, where it has one."
+        steps.append({"title": "Upright", "image": _jpeg(upright), "text": text})
+        if card.form.color == "grayscale":
+            gray = np.asarray(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))[:, :, None]
+            text = "0.299 red + 0.587 green + 0.114 blue: one number for each pixel."
+            steps.append({"title": "Grayscale", "image": _jpeg(gray), "text": text})
+    how = {"stretch": "stretched to a square", "crop": "its middle cut out", "pad": "padded to a square"}
+    size = card.form.image_size
+    text = f"{how[card.form.aspect].capitalize()} and resized to {size} × {size} pixels. The network sees this."
+    steps.append({"title": "Resized", "image": _png(pixels), "text": text, "small": True})
+    shape = list(upright.shape[:2]) if upright is not None else [size, size]
+    return {"name": name, "steps": steps, "photo": len(steps) - (3 if card.form.color == "grayscale" else 2),
+            "photo_shape": shape, "format": header.format}  # fmt: skip
+
+
+def _stored_text(header: Any) -> str:
+    return f"{header.format}, {header.width} × {header.height} pixels, without turning it."
+
+
+def _as_stored(picture: bytes) -> Pixels | None:
+    """The pixels before the EXIF turn, small, red first; None where OpenCV cannot show them so."""
+    flag = cv2.IMREAD_REDUCED_COLOR_2 if len(picture) > 2_000_000 else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        return None
+    scale = min(1, PHOTO_SIDE / max(pixels.shape[:2]))
+    sides = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA))[:, :, ::-1].copy()
+
+
+def _jpeg(pixels: Pixels) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(pixels)).decode()
+
+
+def _png(pixels: Pixels) -> str:
+    _, content = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]))
+    return "data:image/png;base64," + base64.b64encode(content.tobytes()).decode()
+
+
+def num_products(network: Network, outputs: list[Array]) -> int:
+    """Multiplications of one picture's way through the convolutions and fully connected layers."""
+    total = 0
+    for node, output in zip(network.nodes, outputs, strict=True):
+        if (kernel := node.weights.get("kernel")) is not None:
+            places = output[0].size // output.shape[-1]
+            total += places * kernel.size
+    return total
+
+
+def _occlusion(network: Network, pixels: Pixels, label: int) -> dict[str, Any]:
+    """How far the probability of the predicted class falls where a grey square hides a part of the picture."""
+    outputs = run_network(network, pixels[None])
+    products = max(1, num_products(network, outputs))
+    side = max(3, min(8, int((MAX_OCCLUSION_PRODUCTS / products) ** 0.5)))
+    edges = np.linspace(0, len(pixels), side + 1).round().astype(int)
+    hidden = np.repeat(pixels[None], side * side, axis=0)
+    for number in range(side * side):
+        row, column = divmod(number, side)
+        square = np.s_[number, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
+        hidden[square] = np.rint(pixels.mean(axis=(0, 1)))
+    base = float(softmax(outputs[-1][0].astype(np.float64))[label])
+    logits = np.concatenate(
+        [run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)]
+    )
+    falls = base - softmax(logits.astype(np.float64), axis=1)[:, label]
+    return {"side": side, "falls": falls.tolist(), "edges": edges.tolist()}
