@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from pawline.card import Card
-from pawline.pictures.decode import Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
+from pawline.pictures.decode import Header, Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
 from pawline.walk.formulas import run_network
 from pawline.walk.network import Array, Network, Node
 
@@ -50,7 +50,7 @@ def walk_content(
     outputs = run_network(network, pixels[None])
     steps, blob = group_nodes(network.nodes), Blob()
     logits = outputs[-1][0]
-    temperature = getattr(card, "temperature", None)
+    temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {
         "model": _model(card),
         "picture": _picture_steps(picture, name, card, pixels),
@@ -58,10 +58,10 @@ def walk_content(
         "steps": steps,
         "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
         "logits": logits.tolist(),
-        "probabilities": softmax(logits.astype(np.float64)).tolist(),
+        "probabilities": softmax(logits.astype(np.float64) / temperature).tolist(),
         "temperature": temperature,
         "check": network.check,
-        "occlusion": _occlusion(network, pixels, int(logits.argmax())),
+        "occlusion": _occlusion(network, pixels, outputs, temperature),
         "exciting": exciting,
         "full": full,
     }
@@ -113,7 +113,8 @@ def _node(node: Node, output: Array) -> dict[str, Any]:
 def _embed_values(
     nodes: list[dict[str, Any]], steps: list[dict[str, Any]], outputs: list[Array], blob: Blob
 ) -> None:
-    """Each step's output: exact where all fit into half of the page, else in 256 levels per layer with exact samples."""
+    """Each step's output: exact where all fit into half of the page, else in 256 levels per layer with exact samples;
+    the largest are left out where even these do not fit, and the page says so."""
     shown = [step["chain"][-1] for step in steps]
     exact = sum(outputs[number].size * 4 for number in shown) <= MAX_BINARY // 2
     for number in sorted(shown, key=lambda number: outputs[number].size):
@@ -163,39 +164,48 @@ def _picture_steps(picture: bytes, name: str, card: Card, pixels: Pixels) -> dic
     """Each step of the decoder, as JPEG or PNG made from pixels: no metadata of the file reaches the page."""
     header = read_header(picture)
     upright = safe_thumbnail(picture, PHOTO_SIDE)
-    stored = _as_stored(picture)
-    steps = []
+    stored = _as_stored(picture, header)
+    steps = list[dict[str, Any]]()
     if stored is not None:
-        steps.append({"title": "As the file stores it", "image": _jpeg(stored), "text": _stored_text(header)})
+        text = f"{header.format}, {header.width} × {header.height} pixels, not turned{_shown(header)}."
+        steps.append({"title": "As the file stores it", "image": _jpeg(stored), "text": text})
+    photo = len(steps)
     if upright is not None:
-        text = "Turned as the camera's note in the file says, where it has one."
+        turned = (
+            "Turned, as the camera's note in the file asks." if header.orientation > 1 else "As people see it."
+        )
+        text = f"{turned} Enlarged or made smaller here, so that its longer side has {PHOTO_SIDE} pixels."
         steps.append({"title": "Upright", "image": _jpeg(upright), "text": text})
         if card.form.color == "grayscale":
-            gray = np.asarray(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))[:, :, None]
             text = "0.299 red + 0.587 green + 0.114 blue: one number for each pixel."
+            gray = _bytes(cv2.cvtColor(upright, cv2.COLOR_RGB2GRAY))[:, :, None]
             steps.append({"title": "Grayscale", "image": _jpeg(gray), "text": text})
     how = {"stretch": "stretched to a square", "crop": "its middle cut out", "pad": "padded to a square"}
     size = card.form.image_size
     text = f"{how[card.form.aspect].capitalize()} and resized to {size} × {size} pixels. The network sees this."
     steps.append({"title": "Resized", "image": _png(pixels), "text": text, "small": True})
     shape = list(upright.shape[:2]) if upright is not None else [size, size]
-    return {"name": name, "steps": steps, "photo": len(steps) - (3 if card.form.color == "grayscale" else 2),
-            "photo_shape": shape, "format": header.format}  # fmt: skip
+    return {"name": name, "steps": steps, "photo": photo, "photo_shape": shape, "format": header.format}
 
 
-def _stored_text(header: Any) -> str:
-    return f"{header.format}, {header.width} × {header.height} pixels, without turning it."
+def _shown(header: Header) -> str:
+    return ", shown smaller here" if max(header.width, header.height) > PHOTO_SIDE else ""
 
 
-def _as_stored(picture: bytes) -> Pixels | None:
-    """The pixels before the EXIF turn, small, red first; None where OpenCV cannot show them so."""
-    flag = cv2.IMREAD_REDUCED_COLOR_2 if len(picture) > 2_000_000 else cv2.IMREAD_COLOR
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+def _as_stored(picture: bytes, header: Header) -> Pixels | None:
+    """The pixels before the EXIF turn, small, red first; None where OpenCV does not know the format."""
+    large = header.format == "JPEG" and max(header.width, header.height) >= 2 * PHOTO_SIDE
+    size = cv2.IMREAD_REDUCED_COLOR_2 if large else cv2.IMREAD_COLOR  # half of it is enough, and faster
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), size | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         return None
     scale = min(1, PHOTO_SIDE / max(pixels.shape[:2]))
     sides = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA))[:, :, ::-1].copy()
+    return _bytes(cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA)[:, :, ::-1])
+
+
+def _bytes(pixels: Any) -> Pixels:
+    return np.ascontiguousarray(pixels, np.uint8)
 
 
 def _jpeg(pixels: Pixels) -> str:
@@ -217,9 +227,10 @@ def num_products(network: Network, outputs: list[Array]) -> int:
     return total
 
 
-def _occlusion(network: Network, pixels: Pixels, label: int) -> dict[str, Any]:
-    """How far the probability of the predicted class falls where a grey square hides a part of the picture."""
-    outputs = run_network(network, pixels[None])
+def _occlusion(network: Network, pixels: Pixels, outputs: list[Array], temperature: float) -> dict[str, Any]:
+    """How far the probability of the predicted class falls where a square of the picture's mean hides a part of it
+    (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014)."""
+    label = int(outputs[-1][0].argmax())
     products = max(1, num_products(network, outputs))
     side = max(3, min(8, int((MAX_OCCLUSION_PRODUCTS / products) ** 0.5)))
     edges = np.linspace(0, len(pixels), side + 1).round().astype(int)
@@ -228,9 +239,9 @@ def _occlusion(network: Network, pixels: Pixels, label: int) -> dict[str, Any]:
         row, column = divmod(number, side)
         square = np.s_[number, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
         hidden[square] = np.rint(pixels.mean(axis=(0, 1)))
-    base = float(softmax(outputs[-1][0].astype(np.float64))[label])
+    base = float(softmax(outputs[-1][0].astype(np.float64) / temperature)[label])
     logits = np.concatenate(
         [run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)]
     )
-    falls = base - softmax(logits.astype(np.float64), axis=1)[:, label]
+    falls = base - softmax(logits.astype(np.float64) / temperature, axis=1)[:, label]
     return {"side": side, "falls": falls.tolist(), "edges": edges.tolist()}

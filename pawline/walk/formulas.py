@@ -62,12 +62,13 @@ def _convolution(node: Node, maps: Array) -> Array:
     kernel = node.weights["kernel"]
     windows = _windows(maps, node).transpose(0, 1, 2, 4, 5, 3)
     flat = windows.reshape(-1, int(np.prod(kernel.shape[:3]))) @ kernel.reshape(-1, kernel.shape[3])
-    return flat.reshape(*windows.shape[:3], -1) + node.weights["bias"]
+    return np.asarray(flat.reshape(*windows.shape[:3], -1) + node.weights["bias"])
 
 
 def _depthwise(node: Node, maps: Array) -> Array:
     kernel = node.weights["kernel"][:, :, :, 0]  # (height, width, channels)
-    return np.einsum("nrcmhw,hwm->nrcm", _windows(maps, node), kernel, optimize=True) + node.weights["bias"]
+    sums = np.einsum("nrcmhw,hwm->nrcm", _windows(maps, node), kernel, optimize=True)
+    return np.asarray(sums + node.weights["bias"])
 
 
 def _max_pooling(node: Node, maps: Array) -> Array:
