@@ -263,6 +263,7 @@ function computeFrom(number) {
   return (computed[number] = run(number, inputs));
 }
 const checks = [];
+const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
 async function checkAll() {
   const begin = performance.now();
   let paused = begin;
@@ -271,10 +272,11 @@ async function checkAll() {
       inputs = node.inputs.map((i) => (i < 0 ? picture : computed[i] || kept(i)));
     computed[number] = inputs.every(Boolean) ? run(number, inputs) : null;
     const ours = computed[number];
+    exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
     let difference = null;
-    if (ours && node.values)
+    if (exact[number] && node.values)
       difference = floats(node.values).reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[i])), 0);
-    else if (ours && node.samples) {
+    else if (exact[number] && node.samples) {
       const places = new Int32Array(bytes, ...node.samples[0]),
         exact = floats(node.samples[1]);
       difference = exact.reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[places[i]])), 0);
@@ -289,7 +291,7 @@ async function checkAll() {
   const last = computed[nodes.length - 1];
   const result = {
     layers: shown.length,
-    computed: checks.filter((c) => c.computed).length,
+    computed: exact.filter(Boolean).length,
     nodes: nodes.length,
     seconds: (performance.now() - begin) / 1000,
     relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
@@ -352,6 +354,21 @@ function channel(maps, c) {
   for (let i = 0; i < H * W; i++) out[i] = maps.values[i * C + c];
   return out;
 }
+function liveliest(maps) {
+  /* the map whose values differ most, and the place of its largest value: where there is something to see */
+  const [H, W, C] = maps.shape;
+  let best = 0,
+    most = -1;
+  for (let c = 0; c < C; c++) {
+    const one = channel(maps, c),
+      mean = one.reduce((a, b) => a + b, 0) / one.length,
+      spreadOf = one.reduce((a, b) => a + (b - mean) ** 2, 0);
+    if (spreadOf > most) [best, most] = [c, spreadOf];
+  }
+  const values = channel(maps, best),
+    at = values.indexOf(Math.max(...values));
+  return { map: best, row: Math.floor(at / W) % H, column: at % W };
+}
 function range(values) {
   let low = Infinity,
     high = -Infinity;
@@ -383,9 +400,10 @@ const gray = (t) => {
 function view(caption, picked) {
   /* a map with a frame that can move over it */
   const canvas = el("canvas", { role: "img", "aria-label": caption, class: picked ? "pick" : false }),
-    box = el("div", { class: "box", hidden: true });
+    box = el("div", { class: "box", hidden: true }),
+    next = el("div", { class: "box next", hidden: true });
   const text = el("figcaption", {}, caption);
-  const figure = el("figure", {}, el("div", { class: "view" }, canvas, box), text);
+  const figure = el("figure", {}, el("div", { class: "view" }, canvas, next, box), text);
   if (picked)
     canvas.addEventListener("click", (event) => {
       const at = canvas.getBoundingClientRect();
@@ -394,6 +412,21 @@ function view(caption, picked) {
         Math.floor(((event.clientX - at.left) / at.width) * canvas.width),
       );
     });
+  function place(one, y, x, h, w) {
+    const H = canvas.height,
+      W = canvas.width,
+      y1 = Math.max(0, y),
+      x1 = Math.max(0, x),
+      y2 = Math.min(H, y + h),
+      x2 = Math.min(W, x + w);
+    one.hidden = false;
+    Object.assign(one.style, {
+      top: `${(100 * y1) / H}%`,
+      left: `${(100 * x1) / W}%`,
+      height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
+      width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
+    });
+  }
   return {
     figure,
     canvas,
@@ -401,19 +434,10 @@ function view(caption, picked) {
       paint(canvas, values, H, W, limits || range(values), color);
     },
     frame(y, x, h, w) {
-      const H = canvas.height,
-        W = canvas.width,
-        y1 = Math.max(0, y),
-        x1 = Math.max(0, x),
-        y2 = Math.min(H, y + h),
-        x2 = Math.min(W, x + w);
-      box.hidden = false;
-      Object.assign(box.style, {
-        top: `${(100 * y1) / H}%`,
-        left: `${(100 * x1) / W}%`,
-        height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
-        width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
-      });
+      place(box, y, x, h, w);
+    },
+    shade(y, x, h, w) {
+      place(next, y, x, h, w);
     },
     say(words) {
       text.replaceChildren(...[].concat(words));
@@ -451,8 +475,9 @@ function cells(rows, columns, label) {
   const all = Array.from({ length: rows * columns }, () => grid.appendChild(el("div")));
   return {
     grid,
-    set(values, color, digits = 2) {
+    set(values, color) {
       const most = Math.max(1e-12, ...values.map((v) => (v === null ? 0 : Math.abs(v))));
+      const digits = most >= 100 ? 0 : most >= 10 ? 1 : most >= 1 ? 2 : 3;
       values.forEach((v, i) => {
         const one = all[i];
         if (v === null) {
@@ -461,8 +486,9 @@ function cells(rows, columns, label) {
           one.style.color = "";
           return;
         }
-        const rgb = color(color === signed ? v / most : v / most);
-        one.textContent = num(v, digits);
+        const rgb = color(v / most);
+        const short = v.toFixed(digits);
+        one.textContent = (Number(short) === 0 ? (0).toFixed(digits) : short).replace("-", "−");
         one.style.background = `rgb(${rgb.map(Math.round)})`;
         one.style.color = inkOn(rgb);
       });
@@ -491,7 +517,41 @@ function showAnswer() {
   const best = data.probabilities.indexOf(Math.max(...data.probabilities));
   byId("answer").textContent = `“${names[best]}”, says the network, with ${percent(data.probabilities[best])}`;
   for (const section of document.querySelectorAll("main section"))
-    byId("toc").append(el("li", {}, el("a", { href: `#${section.id}` }, section.querySelector("h2").textContent)));
+    byId("toc").append(el("li", {}, el("a", { href: `#${section.id}` }, section.dataset.nav)));
+}
+function showWay() {
+  /* the whole network at a glance: where the maps change their size, then the numbers, then the answer */
+  const shown = [];
+  let before = "";
+  for (const i of mapped) {
+    const now = nodes[chainEnd(steps[i])].shape.slice(0, 2).join();
+    if (steps[i].kind === "scale" || steps[i].kind === "mirror") continue;
+    if (now !== before || i === mapped.at(-1)) shown.push(i);
+    before = now;
+  }
+  const host = byId("way"),
+    arrow = () => el("li", { class: "arrow", "aria-hidden": "true" }, "→"),
+    stop = (href, picture, name, what) =>
+      el("li", {}, el("a", { href }, picture, el("b", {}, name), el("span", {}, what)));
+  const small = el("img", { src: data.picture.steps.at(-1).image, alt: "" });
+  host.append(stop("#picture", small, "picture", `${size} × ${size} pixels`));
+  for (const i of shown.length > 7 ? [...shown.slice(0, 6), shown.at(-1)] : shown) {
+    const node = nodes[chainEnd(steps[i])],
+      maps = valueOf(chainEnd(steps[i])),
+      canvas = el("canvas", { "aria-hidden": "true" }),
+      [H, W, C] = node.shape;
+    paint(canvas, channel(maps, liveliest(maps).map), H, W, range(channel(maps, liveliest(maps).map)));
+    const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
+    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H} × ${W}`));
+  }
+  const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
+  const answers = order
+    .slice(0, 4)
+    .map((k) => el("div", {}, names[k], bar(data.probabilities[k]), percent(data.probabilities[k])));
+  host.append(
+    arrow(),
+    stop("#output", el("div", { class: "answers" }, ...answers), "answer", `${names.length} classes`),
+  );
 }
 function showPicture() {
   for (const step of data.picture.steps)
@@ -505,81 +565,87 @@ function showPicture() {
     );
 }
 function showPixels() {
-  const canvas = el("canvas", { role: "img", "aria-label": `The ${size} × ${size} pixels, larger or smaller` }),
-    said = el("p", { class: "formula", "aria-live": "polite" });
-  let zoom = Math.max(2, Math.min(6, Math.floor(320 / size))),
+  const said = el("p", { class: "formula", "aria-live": "polite" }),
+    close = el("canvas", { class: "pick" }),
+    value = (y, x) => Array.from({ length: channels }, (_, m) => pixels[(y * size + x) * channels + m]);
+  let count = Math.min(12, size),
     at = [Math.floor(size / 2), Math.floor(size / 2)];
-  const host = el(
-    "div",
-    { class: "pixels-scroll", tabindex: 0, role: "region", "aria-label": "Pixels; scroll to see more" },
-    canvas,
-  );
-  const value = (y, x) => Array.from({ length: channels }, (_, m) => pixels[(y * size + x) * channels + m]);
-  function draw() {
-    const context = canvas.getContext("2d");
-    canvas.width = canvas.height = size * zoom;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
+  const whole = view("", (y, x) => go(y, x));
+  whole.say([el("b", {}, "The whole picture"), `${size} × ${size} pixels. Click to look closer at another place.`]);
+  whole.canvas.width = whole.canvas.height = size;
+  whole.canvas.getContext("2d").putImageData(colored(), 0, 0);
+  const caption = el("figcaption"),
+    row = number("Row", 0, size - 1, at[0], (v) => go(Math.round(v), at[1])),
+    column = number("Column", 0, size - 1, at[1], (v) => go(at[0], Math.round(v))),
+    slide = el("input", {
+      type: "range",
+      min: 0,
+      max: size - 4,
+      value: size - count,
+      oninput: () => {
+        count = size - Number(slide.value);
+        draw();
+      },
+    });
+  function colored() {
+    const image = new ImageData(size, size);
     for (let y = 0; y < size; y++)
       for (let x = 0; x < size; x++) {
-        const v = value(y, x),
+        const v = value(y, x);
+        image.data.set([v[0], v.at(channels > 1 ? 1 : 0), v.at(-1), 255], 4 * (y * size + x));
+      }
+    return image;
+  }
+  function corner() {
+    return at.map((v) => Math.max(0, Math.min(size - count, v - Math.floor(count / 2))));
+  }
+  function go(y, x) {
+    at = [y, x];
+    row.input.value = y;
+    column.input.value = x;
+    draw();
+  }
+  function draw() {
+    const context = close.getContext("2d"),
+      side = 720,
+      step = side / count,
+      [top, left] = corner();
+    close.width = close.height = side;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.font = `${Math.min(26, step / (channels === 1 ? 2.4 : 3.6))}px system-ui, sans-serif`;
+    for (let r = 0; r < count; r++)
+      for (let c = 0; c < count; c++) {
+        const v = value(top + r, left + c),
           rgb = channels === 1 ? [v[0], v[0], v[0]] : v;
         context.fillStyle = `rgb(${rgb})`;
-        context.fillRect(x * zoom, y * zoom, zoom, zoom);
-        if (zoom >= 26) {
-          context.fillStyle = inkOn(rgb);
-          context.font = `${channels === 1 ? 11 : 9}px system-ui`;
-          v.forEach((one, m) => context.fillText(one, (x + 0.5) * zoom, (y + (m + 1) / (channels + 1)) * zoom));
-        }
+        context.fillRect(c * step, r * step, step + 0.5, step + 0.5);
+        if (step < 34) continue;
+        context.fillStyle = inkOn(rgb);
+        v.forEach((one, m) => context.fillText(one, (c + 0.5) * step, (r + (m + 1) / (channels + 1)) * step));
       }
     context.strokeStyle = "#c2410c";
-    context.lineWidth = 2;
-    context.strokeRect(at[1] * zoom, at[0] * zoom, zoom, zoom);
-    said.textContent = `Row ${at[0]}, column ${at[1]}: ${
-      channels === 1
-        ? value(...at)[0]
-        : value(...at)
-            .map((v, m) => `${["red", "green", "blue"][m]} ${v}`)
-            .join(", ")
-    }`;
+    context.lineWidth = 5;
+    context.strokeRect((at[1] - left) * step, (at[0] - top) * step, step, step);
+    whole.frame(top, left, count, count);
+    caption.replaceChildren(
+      el("b", {}, `${count} × ${count} pixels, closer`),
+      step < 34 ? "Zoom in further to read the numbers." : "Each square is one pixel, with its numbers.",
+    );
+    const [v, here] = [value(...at), `Row ${at[0]}, column ${at[1]}: `];
+    said.textContent = here + (channels === 1 ? v[0] : `red ${v[0]}, green ${v[1]}, blue ${v[2]}`);
+    close.setAttribute("aria-label", `The pixels around row ${at[0]}, column ${at[1]}`);
   }
-  canvas.addEventListener("click", (e) => {
-    const b = canvas.getBoundingClientRect();
-    at = [
-      Math.min(size - 1, Math.floor((e.clientY - b.top) / zoom)),
-      Math.min(size - 1, Math.floor((e.clientX - b.left) / zoom)),
-    ];
-    draw();
-  });
-  const slide = el("input", {
-    type: "range",
-    min: 2,
-    max: 40,
-    value: zoom,
-    oninput: () => {
-      const before = zoom;
-      zoom = Number(slide.value);
-      draw();
-      host.scrollTop = at[0] * zoom - host.clientHeight / 2;
-      host.scrollLeft = at[1] * zoom - host.clientWidth / 2;
-      void before;
-    },
+  close.setAttribute("role", "img");
+  close.addEventListener("click", (event) => {
+    const place = close.getBoundingClientRect(),
+      [top, left] = corner(),
+      cell = (v, length) => Math.min(count - 1, Math.floor((v / length) * count));
+    go(top + cell(event.clientY - place.top, place.height), left + cell(event.clientX - place.left, place.width));
   });
   byId("pixels-tool").append(
-    el(
-      "div",
-      { class: "controls" },
-      el("label", {}, "Zoom (numbers appear at the right)", slide),
-      number("Row", 0, size - 1, at[0], (v) => {
-        at[0] = Math.round(v);
-        draw();
-      }).label,
-      number("Column", 0, size - 1, at[1], (v) => {
-        at[1] = Math.round(v);
-        draw();
-      }).label,
-    ),
-    host,
+    el("div", { class: "controls" }, el("label", {}, "Zoom in", slide), row.label, column.label),
+    el("div", { class: "pair" }, whole.figure, el("figure", {}, el("div", { class: "view" }, close), caption)),
     said,
   );
   draw();
@@ -633,15 +699,21 @@ function onPhoto([top, left, bottom, right]) {
     cut((right + 1) * scale[1] + move[1]),
   ];
 }
+const SAID = {
+  relu: " (below zero becomes 0)",
+  relu6: " (kept between 0 and 6)",
+  sigmoid: " (squeezed between 0 and 1)",
+};
 const chainEnd = (step) => step.chain.at(-1);
 const windowed = steps.filter(
   (s) =>
     s.kind === "convolution" &&
     nodes[s.chain[0]].weights &&
-    nodes[s.chain[0]].inputs.every((i) => i < 0 || valueOfKnown(i)),
+    (nodes[chainEnd(s)].values || nodes[chainEnd(s)].levels) &&
+    nodes[s.chain[0]].inputs.every((i) => i < 0 || nodes[i].values || nodes[i].levels || isInner(i)),
 );
-function valueOfKnown(i) {
-  return nodes[i].values || nodes[i].levels || true;
+function isInner(number) {
+  return !steps.some((s) => chainEnd(s) === number);
 }
 let goTo = () => {};
 function showWindow() {
@@ -651,12 +723,15 @@ function showWindow() {
     return;
   }
   const state = { step: 0, map: 0, row: 0, column: 0, input: 0, playing: false, speed: 6 };
+  const start = () => Object.assign(state, { input: 0 }, liveliest(valueOf(chainEnd(windowed[state.step]))));
+  start();
   let parts = {};
   const layer = choice(
     "Layer",
     windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
     (v) => {
-      Object.assign(state, { step: v, map: 0, input: 0 });
+      state.step = v;
+      start();
       rebuild();
     },
   );
@@ -726,6 +801,15 @@ function showWindow() {
     ),
     stage,
   );
+  const away = steps.filter((s) => s.kind === "convolution" && !windowed.includes(s));
+  if (away.length)
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        `Left out for the page's size: the kernels of ${away.map((s) => s.name).join(", ")} (${(away.reduce((a, s) => a + (nodes[s.chain[0]].left_out || 0), 0) / 1e6).toFixed(1)} MB). Made with --full, the page has them.`,
+      ),
+    );
   const head = () => nodes[windowed[state.step].chain[0]];
   function move(by) {
     const [H, W] = head().shape,
@@ -790,10 +874,8 @@ function showWindow() {
       products: cells(high, wide, "Products"),
       formula: el("p", { class: "formula", id: "formula" }),
       fine: el("p", { class: "note" }),
-      cover: "",
     };
     const [H, W] = source.shape,
-      [top, left] = margins(node, source.shape),
       counts = new Float64Array(H * W);
     overWindows(node, source, (r, c, y0, x0) => {
       for (let i = 0; i < high; i++)
@@ -809,11 +891,9 @@ function showWindow() {
     parts.overlap.say([
       el("b", {}, "How often each pixel is used"),
       least > 0
-        ? `Neighbouring windows overlap: each pixel lies under ${least} to ${most} of them. None is skipped.`
+        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
         : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
     ]);
-    void top;
-    void left;
     parts.across = Math.ceil(Math.sqrt(source.shape[2]));
     stage.replaceChildren(
       el(
@@ -856,8 +936,6 @@ function showWindow() {
       parts.fine,
       source.shape[2] > 1 ? parts.sums.figure : "",
     );
-    state.row = Math.min(node.shape[0] - 1, state.row || Math.floor(node.shape[0] / 2));
-    state.column = Math.min(node.shape[1] - 1, state.column || Math.floor(node.shape[1] / 2));
     Object.assign(map.input, { max: node.shape[2] - 1, value: state.map });
     Object.assign(input.input, { max: source.shape[2] - 1, value: state.input });
     row.input.max = node.shape[0] - 1;
@@ -871,7 +949,7 @@ function showWindow() {
     parts.input.draw(channel(parts.source, state.input), H, W, null, parts.node.inputs[0] < 0 || C <= 3 ? gray : heat);
     parts.input.say([
       el("b", {}, C === 1 ? "Input" : `Input, channel ${state.input} of 0 to ${C - 1}`),
-      `${H} × ${W}${C > 1 ? ` × ${C} channels; the window covers all of them at once` : ""}. Click to place the window.`,
+      `${H} × ${W}${C > 1 ? ` × ${C} channels; the window covers all of them at once` : ""}. Click to place the window. Shaded: the next window, which overlaps this one.`,
     ]);
     if (!quiet) update();
   }
@@ -915,6 +993,7 @@ function showWindow() {
     parts.kernel.set(kernel, signed);
     parts.products.set(products, signed);
     parts.input.frame(y0, x0, high, wide);
+    if (state.column + 1 < node.shape[1]) parts.input.shade(y0, x0 + node.stride[1], high, wide);
     parts.output.frame(state.row, state.column, 1, 1);
     const f = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
     Object.assign(parts.box.style, {
@@ -938,7 +1017,7 @@ function showWindow() {
       }
       if (one.activation && one.activation !== "linear") {
         value = ACTIVATION[one.activation](value);
-        words += ` → ${one.activation} → ${num(value)}`;
+        words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
       }
     });
     const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
@@ -962,7 +1041,14 @@ function showWindow() {
   goTo = (numberOfStep, channelOfMap) => {
     const i = windowed.findIndex((s) => s === steps[numberOfStep]);
     if (i < 0) return false;
-    Object.assign(state, { step: i, map: channelOfMap, input: 0 });
+    state.step = i;
+    start();
+    if (channelOfMap !== state.map) {
+      const values = channel(valueOf(chainEnd(windowed[i])), channelOfMap),
+        at = values.indexOf(Math.max(...values)),
+        W = head().shape[1];
+      Object.assign(state, { map: channelOfMap, row: Math.floor(at / W), column: at % W });
+    }
     layer.select.value = i;
     rebuild();
     byId("window").scrollIntoView();
@@ -984,6 +1070,7 @@ function showMaps() {
     close = el("div", { class: "row two" }),
     said = el("p", { class: "note" });
   const state = { step: mapped.find((i) => nodes[chainEnd(steps[i])].kind !== "scale") ?? mapped[0], map: 0, scale: 0 };
+  state.map = liveliest(valueOf(chainEnd(steps[state.step]))).map;
   host.append(
     el(
       "div",
@@ -1021,7 +1108,7 @@ function showMaps() {
     mapped.map((i) => [i, `${steps[i].name} (${KIND[steps[i].kind]})`]),
     (v) => {
       state.step = v;
-      state.map = 0;
+      state.map = liveliest(valueOf(chainEnd(steps[v]))).map;
       draw();
     },
   );
@@ -1039,6 +1126,15 @@ function showMaps() {
     },
   );
   host.append(el("div", { class: "controls" }, layer.label, scale.label), said, close, grid);
+  const missing = steps.filter((s, i) => nodes[chainEnd(s)].shape.length === 3 && !mapped.includes(i));
+  if (missing.length)
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        `Left out for the page's size: the maps of ${missing.map((s) => s.name).join(", ")}. The check at the end compares 256 values of each.`,
+      ),
+    );
   let all = null;
   function limits(maps, c) {
     if (state.scale === 2) return range(channel(maps, c));
@@ -1109,9 +1205,14 @@ function showMaps() {
       {},
       canWalk ? el("button", { type: "button", onclick: () => goTo(state.step, state.map) }, "Follow its window") : "",
     );
-    side.append(el("h3", {}, "Training pictures that excite this map most"));
     if (found)
       side.append(
+        el("h3", {}, "Training pictures that excite it most"),
+        el(
+          "p",
+          { class: "note" },
+          `Of ${data.exciting.num_pictures} pictures from the train part, the ${found.length} in which this map has its largest value.`,
+        ),
         el(
           "div",
           { class: "thumbs" },
@@ -1123,16 +1224,6 @@ function showMaps() {
                 alt: `A training picture of ${data.exciting.pictures[key].class_name}`,
               }),
             ),
-        ),
-      );
-    else
-      side.append(
-        el(
-          "p",
-          { class: "note" },
-          data.exciting
-            ? "Not searched for in this layer."
-            : "Not known here: the page was made without the list that `evaluate` writes.",
         ),
       );
     close.replaceChildren(big.figure, side);
@@ -1167,6 +1258,7 @@ function showPooling() {
       state.column = x;
       update();
     });
+  Object.assign(state, liveliest(valueOf(chainEnd(pools[0]))));
   const said = el("p", { class: "formula" }),
     under = el("div");
   const what = () => (pools[state.pool].kind === "max_pooling" ? "keeps only the largest value" : "keeps the mean");
@@ -1174,7 +1266,7 @@ function showPooling() {
     "Layer",
     pools.map((s, i) => [i, title(nodes[s.chain[0]])]),
     (v) => {
-      Object.assign(state, { pool: v, map: 0, row: 0, column: 0 });
+      Object.assign(state, { pool: v }, liveliest(valueOf(chainEnd(pools[v]))));
       draw();
     },
   );
@@ -1279,7 +1371,7 @@ function showPooling() {
           x = x0 + j;
         values.push(y >= 0 && x >= 0 && y < H && x < W ? source.values[(y * W + x) * C + state.map] : null);
       }
-    grid.set(values, heat, 3);
+    grid.set(values, heat);
     const inside = values.filter((v) => v !== null),
       best = Math.max(...inside),
       place = values.indexOf(best),
@@ -1381,9 +1473,10 @@ function showOutput() {
     if (names.length > order.length)
       host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
   }
-  const t = data.temperature || 1,
+  const t = data.temperature,
     p = data.probabilities,
-    calibrated = softmax(data.logits, t),
+    scaled = data.logits.map((v) => v / t),
+    largest = Math.max(...scaled),
     order = names
       .map((_, k) => k)
       .sort((a, b) => p[b] - p[a])
@@ -1393,19 +1486,17 @@ function showOutput() {
     el(
       "p",
       {},
-      `e to the power of each logit, divided by the sum of all: numbers from 0 to 1 whose sum is ${p.reduce((a, b) => a + b, 0).toFixed(6)}.${data.temperature ? ` With the calibration's temperature ${num(t)}, by which the logits are divided first, they say more honestly how often the network is right.` : " This model has no calibration temperature, so a high value may claim too much."}`,
+      `${t === 1 ? "" : `First, each logit is divided by the temperature, ${num(t)}. It was chosen on pictures that the network did not learn from, so that its probabilities tell how often it is right. Then: `}e to the power of each logit, divided by the sum of all. The results are numbers from 0 to 1; their sum is ${p.reduce((a, b) => a + b, 0).toFixed(6)}.${t === 1 ? " The temperature of this model is 1: nothing corrects its probabilities, and a high one may claim too much." : ""}`,
     ),
-  );
-  host.append(
     table(
       "Probabilities",
-      ["class", "logit", "e^(logit − largest)", "probability", ...(data.temperature ? ["calibrated"] : []), "size"],
+      ["class", "logit", ...(t === 1 ? [] : ["logit ÷ temperature"]), "e^(it − the largest)", "probability", "size"],
       order.map((k) => [
         names[k],
         num(data.logits[k]),
-        num(Math.exp(data.logits[k] - Math.max(...data.logits)), 4),
+        ...(t === 1 ? [] : [num(scaled[k])]),
+        num(Math.exp(scaled[k] - largest), 4),
         percent(p[k]),
-        ...(data.temperature ? [percent(calibrated[k])] : []),
         bar(p[k]),
       ]),
     ),
@@ -1414,17 +1505,18 @@ function showOutput() {
 function showWhatIf() {
   const host = byId("what-if-tool");
   if (windowed.length) {
-    const state = { step: 0, map: 0, channel: 0 },
+    const state = { step: 0, map: liveliest(valueOf(chainEnd(windowed[0]))).map, channel: 0 },
       before = view(""),
       after = view(""),
-      inputs = el("div", { class: "grid", role: "group", "aria-label": "Weights of the kernel" }),
+      inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
       result = el("div", { "aria-live": "polite" });
+    after.figure.classList.add("yours");
     let own = null;
     const layer = choice(
         "Layer",
         windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
         (v) => {
-          Object.assign(state, { step: v, map: 0, channel: 0 });
+          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(windowed[v]))).map, channel: 0 });
           reset();
         },
       ),
@@ -1469,7 +1561,7 @@ function showWhatIf() {
       ),
       el(
         "div",
-        { class: "row" },
+        { class: "kernel-row" },
         el(
           "figure",
           {},
@@ -1510,7 +1602,8 @@ function showWhatIf() {
     };
     function edit() {
       const [high, wide] = node().window;
-      inputs.style.gridTemplateColumns = `repeat(${wide}, 4.7rem)`;
+      inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
+      inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
       inputs.replaceChildren(
         ...Array.from({ length: high * wide }, (_, q) => {
           const i = Math.floor(q / wide),
@@ -1518,7 +1611,7 @@ function showWhatIf() {
             one = el("input", {
               type: "number",
               step: 0.05,
-              value: own.kernel[at(i, j)].toFixed(4),
+              value: own.kernel[at(i, j)].toFixed(3),
               "aria-label": `Weight in row ${i}, column ${j}`,
               oninput: () => {
                 if (one.value !== "" && Number.isFinite(Number(one.value))) {
@@ -1557,6 +1650,7 @@ function showWhatIf() {
       after.draw(now, H, W, limits);
       before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
       after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
+      after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
       const last = fresh.get(nodes.length - 1);
       if (!last) {
         result.replaceChildren(
@@ -1568,7 +1662,7 @@ function showWhatIf() {
         );
         return;
       }
-      const p = softmax(Array.from(last.values)),
+      const p = softmax(Array.from(last.values), data.temperature),
         top = names
           .map((_, k) => k)
           .sort((x, y) => data.probabilities[y] - data.probabilities[x])
@@ -1616,13 +1710,13 @@ function showWhatIf() {
           draw();
         },
       ).label,
-      number("Window", 1, 9, 3, redo("window")).label,
+      number("Window", 1, Math.min(9, size), 3, redo("window")).label,
       number("Stride", 1, 12, 1, redo("stride")).label,
       number("Patch: top", 0, size - 1, 0, redo("top")).label,
       number("Patch: left", 0, size - 1, 0, redo("left")).label,
       number("Patch: side", 4, size, size, redo("side")).label,
     ),
-    el("div", { class: "row" }, input.figure, output.figure, cover.figure),
+    el("div", { class: "row two" }, input.figure, output.figure, cover.figure),
     said,
   );
   function draw() {
@@ -1671,11 +1765,12 @@ function overPhoto(values, H, W, limits, color, caption, words) {
     canvas = one.canvas;
   one.draw(values, H, W, limits, color);
   one.say([el("b", {}, caption), words]);
-  canvas.style.opacity = "0.62";
-  canvas.style.position = "absolute";
-  canvas.style.inset = "0";
-  canvas.style.height = "100%";
-  canvas.style.imageRendering = "auto";
+  const context = canvas.getContext("2d"),
+    image = context.getImageData(0, 0, W, H),
+    most = Math.max(Math.abs(limits[0]), Math.abs(limits[1])) || 1;
+  for (let i = 0; i < H * W; i++) image.data[4 * i + 3] = 40 + 175 * Math.min(1, Math.abs(values[i]) / most);
+  context.putImageData(image, 0, 0);
+  canvas.classList.add("over");
   const under = el("img", { src: photo.image, alt: "", class: "small" });
   under.style.maxHeight = "none";
   canvas.parentElement.prepend(under);
@@ -1793,13 +1888,14 @@ function showCheck(result) {
       }),
     ),
   );
-  window.walk = { result, frames };
+  window.walk = { result, frames, logits: () => data.logits };
   document.documentElement.dataset.ready = "yes";
 }
 showAnswer();
 showPicture();
 showPixels();
 checkAll().then((result) => {
+  showWay();
   showWindow();
   showMaps();
   showPooling();
