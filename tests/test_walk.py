@@ -12,9 +12,9 @@ import pytest
 import pawline.cli.explain as explain_command
 from pawline.card import read_card
 from pawline.errors import DatasetError, ModelError, PawlineError
-from pawline.walk.content import group_nodes, walk_content
+from pawline.walk.content import walk_content
 from pawline.walk.formulas import padding_of, run_node
-from pawline.walk.network import Network, Node, load_network, save_network
+from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
 from pawline.walk.page import render_walk
 from tests.planted import plant_gps
 from tests.walked import CLASSES, drawn_cat, save_untrained

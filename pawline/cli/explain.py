@@ -4,13 +4,16 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pawline.card import read_card
+from pawline.card import Card, read_card
 from pawline.errors import DatasetError, ModelError
 from pawline.terminal import printable
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
+
+if TYPE_CHECKING:
+    from pawline.walk.network import Network
 
 
 def add_command(commands: Any) -> None:
@@ -28,6 +31,11 @@ def add_command(commands: Any) -> None:
     )
     command.add_argument(
         "--full", action="store_true", help="put every weight into the page, so that a change reaches the answer"
+    )
+    command.add_argument(
+        "--no-training-pictures",
+        action="store_true",
+        help="leave out the training pictures that excite each map most: for a page to share",
     )
     command.set_defaults(run=run)
 
@@ -59,18 +67,50 @@ def run(arguments: argparse.Namespace) -> int:
         advice = "make it with `dvc repro`, or name another with --model"
         raise ModelError(f"{error}; {advice}") from None
     try:
-        page = render_walk(*walk_content(content, picture.name, card, network, arguments.full))
+        exciting = None if arguments.no_training_pictures else _exciting(card, network)
+        described, arrays = walk_content(content, picture.name, card, network, arguments.full, exciting)
     except BadImage as bad:
         raise DatasetError(f"{shown}: {bad}; give a picture that can be decoded") from None
+    page = render_walk(described, arrays)
     write_text(arguments.out, page)
     seconds, megabytes = time.monotonic() - begin, len(page.encode()) / 1e6
     print(
         f"{printable(str(arguments.out))}: {megabytes:.1f} MB, made in {seconds:.1f} s; "
         "open it in a browser, it needs no network"
     )
-    if not arguments.full:
-        print("pawline: explain: --full puts every weight into the page (larger)", file=sys.stderr)
+    left_out = [node for node in described["nodes"] if "left_out" in node]
+    if left_out:
+        megabytes = sum(node["left_out"] for node in left_out) / 1e6
+        names = ", ".join(node["name"] for node in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        _note(f"{megabytes:.1f} MB of weights are not in the page ({names}); --full puts all of them in")
     return 0
+
+
+def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
+    """The training pictures that excite each map most; None, and a line that says why, where they are not at hand."""
+    import pandas as pd
+
+    from pawline.parts import data_digest
+    from pawline.prepared import PreparedImages
+    from pawline.walk.exciting import for_page, kept_exciting
+
+    at = Layout()
+    if not (at.split.is_file() and at.prepared.is_dir()):
+        _note("no training pictures beside the maps: there is no prepared data here")
+        return None
+    split, images = pd.read_parquet(at.split), PreparedImages(at.prepared)
+    if data_digest(split) != card.training_data_digest or images.form != card.form:
+        _note("no training pictures beside the maps: the data here is not what the model learned from")
+        return None
+    train = split[split["split"] == "train"]
+    file = LocalState(main_checkout()).walks / f"{card.digest}-exciting.json"
+    if not file.exists():
+        _note("looking for the training pictures that excite each map most, once per model")
+    return for_page(kept_exciting(file, network, images, train), images, train)
+
+
+def _note(text: str) -> None:
+    print(f"pawline: explain: {text}", file=sys.stderr)
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -11,13 +11,12 @@ from scipy.special import softmax
 
 from pawline.card import Card
 from pawline.pictures.decode import Header, Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
-from pawline.walk.formulas import run_network
-from pawline.walk.network import Array, Network, Node
+from pawline.walk.formulas import num_products, run_network
+from pawline.walk.network import Array, Network, Node, group_nodes
 
 MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
 MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
-FOLLOWERS = ("normalization", "activation")  # shown together with the layer before them
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
 
@@ -26,6 +25,7 @@ MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a f
 class Blob:
     """Arrays one after the other, in little-endian bytes."""
 
+    room: int = MAX_BINARY  # bytes that all of them may take
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -45,10 +45,12 @@ class Blob:
 def walk_content(
     picture: bytes, name: str, card: Card, network: Network, full: bool, exciting: dict[str, Any] | None = None
 ) -> tuple[dict[str, Any], str]:
-    """The page's description and its arrays in base64. Raises BadImage for a picture that cannot be decoded."""
+    """The page's description and its arrays in base64. Raises BadImage for a picture that cannot be decoded.
+
+    exciting: from exciting.for_page."""
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
-    steps, blob = group_nodes(network.nodes), Blob()
+    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY - _num_bytes(exciting))
     logits = outputs[-1][0]
     temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {
@@ -71,23 +73,8 @@ def walk_content(
     return content, blob.text()
 
 
-def group_nodes(nodes: list[Node]) -> list[dict[str, Any]]:
-    """Steps as people see them: a layer with the normalization and activation that follow it, as [first, last]."""
-    consumers: list[list[int]] = [[] for _ in nodes]
-    for number, node in enumerate(nodes):
-        for place in node.inputs:
-            if place >= 0:
-                consumers[place].append(number)
-    steps, taken = list[dict[str, Any]](), set[int]()
-    for number, node in enumerate(nodes):
-        if number in taken:
-            continue
-        chain = [number]
-        while len(consumers[chain[-1]]) == 1 and nodes[(after := consumers[chain[-1]][0])].kind in FOLLOWERS:
-            chain.append(after)
-        taken.update(chain)
-        steps.append({"name": node.name, "kind": node.kind, "chain": chain})
-    return steps
+def _num_bytes(exciting: dict[str, Any] | None) -> int:
+    return 0 if exciting is None else sum(len(one) for one in exciting["pictures"]) * 3 // 4
 
 
 def _model(card: Card) -> dict[str, Any]:
@@ -116,12 +103,12 @@ def _embed_values(
     """Each step's output: exact where all fit into half of the page, else in 256 levels per layer with exact samples;
     the largest are left out where even these do not fit, and the page says so."""
     shown = [step["chain"][-1] for step in steps]
-    exact = sum(outputs[number].size * 4 for number in shown) <= MAX_BINARY // 2
+    exact = sum(outputs[number].size * 4 for number in shown) <= blob.room // 2
     for number in sorted(shown, key=lambda number: outputs[number].size):
         values = outputs[number][0]
         if exact or values.size <= 4096:
             nodes[number]["values"] = blob.add(values)
-        elif blob.size + values.size < MAX_BINARY * 0.75:
+        elif blob.size + values.size < blob.room * 0.75:
             low, high = float(values.min()), float(values.max())
             scaled = (values - low) / ((high - low) or 1) * 255
             nodes[number]["levels"] = [*blob.add(np.rint(scaled), "u1"), low, high]
@@ -136,7 +123,7 @@ def _embed_weights(nodes: list[dict[str, Any]], weights: list[Node], blob: Blob,
     order = [len(weights) - 1, *range(len(weights) - 1)]
     for number in order:
         num_bytes = sum(4 * value.size for value in weights[number].weights.values())
-        if full or blob.size + num_bytes <= MAX_BINARY:
+        if full or blob.size + num_bytes <= blob.room:
             nodes[number]["weights"] = {key: blob.add(value) for key, value in weights[number].weights.items()}
         else:
             nodes[number]["left_out"] = num_bytes
@@ -215,16 +202,6 @@ def _jpeg(pixels: Pixels) -> str:
 def _png(pixels: Pixels) -> str:
     _, content = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]))
     return "data:image/png;base64," + base64.b64encode(content.tobytes()).decode()
-
-
-def num_products(network: Network, outputs: list[Array]) -> int:
-    """Multiplications of one picture's way through the convolutions and fully connected layers."""
-    total = 0
-    for node, output in zip(network.nodes, outputs, strict=True):
-        if (kernel := node.weights.get("kernel")) is not None:
-            places = output[0].size // output.shape[-1]
-            total += places * kernel.size
-    return total
 
 
 def _occlusion(network: Network, pixels: Pixels, outputs: list[Array], temperature: float) -> dict[str, Any]:

@@ -41,6 +41,16 @@ def run_node(node: Node, inputs: Sequence[Array]) -> Array:
     return np.asarray(ACTIVATIONS[node.settings.get("activation", "linear")](output), np.float32)
 
 
+def num_products(network: Network, outputs: list[Array]) -> int:
+    """Multiplications of one picture's way through the convolutions and fully connected layers."""
+    total = 0
+    for node, output in zip(network.nodes, outputs, strict=True):
+        if (kernel := node.weights.get("kernel")) is not None:
+            places = output[0].size // output.shape[-1]
+            total += places * kernel.size
+    return total
+
+
 def padding_of(size: int, window: int, stride: int, padding: str) -> tuple[int, int]:
     """Zeros before and after `size` values."""
     if padding == "valid":

@@ -16,6 +16,8 @@ from pawline.files import whole_folder
 
 FORM_VERSION = 1  # raise it when the meaning of a node changes: older folders are then read again from Keras
 
+FOLLOWERS = ("normalization", "activation")  # shown together with the layer before them
+
 Array = NDArray[np.float32]
 
 
@@ -69,6 +71,25 @@ def load_network(folder: Path) -> Network | None:
         return None
     nodes = [Node(**node, weights=own) for node, own in zip(content["nodes"], weights, strict=True)]
     return Network(nodes, content["check"])
+
+
+def group_nodes(nodes: list[Node]) -> list[dict[str, Any]]:
+    """Steps as people see them: a layer with the normalization and activation that follow it, as [first, last]."""
+    consumers: list[list[int]] = [[] for _ in nodes]
+    for number, node in enumerate(nodes):
+        for place in node.inputs:
+            if place >= 0:
+                consumers[place].append(number)
+    steps, taken = list[dict[str, Any]](), set[int]()
+    for number, node in enumerate(nodes):
+        if number in taken:
+            continue
+        chain = [number]
+        while len(consumers[chain[-1]]) == 1 and nodes[(after := consumers[chain[-1]][0])].kind in FOLLOWERS:
+            chain.append(after)
+        taken.update(chain)
+        steps.append({"name": node.name, "kind": node.kind, "chain": chain})
+    return steps
 
 
 def unknown_layer(name: str, kind: str) -> ModelError:

@@ -1199,31 +1199,24 @@ function showMaps() {
       `From ${num(low)} to ${num(high)}; ${percent(values.filter((v) => v > 0).length / values.length)} of its pixels are above zero.`,
     ]);
     const canWalk = windowed.includes(steps[state.step]),
-      found = data.exciting?.layers?.[nodes[end].name]?.[state.map];
+      found = data.exciting?.layers[end]?.[state.map];
     const side = el(
       "div",
       {},
       canWalk ? el("button", { type: "button", onclick: () => goTo(state.step, state.map) }, "Follow its window") : "",
     );
-    if (found)
+    if (found?.length)
       side.append(
         el("h3", {}, "Training pictures that excite it most"),
         el(
           "p",
           { class: "note" },
-          `Of ${data.exciting.num_pictures} pictures from the train part, the ${found.length} in which this map has its largest value.`,
+          `Of ${data.exciting.num_pictures} pictures from the train part, those in which this map has its largest value.`,
         ),
         el(
           "div",
           { class: "thumbs" },
-          ...found
-            .filter((key) => data.exciting.pictures[key])
-            .map((key) =>
-              el("img", {
-                src: data.exciting.pictures[key].image,
-                alt: `A training picture of ${data.exciting.pictures[key].class_name}`,
-              }),
-            ),
+          ...found.map((place) => el("img", { src: data.exciting.pictures[place], alt: "A training picture" })),
         ),
       );
     close.replaceChildren(big.figure, side);
