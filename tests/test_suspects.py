@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 from argparse import Namespace
@@ -21,6 +20,7 @@ from pawline.page.suspects import render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
 from pawline.suspects import Judged, find_suspects, from_folds, from_held_out
+from tests.browser import chromium
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
 from tests.test_runtime import write_brightness
@@ -151,24 +151,8 @@ def test_the_page_asks_nobody_and_runs_its_own_script_alone(raw: Path) -> None:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    """A real Chromium, by Playwright."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        cannot("Playwright is not installed")
-    with sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        except Error as error:
-            cannot(f"Chromium does not start: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
-
-
-def cannot(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    with chromium() as browser:
+        yield browser
 
 
 def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path, browser: Any) -> None:

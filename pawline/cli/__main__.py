@@ -9,6 +9,7 @@ from pawline.process import end_with
 # By command, the module beside this one; in the order in which people meet the commands.
 MODULES = {
     "predict": "predict",
+    "explain": "explain",
     "serve": "serve",
     "export": "export",
     "report": "report",

@@ -57,6 +57,7 @@ class LocalState:
         self.folds = folder / "folds"  # predictions by models that did not train on the picture, by data digest
         self.curves = folder / "tensorboard"  # a folder per training
         self.learning_curve = folder / "learning_curve"  # by data digest
+        self.walks = folder / "walks"  # networks in neutral form for `pawline explain`, a folder per model
         self.history = folder / "history.jsonl"  # which stage ran when, for how long and started by whom
         self.flow_runs = folder / "flow_runs"  # the process of each flow run under way
         self.isolated_runs = folder / "runs"  # workspaces of flow runs with other params

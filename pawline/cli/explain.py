@@ -1,0 +1,117 @@
+"""`pawline explain`: every step of the network on one picture, as one page of HTML."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.card import Card, read_card
+from pawline.errors import DatasetError, ModelError
+from pawline.terminal import printable
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.layout import Layout, LocalState
+
+if TYPE_CHECKING:
+    from pawline.walk.network import Network
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("explain", help="make a page that shows every step of the network on a picture")
+    command.add_argument("picture", type=Path, metavar="PICTURE")
+    command.add_argument(
+        "--model",
+        type=Path,
+        default=Layout().model,
+        metavar="FILE",
+        help="a model.keras with its card.json beside it (default: %(default)s)",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("walk.html"), metavar="FILE", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--full", action="store_true", help="put every weight into the page, so that a change reaches the answer"
+    )
+    command.add_argument(
+        "--no-training-pictures",
+        action="store_true",
+        help="leave out the training pictures that excite each map most: for a page to share",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page; exit code 3 for a picture or model that cannot be read, and then nothing is written."""
+    from pawline.files import read_regular_file, write_text
+    from pawline.pictures.decode import BadImage
+    from pawline.predict import MAX_BYTES
+    from pawline.walk.content import walk_content
+    from pawline.walk.kept import kept_network
+    from pawline.walk.page import render_walk
+
+    begin, picture = time.monotonic(), arguments.picture
+    shown = printable(str(picture))
+    try:
+        content = read_regular_file(picture, MAX_BYTES)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(f"{shown}: cannot be read: {reason}; give one picture's file") from None
+    if _is_same(arguments.out, picture) or _is_same(arguments.out, arguments.model):
+        raise DatasetError(f"--out {arguments.out}: is an input of this command; name another file")
+    if arguments.out.is_dir() or not arguments.out.parent.is_dir():
+        raise DatasetError(f"--out {arguments.out}: not a file in an existing folder; name another place")
+    try:
+        card = read_card(arguments.model)
+        network = kept_network(arguments.model, card, LocalState(main_checkout()).walks)
+    except ModelError as error:
+        advice = "make it with `dvc repro`, or name another with --model"
+        raise ModelError(f"{error}; {advice}") from None
+    try:
+        exciting = None if arguments.no_training_pictures else _exciting(card, network)
+        described, arrays = walk_content(content, picture.name, card, network, arguments.full, exciting)
+    except BadImage as bad:
+        raise DatasetError(f"{shown}: {bad}; give a picture that can be decoded") from None
+    page = render_walk(described, arrays)
+    write_text(arguments.out, page)
+    seconds, megabytes = time.monotonic() - begin, len(page.encode()) / 1e6
+    print(
+        f"{printable(str(arguments.out))}: {megabytes:.1f} MB, made in {seconds:.1f} s; "
+        "open it in a browser, it needs no network"
+    )
+    left_out = [node for node in described["nodes"] if "left_out" in node]
+    if left_out:
+        megabytes = sum(node["left_out"] for node in left_out) / 1e6
+        names = ", ".join(node["name"] for node in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        _note(f"{megabytes:.1f} MB of weights are not in the page ({names}); --full puts all of them in")
+    return 0
+
+
+def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
+    """The training pictures that excite each map most; None, and a line that says why, where they are not at hand."""
+    import pandas as pd
+
+    from pawline.parts import data_digest
+    from pawline.prepared import PreparedImages
+    from pawline.walk.exciting import for_page, kept_exciting
+
+    at = Layout()
+    if not (at.split.is_file() and at.prepared.is_dir()):
+        _note("no training pictures beside the maps: there is no prepared data here")
+        return None
+    split, images = pd.read_parquet(at.split), PreparedImages(at.prepared)
+    if data_digest(split) != card.training_data_digest or images.form != card.form:
+        _note("no training pictures beside the maps: the data here is not what the model learned from")
+        return None
+    train = split[split["split"] == "train"]
+    file = LocalState(main_checkout()).walks / f"{card.digest}-exciting.json"
+    if not file.exists():
+        _note("looking for the training pictures that excite each map most, once per model")
+    return for_page(kept_exciting(file, network, images, train), images, train)
+
+
+def _note(text: str) -> None:
+    print(f"pawline: explain: {text}", file=sys.stderr)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)

@@ -1,0 +1,1899 @@
+"use strict";
+/* One part computes (formulas, the same as in formulas.py), one draws, one builds each section of the page. */
+const data = JSON.parse(document.getElementById("data").textContent);
+const bytes = (() => {
+  const text = atob(document.getElementById("arrays").textContent.trim());
+  const all = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) all[i] = text.charCodeAt(i);
+  return all.buffer;
+})();
+const floats = ([at, count]) => new Float32Array(bytes, at, count);
+const octets = ([at, count]) => new Uint8Array(bytes, at, count);
+const { nodes, steps, model } = data;
+const names = model.class_names;
+const size = model.form.image_size;
+const pixels = octets(data.pixels);
+const channels = pixels.length / (size * size);
+const picture = { shape: [size, size, channels], values: Float32Array.from(pixels) };
+const volume = (shape) => shape.reduce((a, b) => a * b, 1);
+const KIND = {
+  convolution: "convolution",
+  depthwise: "depthwise convolution",
+  max_pooling: "max pooling",
+  average_pooling: "average pooling",
+  global_average: "global average pooling",
+  global_max: "global max pooling",
+  scale: "rescaling",
+  normalization: "normalization",
+  activation: "activation",
+  add: "addition (the shortcut of a residual block)",
+  average: "mean of both",
+  multiply: "multiplication",
+  concatenate: "concatenation",
+  zero_padding: "zero padding",
+  flatten: "flattening",
+  reshape: "reshaping",
+  mirror: "mirroring",
+  dense: "fully connected",
+};
+
+/* ---- formulas ---- */
+const ACTIVATION = {
+  linear: (x) => x,
+  relu: (x) => Math.max(x, 0),
+  relu6: (x) => Math.min(Math.max(x, 0), 6),
+  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + Math.exp(-x)),
+  tanh: Math.tanh,
+  hard_sigmoid: (x) => Math.min(Math.max(x / 6 + 0.5, 0), 1),
+  hard_silu: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+};
+function erf(x) {
+  /* series, then continued fraction: 1e-12 */
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  let sum = a,
+    term = a;
+  for (let n = 1; n < 200 && Math.abs(term) > 1e-17; n++) {
+    term *= (-a * a) / n;
+    sum += term / (2 * n + 1);
+  }
+  return Math.sign(x) * Math.min(1, (2 / Math.sqrt(Math.PI)) * sum);
+}
+function margins(node, shape) {
+  if (node.padding === "valid") return [0, 0];
+  return [0, 1].map((axis) => {
+    const out = Math.ceil(shape[axis] / node.stride[axis]);
+    return Math.floor(Math.max((out - 1) * node.stride[axis] + node.window[axis] - shape[axis], 0) / 2);
+  });
+}
+function weightsOf(node) {
+  if (node.own) return node.own;
+  if (!node.weights) return null;
+  return Object.fromEntries(Object.entries(node.weights).map(([key, place]) => [key, floats(place)]));
+}
+const needsWeights = (node) => Object.keys(node.sizes).length > 0;
+function overWindows(node, input, each) {
+  /* each(output place, row, column of input or outside, place in window) */
+  const [H, W] = input.shape,
+    [rows, columns] = node.shape,
+    [top, left] = margins(node, input.shape);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) each(r, c, r * node.stride[0] - top, c * node.stride[1] - left, H, W);
+}
+const COMPUTE = {
+  convolution(node, [input], w) {
+    const C = input.shape[2],
+      K = node.shape[2],
+      [high, wide] = node.window,
+      out = new Float64Array(volume(node.shape));
+    overWindows(node, input, (r, c, y0, x0, H, W) => {
+      const at = (r * node.shape[1] + c) * K;
+      for (let k = 0; k < K; k++) out[at + k] = w.bias[k];
+      for (let i = 0; i < high; i++) {
+        const y = y0 + i;
+        if (y < 0 || y >= H) continue;
+        for (let j = 0; j < wide; j++) {
+          const x = x0 + j;
+          if (x < 0 || x >= W) continue;
+          for (let m = 0; m < C; m++) {
+            const v = input.values[(y * W + x) * C + m];
+            if (v === 0) continue;
+            let q = ((i * wide + j) * C + m) * K;
+            for (let k = 0; k < K; k++) out[at + k] += v * w.kernel[q++];
+          }
+        }
+      }
+    });
+    return out;
+  },
+  depthwise(node, [input], w) {
+    const C = input.shape[2],
+      [high, wide] = node.window,
+      out = new Float64Array(volume(node.shape));
+    overWindows(node, input, (r, c, y0, x0, H, W) => {
+      const at = (r * node.shape[1] + c) * C;
+      for (let m = 0; m < C; m++) out[at + m] = w.bias[m];
+      for (let i = 0; i < high; i++)
+        for (let j = 0; j < wide; j++) {
+          const y = y0 + i,
+            x = x0 + j;
+          if (y < 0 || x < 0 || y >= H || x >= W) continue;
+          for (let m = 0; m < C; m++)
+            out[at + m] += input.values[(y * W + x) * C + m] * w.kernel[(i * wide + j) * C + m];
+        }
+    });
+    return out;
+  },
+  max_pooling: (node, [input]) => pool(node, input, true),
+  average_pooling: (node, [input]) => pool(node, input, false),
+  global_average(node, [input]) {
+    return over(input, (sum, v) => sum + v, 0).map((v) => v / (input.shape[0] * input.shape[1]));
+  },
+  global_max(node, [input]) {
+    return over(input, Math.max, -Infinity);
+  },
+  scale: (node, [input], w) => affine(input, w),
+  normalization: (node, [input], w) => affine(input, w),
+  activation: (node, [input]) => Float64Array.from(input.values),
+  add: (node, inputs) => spread(inputs, (a, b) => a + b),
+  multiply: (node, inputs) => spread(inputs, (a, b) => a * b),
+  average: (node, inputs) => spread(inputs, (a, b) => a + b).map((v) => v / inputs.length),
+  concatenate(node, inputs) {
+    const places = volume(node.shape) / node.shape.at(-1),
+      out = new Float64Array(volume(node.shape));
+    let at = 0;
+    for (let p = 0; p < places; p++)
+      for (const one of inputs) {
+        const C = one.shape.at(-1);
+        for (let m = 0; m < C; m++) out[at++] = one.values[p * C + m];
+      }
+    return out;
+  },
+  zero_padding(node, [input]) {
+    const [H, W, C] = input.shape,
+      [[top], [left]] = node.margins,
+      out = new Float64Array(volume(node.shape));
+    for (let y = 0; y < H; y++)
+      for (let i = 0; i < W * C; i++) out[((y + top) * node.shape[1] + left) * C + i] = input.values[y * W * C + i];
+    return out;
+  },
+  flatten: (node, [input]) => Float64Array.from(input.values),
+  reshape: (node, [input]) => Float64Array.from(input.values),
+  mirror(node, [input]) {
+    const [H, W, C] = input.shape,
+      out = new Float64Array(H * W * C);
+    for (let y = 0; y < H; y++)
+      for (let x = 0; x < W; x++)
+        for (let m = 0; m < C; m++) out[(y * W + x) * C + m] = input.values[(y * W + W - 1 - x) * C + m];
+    return out;
+  },
+  dense(node, [input], w) {
+    const K = node.shape[0],
+      out = Float64Array.from(w.bias);
+    for (let i = 0; i < input.values.length; i++) {
+      const v = input.values[i];
+      if (v) for (let k = 0; k < K; k++) out[k] += v * w.kernel[i * K + k];
+    }
+    return out;
+  },
+};
+function pool(node, input, largest) {
+  const C = input.shape[2],
+    out = new Float64Array(volume(node.shape)).fill(largest ? -Infinity : 0);
+  overWindows(node, input, (r, c, y0, x0, H, W) => {
+    const at = (r * node.shape[1] + c) * C;
+    let count = 0;
+    for (let i = 0; i < node.window[0]; i++)
+      for (let j = 0; j < node.window[1]; j++) {
+        const y = y0 + i,
+          x = x0 + j;
+        if (y < 0 || x < 0 || y >= H || x >= W) continue;
+        count++;
+        for (let m = 0; m < C; m++) {
+          const v = input.values[(y * W + x) * C + m];
+          if (!largest) out[at + m] += v;
+          else if (v > out[at + m]) out[at + m] = v;
+        }
+      }
+    if (!largest) for (let m = 0; m < C; m++) out[at + m] /= count;
+  });
+  return out;
+}
+function over(input, join, first) {
+  const C = input.shape[2],
+    out = new Float64Array(C).fill(first);
+  input.values.forEach((v, i) => {
+    out[i % C] = join(out[i % C], v);
+  });
+  return out;
+}
+function affine(input, w) {
+  const n = w.scale.length;
+  return Float64Array.from(input.values, (v, i) => v * w.scale[i % n] + w.shift[i % w.shift.length]);
+}
+function spread(inputs, join) {
+  /* one may be a single value per channel */
+  const big = inputs.reduce((a, b) => (b.values.length > a.values.length ? b : a)),
+    C = big.shape.at(-1);
+  return Float64Array.from(big.values, (_, i) =>
+    inputs
+      .map((one) => one.values[one.values.length === big.values.length ? i : one.values.length === 1 ? 0 : i % C])
+      .reduce(join),
+  );
+}
+function run(number, inputs, own) {
+  /* a node's output, or null where its weights are not in the page */
+  const node = nodes[number],
+    w = own || weightsOf(node);
+  if (needsWeights(node) && !w) return null;
+  const values = COMPUTE[node.kind](node, inputs, w);
+  const act = ACTIVATION[node.activation || "linear"];
+  if (node.activation && node.activation !== "linear")
+    for (let i = 0; i < values.length; i++) values[i] = act(values[i]);
+  return { shape: node.shape, values };
+}
+const softmax = (logits, t = 1) => {
+  const top = Math.max(...logits),
+    e = logits.map((v) => Math.exp((v - top) / t)),
+    sum = e.reduce((a, b) => a + b);
+  return e.map((v) => v / sum);
+};
+
+/* ---- the model's values, and those that the page computed ---- */
+const computed = new Array(nodes.length).fill(null);
+function kept(number) {
+  /* the model's values as the page carries them */
+  const node = nodes[number];
+  if (node.values) return { shape: node.shape, values: floats(node.values) };
+  if (!node.levels) return null;
+  const [at, count, low, high] = node.levels;
+  return { shape: node.shape, values: Float32Array.from(octets([at, count]), (v) => low + (v / 255) * (high - low)) };
+}
+function valueOf(number) {
+  if (number < 0) return picture;
+  if (nodes[number].values) return kept(number);
+  return computed[number] || kept(number) || computeFrom(number);
+}
+function computeFrom(number) {
+  /* an inner value that is not carried, such as that before an activation */
+  const inputs = nodes[number].inputs.map(valueOf);
+  if (inputs.some((i) => !i)) return null;
+  return (computed[number] = run(number, inputs));
+}
+const checks = [];
+const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
+async function checkAll() {
+  const begin = performance.now();
+  let paused = begin;
+  for (let number = 0; number < nodes.length; number++) {
+    const node = nodes[number],
+      inputs = node.inputs.map((i) => (i < 0 ? picture : computed[i] || kept(i)));
+    computed[number] = inputs.every(Boolean) ? run(number, inputs) : null;
+    const ours = computed[number];
+    exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
+    let difference = null;
+    if (exact[number] && node.values)
+      difference = floats(node.values).reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[i])), 0);
+    else if (exact[number] && node.samples) {
+      const places = new Int32Array(bytes, ...node.samples[0]),
+        exact = floats(node.samples[1]);
+      difference = exact.reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[places[i]])), 0);
+    }
+    checks.push({ number, difference, computed: Boolean(ours) });
+    if (performance.now() - paused > 12) {
+      await new Promise((go) => setTimeout(go));
+      paused = performance.now();
+    }
+  }
+  const shown = checks.filter((c) => c.difference !== null && nodes[c.number].largest);
+  const last = computed[nodes.length - 1];
+  const result = {
+    layers: shown.length,
+    computed: exact.filter(Boolean).length,
+    nodes: nodes.length,
+    seconds: (performance.now() - begin) / 1000,
+    relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
+    logits: last ? Math.max(...data.logits.map((v, i) => Math.abs(v - last.values[i]))) : null,
+  };
+  result.probabilities = last
+    ? (() => {
+        const p = softmax(Array.from(last.values), data.temperature);
+        return Math.max(...data.probabilities.map((v, i) => Math.abs(v - p[i])));
+      })()
+    : null;
+  result.good =
+    result.relative <= 1e-4 && (result.logits === null || (result.logits <= 1e-4 && result.probabilities <= 1e-5));
+  return result;
+}
+
+/* ---- drawing ---- */
+function el(tag, attributes = {}, ...children) {
+  const one = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) one.addEventListener(key.slice(2), value);
+    else if (value !== false && value !== undefined) one.setAttribute(key, value === true ? "" : value);
+  }
+  one.append(...children.filter((c) => c !== null && c !== undefined));
+  return one;
+}
+const byId = (id) => document.getElementById(id);
+const num = (v, digits = 3) => {
+  const a = Math.abs(v);
+  return (
+    a !== 0 && (a < 0.001 || a >= 1e5) ? v.toExponential(1) : a >= 100 ? v.toFixed(1) : v.toFixed(digits)
+  ).replace("-", "−");
+};
+const percent = (p) => `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
+const STOPS = [
+  [38, 20, 72],
+  [52, 84, 140],
+  [33, 145, 140],
+  [122, 205, 98],
+  [253, 231, 80],
+];
+function heat(t) {
+  const x = Math.min(Math.max(t, 0), 1) * 4,
+    i = Math.min(3, Math.floor(x));
+  return STOPS[i].map((v, n) => v + (STOPS[i + 1][n] - v) * (x - i));
+}
+function signed(t) {
+  const end = t < 0 ? [194, 65, 12] : [11, 122, 112],
+    a = Math.min(1, Math.abs(t));
+  return [246, 246, 244].map((v, n) => v + (end[n] - v) * a);
+}
+const linear = (v) => (v <= 10.3 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+const inkOn = ([r, g, b]) =>
+  0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) > 0.179
+    ? "#000"
+    : "#fff"; /* at least 4.5 : 1 on any colour */
+function channel(maps, c) {
+  const [H, W, C] = maps.shape,
+    out = new Float64Array(H * W);
+  for (let i = 0; i < H * W; i++) out[i] = maps.values[i * C + c];
+  return out;
+}
+function liveliest(maps) {
+  /* the map whose values differ most, and the place of its largest value: where there is something to see */
+  const [H, W, C] = maps.shape;
+  let best = 0,
+    most = -1;
+  for (let c = 0; c < C; c++) {
+    const one = channel(maps, c),
+      mean = one.reduce((a, b) => a + b, 0) / one.length,
+      spreadOf = one.reduce((a, b) => a + (b - mean) ** 2, 0);
+    if (spreadOf > most) [best, most] = [c, spreadOf];
+  }
+  const values = channel(maps, best),
+    at = values.indexOf(Math.max(...values));
+  return { map: best, row: Math.floor(at / W) % H, column: at % W };
+}
+function range(values) {
+  let low = Infinity,
+    high = -Infinity;
+  for (const v of values) {
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  return [Math.min(low, 0), high];
+}
+function paint(canvas, values, H, W, [low, high], color = heat) {
+  canvas.width = W;
+  canvas.height = H;
+  const context = canvas.getContext("2d"),
+    image = context.createImageData(W, H),
+    width = high - low || 1;
+  for (let i = 0; i < H * W; i++) {
+    const [r, g, b] =
+      color === signed
+        ? signed(values[i] / (Math.max(Math.abs(low), Math.abs(high)) || 1))
+        : color((values[i] - low) / width);
+    image.data.set([r, g, b, 255], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+}
+const gray = (t) => {
+  const v = 255 * Math.min(Math.max(t, 0), 1);
+  return [v, v, v];
+};
+function view(caption, picked) {
+  /* a map with a frame that can move over it */
+  const canvas = el("canvas", { role: "img", "aria-label": caption, class: picked ? "pick" : false }),
+    box = el("div", { class: "box", hidden: true }),
+    next = el("div", { class: "box next", hidden: true });
+  const text = el("figcaption", {}, caption);
+  const figure = el("figure", {}, el("div", { class: "view" }, canvas, next, box), text);
+  if (picked)
+    canvas.addEventListener("click", (event) => {
+      const at = canvas.getBoundingClientRect();
+      picked(
+        Math.floor(((event.clientY - at.top) / at.height) * canvas.height),
+        Math.floor(((event.clientX - at.left) / at.width) * canvas.width),
+      );
+    });
+  function place(one, y, x, h, w) {
+    const H = canvas.height,
+      W = canvas.width,
+      y1 = Math.max(0, y),
+      x1 = Math.max(0, x),
+      y2 = Math.min(H, y + h),
+      x2 = Math.min(W, x + w);
+    one.hidden = false;
+    Object.assign(one.style, {
+      top: `${(100 * y1) / H}%`,
+      left: `${(100 * x1) / W}%`,
+      height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
+      width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
+    });
+  }
+  return {
+    figure,
+    canvas,
+    draw(values, H, W, limits, color) {
+      paint(canvas, values, H, W, limits || range(values), color);
+    },
+    frame(y, x, h, w) {
+      place(box, y, x, h, w);
+    },
+    shade(y, x, h, w) {
+      place(next, y, x, h, w);
+    },
+    say(words) {
+      text.replaceChildren(...[].concat(words));
+      canvas.setAttribute("aria-label", text.textContent);
+    },
+  };
+}
+function choice(label, options, changed) {
+  const select = el(
+    "select",
+    { onchange: () => changed(Number(select.value)) },
+    ...options.map(([value, text]) => el("option", { value }, text)),
+  );
+  return { label: el("label", {}, label, select), select };
+}
+function number(label, low, high, value, changed, step = 1) {
+  const input = el("input", {
+    type: "number",
+    min: low,
+    max: high,
+    step,
+    value,
+    oninput: () => {
+      const v = Number(input.value);
+      if (input.value !== "" && Number.isFinite(v))
+        changed(Math.min(Number(input.max), Math.max(Number(input.min), v)));
+    },
+  });
+  return { label: el("label", {}, label, input), input };
+}
+function cells(rows, columns, label) {
+  /* a small table of coloured numbers, drawn again without new elements */
+  const grid = el("div", { class: rows * columns > 30 ? "grid many" : "grid", role: "img", "aria-label": label });
+  grid.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
+  const all = Array.from({ length: rows * columns }, () => grid.appendChild(el("div")));
+  return {
+    grid,
+    set(values, color) {
+      const most = Math.max(1e-12, ...values.map((v) => (v === null ? 0 : Math.abs(v))));
+      const digits = most >= 100 ? 0 : most >= 10 ? 1 : most >= 1 ? 2 : 3;
+      values.forEach((v, i) => {
+        const one = all[i];
+        if (v === null) {
+          one.textContent = "0*";
+          one.style.background = "";
+          one.style.color = "";
+          return;
+        }
+        const rgb = color(v / most);
+        const short = v.toFixed(digits);
+        one.textContent = (Number(short) === 0 ? (0).toFixed(digits) : short).replace("-", "−");
+        one.style.background = `rgb(${rgb.map(Math.round)})`;
+        one.style.color = inkOn(rgb);
+      });
+    },
+  };
+}
+function bar(share, minus) {
+  const fill = el("i", { class: minus ? "minus" : false });
+  fill.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
+  return el("div", { class: "bar", "aria-hidden": "true" }, fill);
+}
+function table(caption, head, rows) {
+  const inner = el(
+    "table",
+    {},
+    el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell))))),
+  );
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, inner);
+}
+const title = (node) => `${node.name} (${KIND[node.kind]})`;
+
+/* ---- sections ---- */
+function showAnswer() {
+  const best = data.probabilities.indexOf(Math.max(...data.probabilities));
+  byId("answer").textContent = `“${names[best]}”, says the network, with ${percent(data.probabilities[best])}`;
+  for (const section of document.querySelectorAll("main section"))
+    byId("toc").append(el("li", {}, el("a", { href: `#${section.id}` }, section.dataset.nav)));
+}
+function showWay() {
+  /* the whole network at a glance: where the maps change their size, then the numbers, then the answer */
+  const shown = [];
+  let before = "";
+  for (const i of mapped) {
+    const now = nodes[chainEnd(steps[i])].shape.slice(0, 2).join();
+    if (steps[i].kind === "scale" || steps[i].kind === "mirror") continue;
+    if (now !== before || i === mapped.at(-1)) shown.push(i);
+    before = now;
+  }
+  const host = byId("way"),
+    arrow = () => el("li", { class: "arrow", "aria-hidden": "true" }, "→"),
+    stop = (href, picture, name, what) =>
+      el("li", {}, el("a", { href }, picture, el("b", {}, name), el("span", {}, what)));
+  const small = el("img", { src: data.picture.steps.at(-1).image, alt: "" });
+  host.append(stop("#picture", small, "picture", `${size} × ${size} pixels`));
+  for (const i of shown.length > 7 ? [...shown.slice(0, 6), shown.at(-1)] : shown) {
+    const node = nodes[chainEnd(steps[i])],
+      maps = valueOf(chainEnd(steps[i])),
+      canvas = el("canvas", { "aria-hidden": "true" }),
+      [H, W, C] = node.shape;
+    paint(canvas, channel(maps, liveliest(maps).map), H, W, range(channel(maps, liveliest(maps).map)));
+    const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
+    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H} × ${W}`));
+  }
+  const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
+  const answers = order
+    .slice(0, 4)
+    .map((k) => el("div", {}, names[k], bar(data.probabilities[k]), percent(data.probabilities[k])));
+  host.append(
+    arrow(),
+    stop("#output", el("div", { class: "answers" }, ...answers), "answer", `${names.length} classes`),
+  );
+}
+function showPicture() {
+  for (const step of data.picture.steps)
+    byId("picture-steps").append(
+      el(
+        "figure",
+        {},
+        el("img", { src: step.image, alt: `${step.title}: ${data.picture.name}`, class: step.small ? "small" : false }),
+        el("figcaption", {}, el("b", {}, step.title), step.text),
+      ),
+    );
+}
+function showPixels() {
+  const said = el("p", { class: "formula", "aria-live": "polite" }),
+    close = el("canvas", { class: "pick" }),
+    value = (y, x) => Array.from({ length: channels }, (_, m) => pixels[(y * size + x) * channels + m]);
+  let count = Math.min(12, size),
+    at = [Math.floor(size / 2), Math.floor(size / 2)];
+  const whole = view("", (y, x) => go(y, x));
+  whole.say([el("b", {}, "The whole picture"), `${size} × ${size} pixels. Click to look closer at another place.`]);
+  whole.canvas.width = whole.canvas.height = size;
+  whole.canvas.getContext("2d").putImageData(colored(), 0, 0);
+  const caption = el("figcaption"),
+    row = number("Row", 0, size - 1, at[0], (v) => go(Math.round(v), at[1])),
+    column = number("Column", 0, size - 1, at[1], (v) => go(at[0], Math.round(v))),
+    slide = el("input", {
+      type: "range",
+      min: 0,
+      max: size - 4,
+      value: size - count,
+      oninput: () => {
+        count = size - Number(slide.value);
+        draw();
+      },
+    });
+  function colored() {
+    const image = new ImageData(size, size);
+    for (let y = 0; y < size; y++)
+      for (let x = 0; x < size; x++) {
+        const v = value(y, x);
+        image.data.set([v[0], v.at(channels > 1 ? 1 : 0), v.at(-1), 255], 4 * (y * size + x));
+      }
+    return image;
+  }
+  function corner() {
+    return at.map((v) => Math.max(0, Math.min(size - count, v - Math.floor(count / 2))));
+  }
+  function go(y, x) {
+    at = [y, x];
+    row.input.value = y;
+    column.input.value = x;
+    draw();
+  }
+  function draw() {
+    const context = close.getContext("2d"),
+      side = 720,
+      step = side / count,
+      [top, left] = corner();
+    close.width = close.height = side;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.font = `${Math.min(26, step / (channels === 1 ? 2.4 : 3.6))}px system-ui, sans-serif`;
+    for (let r = 0; r < count; r++)
+      for (let c = 0; c < count; c++) {
+        const v = value(top + r, left + c),
+          rgb = channels === 1 ? [v[0], v[0], v[0]] : v;
+        context.fillStyle = `rgb(${rgb})`;
+        context.fillRect(c * step, r * step, step + 0.5, step + 0.5);
+        if (step < 34) continue;
+        context.fillStyle = inkOn(rgb);
+        v.forEach((one, m) => context.fillText(one, (c + 0.5) * step, (r + (m + 1) / (channels + 1)) * step));
+      }
+    context.strokeStyle = "#c2410c";
+    context.lineWidth = 5;
+    context.strokeRect((at[1] - left) * step, (at[0] - top) * step, step, step);
+    whole.frame(top, left, count, count);
+    caption.replaceChildren(
+      el("b", {}, `${count} × ${count} pixels, closer`),
+      step < 34 ? "Zoom in further to read the numbers." : "Each square is one pixel, with its numbers.",
+    );
+    const [v, here] = [value(...at), `Row ${at[0]}, column ${at[1]}: `];
+    said.textContent = here + (channels === 1 ? v[0] : `red ${v[0]}, green ${v[1]}, blue ${v[2]}`);
+    close.setAttribute("aria-label", `The pixels around row ${at[0]}, column ${at[1]}`);
+  }
+  close.setAttribute("role", "img");
+  close.addEventListener("click", (event) => {
+    const place = close.getBoundingClientRect(),
+      [top, left] = corner(),
+      cell = (v, length) => Math.min(count - 1, Math.floor((v / length) * count));
+    go(top + cell(event.clientY - place.top, place.height), left + cell(event.clientX - place.left, place.width));
+  });
+  byId("pixels-tool").append(
+    el("div", { class: "controls" }, el("label", {}, "Zoom in", slide), row.label, column.label),
+    el("div", { class: "pair" }, whole.figure, el("figure", {}, el("div", { class: "view" }, close), caption)),
+    said,
+  );
+  draw();
+}
+
+function fieldOf(numberOfNode, r, c) {
+  /* the receptive field in the network's picture: [top, left, bottom, right] */
+  let box = [r, c, r, c];
+  for (let at = numberOfNode; at >= 0; at = nodes[at].inputs[0]) {
+    const node = nodes[at];
+    if (["global_average", "global_max", "flatten", "dense"].includes(node.kind)) return [0, 0, size - 1, size - 1];
+    if (node.window) {
+      const input = node.inputs[0] < 0 ? picture.shape : nodes[node.inputs[0]].shape,
+        m = margins(node, input);
+      box = [0, 1, 2, 3].map((i) => box[i] * node.stride[i % 2] - m[i % 2] + (i > 1 ? node.window[i % 2] - 1 : 0));
+    }
+    if (node.kind === "add") {
+      const boxes = node.inputs.map((i) => fieldOf(i, box[0], box[1])),
+        ends = node.inputs.map((i) => fieldOf(i, box[2], box[3]));
+      return [
+        Math.min(...boxes.map((b) => b[0])),
+        Math.min(...boxes.map((b) => b[1])),
+        Math.max(...ends.map((b) => b[2])),
+        Math.max(...ends.map((b) => b[3])),
+      ];
+    }
+  }
+  return box.map((v) => Math.min(size - 1, Math.max(0, v)));
+}
+function onPhoto([top, left, bottom, right]) {
+  /* fractions of the upright photograph */
+  const [h, w] = data.picture.photo_shape,
+    form = model.form;
+  let scale = [1 / size, 1 / size],
+    move = [0, 0];
+  if (form.aspect === "crop") {
+    const s = Math.min(h, w);
+    scale = [s / h / size, s / w / size];
+    move = [(h - s) / 2 / h, (w - s) / 2 / w];
+  }
+  if (form.aspect === "pad") {
+    const s = Math.max(h, w);
+    scale = [s / h / size, s / w / size];
+    move = [(h - s) / 2 / h, (w - s) / 2 / w];
+  }
+  const cut = (v) => Math.min(1, Math.max(0, v));
+  return [
+    cut(top * scale[0] + move[0]),
+    cut(left * scale[1] + move[1]),
+    cut((bottom + 1) * scale[0] + move[0]),
+    cut((right + 1) * scale[1] + move[1]),
+  ];
+}
+const SAID = {
+  relu: " (below zero becomes 0)",
+  relu6: " (kept between 0 and 6)",
+  sigmoid: " (squeezed between 0 and 1)",
+};
+const chainEnd = (step) => step.chain.at(-1);
+const windowed = steps.filter(
+  (s) =>
+    s.kind === "convolution" &&
+    nodes[s.chain[0]].weights &&
+    (nodes[chainEnd(s)].values || nodes[chainEnd(s)].levels) &&
+    nodes[s.chain[0]].inputs.every((i) => i < 0 || nodes[i].values || nodes[i].levels || isInner(i)),
+);
+function isInner(number) {
+  return !steps.some((s) => chainEnd(s) === number);
+}
+let goTo = () => {};
+function showWindow() {
+  const host = byId("window-tool");
+  if (!windowed.length) {
+    host.append(el("p", {}, "The kernels of this network are too large for this page; make it with --full."));
+    return;
+  }
+  const state = { step: 0, map: 0, row: 0, column: 0, input: 0, playing: false, speed: 6 };
+  const start = () => Object.assign(state, { input: 0 }, liveliest(valueOf(chainEnd(windowed[state.step]))));
+  start();
+  let parts = {};
+  const layer = choice(
+    "Layer",
+    windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
+    (v) => {
+      state.step = v;
+      start();
+      rebuild();
+    },
+  );
+  const map = number("Feature map", 0, 0, 0, (v) => {
+      state.map = Math.round(v);
+      redrawMap();
+    }),
+    row = number("Row", 0, 0, 0, (v) => {
+      state.row = Math.round(v);
+      update();
+    }),
+    column = number("Column", 0, 0, 0, (v) => {
+      state.column = Math.round(v);
+      update();
+    }),
+    input = number("Input channel", 0, 0, 0, (v) => {
+      state.input = Math.round(v);
+      redrawInput();
+    });
+  const play = el(
+    "button",
+    {
+      type: "button",
+      class: "main",
+      onclick: () => {
+        state.playing = !state.playing;
+        play.textContent = state.playing ? "Pause" : "Play";
+        if (state.playing) requestAnimationFrame(frame);
+      },
+    },
+    "Play",
+  );
+  const step = (by) => () => {
+    move(by);
+    update();
+  };
+  const speed = el("input", {
+    type: "range",
+    min: 1,
+    max: 60,
+    value: 6,
+    oninput: () => {
+      state.speed = Number(speed.value);
+    },
+  });
+  const stage = el("div");
+  host.append(
+    el("div", { class: "controls" }, layer.label, map.label, input.label, row.label, column.label),
+    el(
+      "div",
+      { class: "controls" },
+      play,
+      el("button", { type: "button", onclick: step(-1) }, "Step back"),
+      el("button", { type: "button", onclick: step(1) }, "Step"),
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            state.row = state.column = 0;
+            update();
+          },
+        },
+        "To the start",
+      ),
+      el("label", {}, "Pixels per second", speed),
+    ),
+    stage,
+  );
+  const away = steps.filter((s) => s.kind === "convolution" && !windowed.includes(s));
+  if (away.length)
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        `Left out for the page's size: the kernels of ${away.map((s) => s.name).join(", ")} (${(away.reduce((a, s) => a + (nodes[s.chain[0]].left_out || 0), 0) / 1e6).toFixed(1)} MB). Made with --full, the page has them.`,
+      ),
+    );
+  const head = () => nodes[windowed[state.step].chain[0]];
+  function move(by) {
+    const [H, W] = head().shape,
+      at = (state.row * W + state.column + by + H * W) % (H * W);
+    state.row = Math.floor(at / W);
+    state.column = at % W;
+  }
+  let before = 0,
+    debt = 0;
+  function frame(now) {
+    if (!state.playing) {
+      before = 0;
+      return;
+    }
+    debt += before ? Math.min(0.2, (now - before) / 1000) * state.speed : 0;
+    before = now;
+    if (debt >= 1) {
+      move(Math.floor(debt));
+      debt %= 1;
+      update(true);
+    }
+    frames.push(now);
+    if (frames.length > 300) frames.shift();
+    requestAnimationFrame(frame);
+  }
+  function rebuild() {
+    const chosen = windowed[state.step],
+      node = head(),
+      source = valueOf(node.inputs[0]),
+      [high, wide] = node.window,
+      result = valueOf(chainEnd(chosen));
+    const photo = data.picture.steps[data.picture.photo],
+      box = el("div", { class: "box" });
+    parts = {
+      node,
+      chosen,
+      source,
+      result,
+      w: weightsOf(node),
+      box,
+      input: view("", (y, x) => {
+        const m = margins(node, source.shape);
+        state.row = Math.min(node.shape[0] - 1, Math.round((y + m[0] - (high - 1) / 2) / node.stride[0]));
+        state.column = Math.min(node.shape[1] - 1, Math.round((x + m[1] - (wide - 1) / 2) / node.stride[1]));
+        state.row = Math.max(0, state.row);
+        state.column = Math.max(0, state.column);
+        update();
+      }),
+      output: view("", (y, x) => {
+        state.row = y;
+        state.column = x;
+        update();
+      }),
+      overlap: view(""),
+      sums: view("", (y, x) => {
+        state.input = Math.min(source.shape[2] - 1, y * parts.across + x);
+        input.input.value = state.input;
+        redrawInput();
+      }),
+      under: cells(high, wide, "Values under the window"),
+      kernel: cells(high, wide, "Kernel"),
+      products: cells(high, wide, "Products"),
+      formula: el("p", { class: "formula", id: "formula" }),
+      fine: el("p", { class: "note" }),
+    };
+    const [H, W] = source.shape,
+      counts = new Float64Array(H * W);
+    overWindows(node, source, (r, c, y0, x0) => {
+      for (let i = 0; i < high; i++)
+        for (let j = 0; j < wide; j++) {
+          const y = y0 + i,
+            x = x0 + j;
+          if (y >= 0 && x >= 0 && y < H && x < W) counts[y * W + x]++;
+        }
+    });
+    const least = counts.reduce((a, b) => Math.min(a, b)),
+      most = counts.reduce((a, b) => Math.max(a, b));
+    parts.overlap.draw(counts, H, W, [0, most]);
+    parts.overlap.say([
+      el("b", {}, "How often each pixel is used"),
+      least > 0
+        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
+        : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
+    ]);
+    parts.across = Math.ceil(Math.sqrt(source.shape[2]));
+    stage.replaceChildren(
+      el(
+        "div",
+        { class: "row two" },
+        el(
+          "figure",
+          {},
+          el(
+            "div",
+            { class: "view" },
+            el("img", { src: photo.image, alt: "The photograph with the part that this output pixel can see" }),
+            box,
+          ),
+          el(
+            "figcaption",
+            {},
+            el("b", {}, "Receptive field"),
+            "All that this one output pixel can see of the photograph.",
+          ),
+        ),
+        parts.input.figure,
+        parts.output.figure,
+        parts.overlap.figure,
+      ),
+      el(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Window, kernel and products" },
+        el(
+          "div",
+          { class: "sum" },
+          el("figure", {}, parts.under.grid, el("figcaption", {}, "under the window")),
+          el("span", { "aria-hidden": "true" }, "×"),
+          el("figure", {}, parts.kernel.grid, el("figcaption", {}, "kernel (weights)")),
+          el("span", { "aria-hidden": "true" }, "="),
+          el("figure", {}, parts.products.grid, el("figcaption", {}, "products")),
+        ),
+      ),
+      parts.formula,
+      parts.fine,
+      source.shape[2] > 1 ? parts.sums.figure : "",
+    );
+    Object.assign(map.input, { max: node.shape[2] - 1, value: state.map });
+    Object.assign(input.input, { max: source.shape[2] - 1, value: state.input });
+    row.input.max = node.shape[0] - 1;
+    column.input.max = node.shape[1] - 1;
+    input.label.hidden = source.shape[2] === 1;
+    redrawInput(true);
+    redrawMap();
+  }
+  function redrawInput(quiet) {
+    const [H, W, C] = parts.source.shape;
+    parts.input.draw(channel(parts.source, state.input), H, W, null, parts.node.inputs[0] < 0 || C <= 3 ? gray : heat);
+    parts.input.say([
+      el("b", {}, C === 1 ? "Input" : `Input, channel ${state.input} of 0 to ${C - 1}`),
+      `${H} × ${W}${C > 1 ? ` × ${C} channels; the window covers all of them at once` : ""}. Click to place the window. Shaded: the next window, which overlaps this one.`,
+    ]);
+    if (!quiet) update();
+  }
+  function redrawMap() {
+    const [H, W] = parts.result.shape;
+    parts.output.draw(channel(parts.result, state.map), H, W);
+    parts.output.say([el("b", {}, `Output, feature map ${state.map}`), `${H} × ${W}. Click any pixel.`]);
+    update();
+  }
+  function update(moving) {
+    const { node, source, w, chosen } = parts,
+      [high, wide] = node.window,
+      [H, W, C] = source.shape,
+      K = node.shape[2],
+      m = margins(node, source.shape);
+    const y0 = state.row * node.stride[0] - m[0],
+      x0 = state.column * node.stride[1] - m[1],
+      sums = new Float64Array(C),
+      under = [],
+      kernel = [],
+      products = [];
+    let outside = false;
+    for (let i = 0; i < high; i++)
+      for (let j = 0; j < wide; j++) {
+        const y = y0 + i,
+          x = x0 + j,
+          inside = y >= 0 && x >= 0 && y < H && x < W;
+        outside ||= !inside;
+        for (let c = 0; c < C; c++) {
+          const v = inside ? source.values[(y * W + x) * C + c] : 0,
+            k = w.kernel[((i * wide + j) * C + c) * K + state.map];
+          sums[c] += v * k;
+          if (c === state.input) {
+            under.push(inside ? v : null);
+            kernel.push(k);
+            products.push(v * k);
+          }
+        }
+      }
+    parts.under.set(under, source.values === picture.values || C === 1 ? gray : heat);
+    parts.kernel.set(kernel, signed);
+    parts.products.set(products, signed);
+    parts.input.frame(y0, x0, high, wide);
+    if (state.column + 1 < node.shape[1]) parts.input.shade(y0, x0 + node.stride[1], high, wide);
+    parts.output.frame(state.row, state.column, 1, 1);
+    const f = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
+    Object.assign(parts.box.style, {
+      top: `${100 * f[0]}%`,
+      left: `${100 * f[1]}%`,
+      height: `${100 * (f[2] - f[0])}%`,
+      width: `${100 * (f[3] - f[1])}%`,
+    });
+    const total = sums.reduce((a, b) => a + b, 0),
+      bias = w.bias[state.map],
+      chain = chosen.chain.map((i) => nodes[i]);
+    let value = total + bias,
+      words = `${C === 1 ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
+    chain.forEach((one, i) => {
+      if (i && one.kind === "normalization") {
+        const n = weightsOf(one);
+        if (n) {
+          value = value * n.scale[state.map] + n.shift[state.map];
+          words += ` → normalization (× ${num(n.scale[state.map])} + ${num(n.shift[state.map])}) ${num(value)}`;
+        }
+      }
+      if (one.activation && one.activation !== "linear") {
+        value = ACTIVATION[one.activation](value);
+        words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
+      }
+    });
+    const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
+    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${Math.abs(theirs - value).toExponential(1)}.`;
+    if (!moving)
+      parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
+    if (C > 1) {
+      const square = new Float64Array(parts.across ** 2);
+      square.set(sums);
+      parts.sums.draw(square, parts.across, parts.across, range(sums), signed);
+      parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
+      if (!moving)
+        parts.sums.say([
+          el("b", {}, `What each of the ${C} channels adds`),
+          "Green adds, orange takes away; white is zero. Click one to see its products.",
+        ]);
+    }
+    row.input.value = state.row;
+    column.input.value = state.column;
+  }
+  goTo = (numberOfStep, channelOfMap) => {
+    const i = windowed.findIndex((s) => s === steps[numberOfStep]);
+    if (i < 0) return false;
+    state.step = i;
+    start();
+    if (channelOfMap !== state.map) {
+      const values = channel(valueOf(chainEnd(windowed[i])), channelOfMap),
+        at = values.indexOf(Math.max(...values)),
+        W = head().shape[1];
+      Object.assign(state, { map: channelOfMap, row: Math.floor(at / W), column: at % W });
+    }
+    layer.select.value = i;
+    rebuild();
+    byId("window").scrollIntoView();
+    return true;
+  };
+  rebuild();
+}
+const frames = [];
+const mapped = steps
+  .map((s, i) => i)
+  .filter(
+    (i) =>
+      nodes[chainEnd(steps[i])].shape.length === 3 &&
+      (nodes[chainEnd(steps[i])].values || nodes[chainEnd(steps[i])].levels),
+  );
+function showMaps() {
+  const host = byId("maps-tool"),
+    grid = el("div", { class: "maps" }),
+    close = el("div", { class: "row two" }),
+    said = el("p", { class: "note" });
+  const state = { step: mapped.find((i) => nodes[chainEnd(steps[i])].kind !== "scale") ?? mapped[0], map: 0, scale: 0 };
+  state.map = liveliest(valueOf(chainEnd(steps[state.step]))).map;
+  host.append(
+    el(
+      "div",
+      { class: "strip", tabindex: 0, role: "region", "aria-label": "All layers in order" },
+      ...steps.map((s) =>
+        el(
+          "span",
+          {},
+          el("b", {}, s.name),
+          `${KIND[s.kind]}${
+            s.chain.length > 1
+              ? " + " +
+                s.chain
+                  .slice(1)
+                  .map((i) => (nodes[i].kind === "activation" ? nodes[i].activation : nodes[i].kind))
+                  .join(" + ")
+              : ""
+          }`,
+          el("br"),
+          nodes[chainEnd(s)].shape.join(" × "),
+        ),
+      ),
+    ),
+  );
+  if (model.network.startsWith("fast"))
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        "After training, the normalization of each convolution was folded into its kernel and bias: the same function, computed faster. An addition joins a block's result to its input, so that the block needs to learn only the difference.",
+      ),
+    );
+  const layer = choice(
+    "Layer",
+    mapped.map((i) => [i, `${steps[i].name} (${KIND[steps[i].kind]})`]),
+    (v) => {
+      state.step = v;
+      state.map = liveliest(valueOf(chainEnd(steps[v]))).map;
+      draw();
+    },
+  );
+  layer.select.value = state.step;
+  const scale = choice(
+    "Colour scale",
+    [
+      [0, "one for this layer"],
+      [1, "one for all layers"],
+      [2, "each map its own"],
+    ],
+    (v) => {
+      state.scale = v;
+      draw();
+    },
+  );
+  host.append(el("div", { class: "controls" }, layer.label, scale.label), said, close, grid);
+  const missing = steps.filter((s, i) => nodes[chainEnd(s)].shape.length === 3 && !mapped.includes(i));
+  if (missing.length)
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        `Left out for the page's size: the maps of ${missing.map((s) => s.name).join(", ")}. The check at the end compares 256 values of each.`,
+      ),
+    );
+  let all = null;
+  function limits(maps, c) {
+    if (state.scale === 2) return range(channel(maps, c));
+    if (state.scale === 0) return range(maps.values);
+    return (all ||= mapped
+      .map((i) => range(valueOf(chainEnd(steps[i])).values))
+      .reduce(([a, b], [c2, d]) => [Math.min(a, c2), Math.max(b, d)]));
+  }
+  function draw() {
+    const end = chainEnd(steps[state.step]),
+      maps = valueOf(end),
+      [H, W, C] = maps.shape;
+    const [low, high] = limits(maps, state.map),
+      ramp = el("canvas", { class: "ramp", role: "img", "aria-label": "Colour scale, low to high" });
+    paint(
+      ramp,
+      Float64Array.from({ length: 64 }, (_, i) => i),
+      1,
+      64,
+      [0, 63],
+    );
+    said.replaceChildren(
+      `${C} maps of ${H} × ${W}. Colours: ${num(low, 2)}`,
+      ramp,
+      num(high, 2),
+      nodes[end].values ? "" : ". Shown in 256 levels, to keep the page small",
+    );
+    grid.replaceChildren(
+      ...Array.from({ length: C }, (_, c) => {
+        const canvas = el("canvas", { "aria-hidden": "true" });
+        paint(canvas, channel(maps, c), H, W, limits(maps, c));
+        return el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": c === state.map ? "true" : "false",
+            "aria-label": `Map ${c}`,
+            onclick: (e) => {
+              state.map = c;
+              grid.querySelectorAll("button").forEach((b) => b.setAttribute("aria-pressed", "false"));
+              e.currentTarget.setAttribute("aria-pressed", "true");
+              closer();
+            },
+          },
+          canvas,
+          String(c),
+        );
+      }),
+    );
+    closer();
+  }
+  function closer() {
+    const end = chainEnd(steps[state.step]),
+      maps = valueOf(end),
+      [H, W] = maps.shape,
+      big = view(""),
+      values = channel(maps, state.map);
+    big.draw(values, H, W, limits(maps, state.map));
+    const [low, high] = range(values);
+    big.say([
+      el("b", {}, `${steps[state.step].name}, map ${state.map}`),
+      `From ${num(low)} to ${num(high)}; ${percent(values.filter((v) => v > 0).length / values.length)} of its pixels are above zero.`,
+    ]);
+    const canWalk = windowed.includes(steps[state.step]),
+      found = data.exciting?.layers[end]?.[state.map];
+    const side = el(
+      "div",
+      {},
+      canWalk ? el("button", { type: "button", onclick: () => goTo(state.step, state.map) }, "Follow its window") : "",
+    );
+    if (found?.length)
+      side.append(
+        el("h3", {}, "Training pictures that excite it most"),
+        el(
+          "p",
+          { class: "note" },
+          `Of ${data.exciting.num_pictures} pictures from the train part, those in which this map has its largest value.`,
+        ),
+        el(
+          "div",
+          { class: "thumbs" },
+          ...found.map((place) => el("img", { src: data.exciting.pictures[place], alt: "A training picture" })),
+        ),
+      );
+    close.replaceChildren(big.figure, side);
+  }
+  draw();
+}
+function showPooling() {
+  const host = byId("pooling-tool"),
+    pools = steps.filter((s) => ["max_pooling", "average_pooling"].includes(s.kind));
+  if (!pools.length) {
+    const global = steps.find((s) => s.kind === "global_average");
+    host.append(
+      el(
+        "p",
+        {},
+        global
+          ? `This network has no max pooling: its convolutions take strides of 2 instead, so that the maps shrink. At the end, global average pooling (${nodes[global.chain[0]].name}) keeps one number of each map: its mean.`
+          : "This network has no pooling.",
+      ),
+    );
+    return;
+  }
+  const state = { pool: 0, map: 0, row: 0, column: 0, playing: false },
+    input = view("", (y, x) => {
+      const n = nodes[pools[state.pool].chain[0]];
+      state.row = Math.min(n.shape[0] - 1, Math.floor(y / n.stride[0]));
+      state.column = Math.min(n.shape[1] - 1, Math.floor(x / n.stride[1]));
+      update();
+    }),
+    output = view("", (y, x) => {
+      state.row = y;
+      state.column = x;
+      update();
+    });
+  Object.assign(state, liveliest(valueOf(chainEnd(pools[0]))));
+  const said = el("p", { class: "formula" }),
+    under = el("div");
+  const what = () => (pools[state.pool].kind === "max_pooling" ? "keeps only the largest value" : "keeps the mean");
+  const layer = choice(
+    "Layer",
+    pools.map((s, i) => [i, title(nodes[s.chain[0]])]),
+    (v) => {
+      Object.assign(state, { pool: v }, liveliest(valueOf(chainEnd(pools[v]))));
+      draw();
+    },
+  );
+  const map = number("Feature map", 0, 0, 0, (v) => {
+      state.map = Math.round(v);
+      draw();
+    }),
+    row = number("Row", 0, 0, 0, (v) => {
+      state.row = Math.round(v);
+      update();
+    }),
+    column = number("Column", 0, 0, 0, (v) => {
+      state.column = Math.round(v);
+      update();
+    });
+  const move = (by) => {
+    const n = nodes[pools[state.pool].chain[0]],
+      total = n.shape[0] * n.shape[1],
+      at = (state.row * n.shape[1] + state.column + by + total) % total;
+    state.row = Math.floor(at / n.shape[1]);
+    state.column = at % n.shape[1];
+    update();
+  };
+  const play = el(
+    "button",
+    {
+      type: "button",
+      class: "main",
+      onclick: () => {
+        state.playing = !state.playing;
+        play.textContent = state.playing ? "Pause" : "Play";
+        let last = 0;
+        const go = (now) => {
+          if (!state.playing) return;
+          if (now - last > 120) {
+            last = now;
+            move(1);
+          }
+          requestAnimationFrame(go);
+        };
+        requestAnimationFrame(go);
+      },
+    },
+    "Play",
+  );
+  const intro = el("p"),
+    holder = el("div", { class: "row two" }, input.figure, output.figure);
+  host.append(
+    intro,
+    el(
+      "div",
+      { class: "controls" },
+      layer.label,
+      map.label,
+      row.label,
+      column.label,
+      play,
+      el("button", { type: "button", onclick: () => move(-1) }, "Step back"),
+      el("button", { type: "button", onclick: () => move(1) }, "Step"),
+    ),
+    holder,
+    el(
+      "div",
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "The values under the pooling window" },
+      under,
+    ),
+    said,
+  );
+  let grid = null;
+  function draw() {
+    const node = nodes[pools[state.pool].chain[0]],
+      source = valueOf(node.inputs[0]),
+      result = valueOf(pools[state.pool].chain.at(-1)),
+      limits = range(channel(source, state.map));
+    intro.textContent = `Pooling makes the map smaller and simpler: of each window of ${node.window.join(" × ")} it ${what()}. Where a pattern is found matters less then; that it is found stays.`;
+    map.input.max = node.shape[2] - 1;
+    row.input.max = node.shape[0] - 1;
+    column.input.max = node.shape[1] - 1;
+    map.input.value = state.map;
+    input.draw(channel(source, state.map), source.shape[0], source.shape[1], limits);
+    output.draw(channel(result, state.map), node.shape[0], node.shape[1], limits);
+    input.say([
+      el("b", {}, `Before: map ${state.map}`),
+      `${source.shape[0]} × ${source.shape[1]}. Click to place the window.`,
+    ]);
+    output.say([el("b", {}, "After"), `${node.shape[0]} × ${node.shape[1]}, same colours.`]);
+    grid = cells(...node.window, "Values under the window");
+    under.replaceChildren(grid.grid);
+    update();
+  }
+  function update() {
+    const node = nodes[pools[state.pool].chain[0]],
+      source = valueOf(node.inputs[0]),
+      [H, W, C] = source.shape,
+      m = margins(node, source.shape),
+      y0 = state.row * node.stride[0] - m[0],
+      x0 = state.column * node.stride[1] - m[1],
+      values = [];
+    for (let i = 0; i < node.window[0]; i++)
+      for (let j = 0; j < node.window[1]; j++) {
+        const y = y0 + i,
+          x = x0 + j;
+        values.push(y >= 0 && x >= 0 && y < H && x < W ? source.values[(y * W + x) * C + state.map] : null);
+      }
+    grid.set(values, heat);
+    const inside = values.filter((v) => v !== null),
+      best = Math.max(...inside),
+      place = values.indexOf(best),
+      kept2 = valueOf(pools[state.pool].chain.at(-1)).values[
+        (state.row * node.shape[1] + state.column) * C + state.map
+      ];
+    [...grid.grid.children].forEach((cell, i) => {
+      cell.style.outline = i === place && pools[state.pool].kind === "max_pooling" ? "3px solid #c2410c" : "";
+    });
+    input.frame(y0, x0, ...node.window);
+    output.frame(state.row, state.column, 1, 1);
+    const ours = pools[state.pool].kind === "max_pooling" ? best : inside.reduce((a, b) => a + b, 0) / inside.length;
+    said.textContent =
+      pools[state.pool].kind === "max_pooling"
+        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${Math.abs(ours - kept2).toExponential(1)}.`
+        : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(kept2)}.`;
+    row.input.value = state.row;
+    column.input.value = state.column;
+  }
+  draw();
+}
+function showOutput() {
+  const host = byId("output-tool"),
+    last = nodes.length - 1,
+    dense = nodes[last].kind === "dense" && nodes[last].weights ? nodes[last] : null;
+  nodes.forEach((node) => {
+    if (!node.units) return;
+    const sums = floats(node.units.map_sums),
+      values = kept(nodes.indexOf(node)),
+      C = node.units.num_maps;
+    host.append(
+      el(
+        "p",
+        {},
+        `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`,
+      ),
+    );
+    host.append(
+      table(
+        `${node.name}: the strongest units`,
+        ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
+        node.units.numbers.map((unit, u) => {
+          const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]),
+            say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
+          return [
+            String(unit),
+            num(values.values[unit], 2),
+            bar(values.values[unit] / (values.values[node.units.numbers[0]] || 1)),
+            say(own.slice(0, 3)),
+            say(own.slice(-2).reverse()),
+            num(node.units.bias[u], 2),
+          ];
+        }),
+      ),
+    );
+  });
+  if (dense) {
+    const source = valueOf(dense.inputs[0]),
+      w = weightsOf(dense),
+      K = names.length,
+      from = nodes[dense.inputs[0]];
+    host.append(
+      el("h3", {}, "Each class's logit: what adds and what takes away"),
+      el(
+        "p",
+        {},
+        `The output layer weighs the ${source.values.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
+      ),
+    );
+    const order = names
+      .map((_, k) => k)
+      .sort((a, b) => data.logits[b] - data.logits[a])
+      .slice(0, 8);
+    host.append(
+      table(
+        "Logits",
+        ["class", "adds", "takes away", "bias", "logit", "model", "strongest"],
+        order.map((k) => {
+          const parts = Array.from(source.values, (v, i) => [i, v * w.kernel[i * K + k]]),
+            plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
+            minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
+          const top = parts
+            .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
+            .slice(0, 3)
+            .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
+            .join(", ");
+          return [
+            names[k],
+            `+${num(plus, 2)}`,
+            num(minus, 2),
+            num(w.bias[k]),
+            num(plus + minus + w.bias[k]),
+            num(data.logits[k]),
+            top,
+          ];
+        }),
+      ),
+    );
+    if (names.length > order.length)
+      host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
+  }
+  const t = data.temperature,
+    p = data.probabilities,
+    scaled = data.logits.map((v) => v / t),
+    largest = Math.max(...scaled),
+    order = names
+      .map((_, k) => k)
+      .sort((a, b) => p[b] - p[a])
+      .slice(0, 20);
+  host.append(
+    el("h3", {}, "Softmax: from logits to probabilities"),
+    el(
+      "p",
+      {},
+      `${t === 1 ? "" : `First, each logit is divided by the temperature, ${num(t)}. It was chosen on pictures that the network did not learn from, so that its probabilities tell how often it is right. Then: `}e to the power of each logit, divided by the sum of all. The results are numbers from 0 to 1; their sum is ${p.reduce((a, b) => a + b, 0).toFixed(6)}.${t === 1 ? " The temperature of this model is 1: nothing corrects its probabilities, and a high one may claim too much." : ""}`,
+    ),
+    table(
+      "Probabilities",
+      ["class", "logit", ...(t === 1 ? [] : ["logit ÷ temperature"]), "e^(it − the largest)", "probability", "size"],
+      order.map((k) => [
+        names[k],
+        num(data.logits[k]),
+        ...(t === 1 ? [] : [num(scaled[k])]),
+        num(Math.exp(scaled[k] - largest), 4),
+        percent(p[k]),
+        bar(p[k]),
+      ]),
+    ),
+  );
+}
+function showWhatIf() {
+  const host = byId("what-if-tool");
+  if (windowed.length) {
+    const state = { step: 0, map: liveliest(valueOf(chainEnd(windowed[0]))).map, channel: 0 },
+      before = view(""),
+      after = view(""),
+      inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
+      result = el("div", { "aria-live": "polite" });
+    after.figure.classList.add("yours");
+    let own = null;
+    const layer = choice(
+        "Layer",
+        windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
+        (v) => {
+          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(windowed[v]))).map, channel: 0 });
+          reset();
+        },
+      ),
+      map = number("Feature map", 0, 0, 0, (v) => {
+        state.map = Math.round(v);
+        edit();
+        draw();
+      }),
+      input = number("Input channel", 0, 0, 0, (v) => {
+        state.channel = Math.round(v);
+        edit();
+      });
+    host.append(
+      el("h3", {}, "Change a weight"),
+      el(
+        "div",
+        { class: "controls" },
+        layer.label,
+        map.label,
+        input.label,
+        el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
+        el(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              each((i) => -own.kernel[i]);
+            },
+          },
+          "Turn the signs",
+        ),
+        el(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              each(() => 0);
+            },
+          },
+          "All zero",
+        ),
+      ),
+      el(
+        "div",
+        { class: "kernel-row" },
+        el(
+          "figure",
+          {},
+          el(
+            "div",
+            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights, to edit" },
+            inputs,
+          ),
+          el("figcaption", {}, "The weights of this kernel for this channel"),
+        ),
+        before.figure,
+        after.figure,
+      ),
+      result,
+    );
+    const node = () => nodes[windowed[state.step].chain[0]],
+      at = (i, j) =>
+        ((i * node().window[1] + j) * node().sizes.kernel[2] + state.channel) * node().shape[2] + state.map;
+    function each(change) {
+      for (let i = 0; i < node().window[0]; i++)
+        for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
+      edit();
+      later();
+    }
+    function reset() {
+      const w = weightsOf(node());
+      own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
+      Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
+      Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
+      input.label.hidden = node().sizes.kernel[2] === 1;
+      edit();
+      draw();
+    }
+    let timer = 0;
+    const later = () => {
+      clearTimeout(timer);
+      timer = setTimeout(draw, 120);
+    };
+    function edit() {
+      const [high, wide] = node().window;
+      inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
+      inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
+      inputs.replaceChildren(
+        ...Array.from({ length: high * wide }, (_, q) => {
+          const i = Math.floor(q / wide),
+            j = q % wide,
+            one = el("input", {
+              type: "number",
+              step: 0.05,
+              value: own.kernel[at(i, j)].toFixed(3),
+              "aria-label": `Weight in row ${i}, column ${j}`,
+              oninput: () => {
+                if (one.value !== "" && Number.isFinite(Number(one.value))) {
+                  own.kernel[at(i, j)] = Number(one.value);
+                  later();
+                }
+              },
+            });
+          one.style.width = "100%";
+          return one;
+        }),
+      );
+    }
+    function draw() {
+      const chosen = windowed[state.step],
+        fresh = new Map(),
+        end = chainEnd(chosen),
+        [H, W] = nodes[end].shape;
+      fresh.set(chosen.chain[0], run(chosen.chain[0], nodes[chosen.chain[0]].inputs.map(valueOf), own));
+      let stopped = null;
+      for (let i = chosen.chain[0] + 1; i < nodes.length && stopped === null; i++) {
+        if (!nodes[i].inputs.some((k) => fresh.has(k))) continue;
+        const out = run(
+          i,
+          nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+        );
+        if (out) fresh.set(i, out);
+        else stopped = i;
+      }
+      const old = channel(valueOf(end), state.map),
+        now = channel(fresh.get(end), state.map),
+        a = range(old),
+        b = range(now),
+        limits = [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
+      before.draw(old, H, W, limits);
+      after.draw(now, H, W, limits);
+      before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
+      after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
+      after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
+      const last = fresh.get(nodes.length - 1);
+      if (!last) {
+        result.replaceChildren(
+          el(
+            "p",
+            { class: "note" },
+            `The change is computed up to “${nodes[stopped].name}”, whose ${(nodes[stopped].left_out / 1e6).toFixed(1)} MB of weights are not in this page. Make it with --full, and it reaches the answer.`,
+          ),
+        );
+        return;
+      }
+      const p = softmax(Array.from(last.values), data.temperature),
+        top = names
+          .map((_, k) => k)
+          .sort((x, y) => data.probabilities[y] - data.probabilities[x])
+          .slice(0, 6);
+      result.replaceChildren(
+        table(
+          "The answer with your weights",
+          ["class", "logit before", "logit now", "probability before", "probability now"],
+          top.map((k) => [
+            names[k],
+            num(data.logits[k]),
+            num(last.values[k]),
+            percent(data.probabilities[k]),
+            percent(p[k]),
+          ]),
+        ),
+      );
+    }
+    reset();
+  }
+  const state = { window: 3, stride: 1, kind: 0, top: 0, left: 0, side: size },
+    input = view(""),
+    output = view(""),
+    cover = view(""),
+    said = el("p", { class: "formula" });
+  const redo = (key) => (v) => {
+    state[key] = Math.round(v);
+    draw();
+  };
+  host.append(
+    el("h3", {}, "Change the window on a patch of your picture"),
+    el(
+      "div",
+      { class: "controls" },
+      choice(
+        "Kernel",
+        [
+          [0, "mean"],
+          [1, "largest value"],
+          [2, "left minus right"],
+          [3, "top minus bottom"],
+        ],
+        (v) => {
+          state.kind = v;
+          draw();
+        },
+      ).label,
+      number("Window", 1, Math.min(9, size), 3, redo("window")).label,
+      number("Stride", 1, 12, 1, redo("stride")).label,
+      number("Patch: top", 0, size - 1, 0, redo("top")).label,
+      number("Patch: left", 0, size - 1, 0, redo("left")).label,
+      number("Patch: side", 4, size, size, redo("side")).label,
+    ),
+    el("div", { class: "row two" }, input.figure, output.figure, cover.figure),
+    said,
+  );
+  function draw() {
+    const { window: k, stride: s, kind } = state,
+      side = Math.max(k, Math.min(state.side, size - Math.max(state.top, state.left))),
+      top = Math.min(state.top, size - side),
+      left = Math.min(state.left, size - side),
+      out = Math.floor((side - k) / s) + 1,
+      values = new Float64Array(out * out),
+      patch = new Float64Array(side * side),
+      counts = new Float64Array(side * side);
+    for (let y = 0; y < side; y++)
+      for (let x = 0; x < side; x++) patch[y * side + x] = picture.values[((top + y) * size + left + x) * channels];
+    for (let r = 0; r < out; r++)
+      for (let c = 0; c < out; c++) {
+        let sum = 0,
+          most = -Infinity;
+        for (let i = 0; i < k; i++)
+          for (let j = 0; j < k; j++) {
+            const p = (r * s + i) * side + c * s + j,
+              v = patch[p],
+              sign = kind === 2 ? Math.sign((k - 1) / 2 - j) : kind === 3 ? Math.sign((k - 1) / 2 - i) : 1;
+            counts[p]++;
+            sum += sign * v;
+            most = Math.max(most, v);
+          }
+        values[r * out + c] = kind === 1 ? most : sum / (k * k);
+      }
+    const missed = counts.filter((v) => v === 0).length;
+    input.draw(patch, side, side, [0, 255], gray);
+    output.draw(values, out, out, range(values), kind > 1 ? signed : heat);
+    cover.draw(counts, side, side, [0, Math.max(...counts)]);
+    input.say([el("b", {}, "Your patch"), `${side} × ${side}${channels > 1 ? ", its red values" : ""}`]);
+    output.say([el("b", {}, "The map"), `${out} × ${out}`]);
+    cover.say([
+      el("b", {}, "Windows over each pixel"),
+      missed ? `${missed} pixels lie under no window` : `${Math.min(...counts)} to ${Math.max(...counts)}`,
+    ]);
+    said.textContent = `(${side} − ${k}) / ${s} + 1, rounded down, = ${out} windows in a row. ${s > k ? `The stride is larger than the window: ${missed} pixels are skipped, and the network would never see them. Pawline refuses such params.` : missed ? `${missed} pixels at the right and lower edge are left over.` : "Every pixel is used; none is skipped."}`;
+  }
+  draw();
+}
+function overPhoto(values, H, W, limits, color, caption, words) {
+  const photo = data.picture.steps[data.picture.steps.length - 1],
+    one = view(""),
+    canvas = one.canvas;
+  one.draw(values, H, W, limits, color);
+  one.say([el("b", {}, caption), words]);
+  const context = canvas.getContext("2d"),
+    image = context.getImageData(0, 0, W, H),
+    most = Math.max(Math.abs(limits[0]), Math.abs(limits[1])) || 1;
+  for (let i = 0; i < H * W; i++) image.data[4 * i + 3] = 40 + 175 * Math.min(1, Math.abs(values[i]) / most);
+  context.putImageData(image, 0, 0);
+  canvas.classList.add("over");
+  const under = el("img", { src: photo.image, alt: "", class: "small" });
+  under.style.maxHeight = "none";
+  canvas.parentElement.prepend(under);
+  return one.figure;
+}
+function showWhere() {
+  const host = byId("where-tool"),
+    best = data.probabilities.indexOf(Math.max(...data.probabilities)),
+    last = nodes.at(-1),
+    pooled = last.kind === "dense" && last.inputs[0] >= 0 ? nodes[last.inputs[0]] : null;
+  const { side, falls } = data.occlusion,
+    most = Math.max(...falls.map(Math.abs), 1e-9);
+  host.append(
+    overPhoto(
+      Float64Array.from(falls),
+      side,
+      side,
+      [-most, most],
+      signed,
+      "Occlusion map",
+      `Each of ${side} × ${side} squares was hidden in grey, and the whole network asked again. Green: the probability of “${names[best]}” falls without it (by at most ${percent(Math.max(0, ...falls))}); orange: it rises. This is an experiment with the network: it shows what the answer depends on, square by square.`,
+    ),
+  );
+  if (pooled && pooled.kind === "global_average" && last.weights && valueOf(pooled.inputs[0])) {
+    const maps = valueOf(pooled.inputs[0]),
+      [H, W, C] = maps.shape,
+      w = weightsOf(last),
+      K = names.length,
+      cam = new Float64Array(H * W);
+    for (let i = 0; i < H * W; i++)
+      for (let c = 0; c < C; c++) cam[i] += maps.values[i * C + c] * w.kernel[c * K + best];
+    const [low, high] = range(cam),
+      total = cam.reduce((a, b) => a + b, 0) / (H * W) + w.bias[best];
+    host.append(
+      overPhoto(
+        cam,
+        H,
+        W,
+        [Math.min(low, 0), Math.max(high, 0)],
+        signed,
+        "Class activation map",
+        `Each place of the last maps (${H} × ${W}), weighted as the output layer does for “${names[best]}”. Green adds to its logit, orange takes away; their mean and the bias give exactly ${num(total)}, and the model's logit is ${num(data.logits[best])}. A place sees far more of the picture than its own square.`,
+      ),
+    );
+  } else
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        "There is no class activation map: it needs a network whose output layer follows global average pooling, such as fast or pretrained. Here, the fully connected layer weighs each place on its own.",
+      ),
+    );
+}
+function showCheck(result) {
+  const host = byId("check-tool"),
+    check = data.check;
+  byId("status").replaceChildren(
+    el(
+      "span",
+      { class: result.good ? "good" : "bad" },
+      result.good ? "✓ Calculated again in your browser" : "✗ Your browser's numbers differ",
+    ),
+    ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${result.logits.toExponential(1)}, `}layers by ${result.relative.toExponential(1)} of their largest value`,
+  );
+  host.append(
+    el(
+      "p",
+      {},
+      `Your browser computed ${result.computed} of ${result.nodes} operations from the picture on, in plain JavaScript, and compared ${result.layers} layers with the values that Python computed for this picture. `,
+      result.computed < result.nodes
+        ? "The weights of the others are not in this page (--full adds them); there it goes on with the model's own values."
+        : "",
+    ),
+    el(
+      "p",
+      {},
+      `Once for this model, Python's formulas were compared with Keras ${check.keras} on ${check.num_pictures} fixed pictures, layer by layer. Allowed: 1e-4 of a layer's largest absolute value, 1e-4 for logits, 1e-5 for probabilities.`,
+    ),
+    table(
+      "The largest differences",
+      ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"],
+      [
+        [
+          "logits",
+          result.logits === null ? "not computed" : result.logits.toExponential(1),
+          check.logits.toExponential(1),
+        ],
+        [
+          "probabilities",
+          result.probabilities === null ? "not computed" : result.probabilities.toExponential(1),
+          check.probabilities.toExponential(1),
+        ],
+      ],
+    ),
+    el("h3", {}, "Layer by layer"),
+    table(
+      "Difference, as a share of the layer's largest value",
+      ["layer", "kind", "size", "browser", "Keras"],
+      nodes.map((node, i) => {
+        const c = checks[i],
+          k = check.layers[i];
+        return [
+          node.name,
+          KIND[node.kind],
+          node.shape.join(" × "),
+          c.difference !== null && node.largest
+            ? (c.difference / node.largest).toExponential(1)
+            : c.computed
+              ? "inner value"
+              : node.left_out
+                ? "weights left out"
+                : "not computed",
+          k.largest ? (k.difference / k.largest).toExponential(1) : "0",
+        ];
+      }),
+    ),
+  );
+  window.walk = { result, frames, logits: () => data.logits };
+  document.documentElement.dataset.ready = "yes";
+}
+showAnswer();
+showPicture();
+showPixels();
+checkAll().then((result) => {
+  showWay();
+  showWindow();
+  showMaps();
+  showPooling();
+  showOutput();
+  showWhatIf();
+  showWhere();
+  showCheck(result);
+});

@@ -1,0 +1,264 @@
+"""The walk computes each layer as the textbook says and as Keras does, and its page holds pixels only."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pawline.cli.explain as explain_command
+from pawline.card import read_card
+from pawline.errors import DatasetError, ModelError, PawlineError
+from pawline.walk.content import walk_content
+from pawline.walk.formulas import padding_of, run_node
+from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
+from pawline.walk.page import render_walk
+from tests.planted import plant_gps
+from tests.walked import CLASSES, drawn_cat, save_untrained
+
+RNG = np.random.default_rng(4)
+
+
+def node(kind: str, settings: dict[str, Any] | None = None, **weights: np.ndarray) -> Node:
+    arrays = {key: np.asarray(value, np.float32) for key, value in weights.items()}
+    return Node("layer", kind, [-1], settings or {}, arrays)
+
+
+def window(size: int, stride: int, padding: str) -> dict[str, Any]:
+    return {"window": [size, size], "stride": [stride, stride], "padding": padding}
+
+
+def textbook_windows(maps: np.ndarray, size: int, stride: int, padding: str) -> dict[tuple[int, int], list[Any]]:
+    """By output pixel: (row in window, column in window, row, column) of each input pixel below the window.
+
+    TensorFlow's "same" makes ceil(side / stride) outputs; the odd row of zeros stands at the end."""
+    found = {}
+    sides = []
+    for side in maps.shape[:2]:
+        outputs = -(-side // stride) if padding == "same" else (side - size) // stride + 1
+        zeros = max(0, (outputs - 1) * stride + size - side) if padding == "same" else 0
+        sides.append((outputs, zeros // 2))
+    for row in range(sides[0][0]):
+        for column in range(sides[1][0]):
+            below = []
+            for i in range(size):
+                for j in range(size):
+                    y, x = row * stride - sides[0][1] + i, column * stride - sides[1][1] + j
+                    if 0 <= y < maps.shape[0] and 0 <= x < maps.shape[1]:
+                        below.append((i, j, y, x))
+            found[row, column] = below
+    return found
+
+
+GEOMETRIES = [(3, 1, "same"), (5, 1, "same"), (4, 2, "same"), (3, 2, "valid"), (2, 2, "same"), (3, 3, "valid")]
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), GEOMETRIES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_convolution_is_the_sum_over_window_and_all_channels(
+    channels: int, size: int, stride: int, padding: str
+) -> None:
+    maps = RNG.normal(size=(7, 8, channels)).astype(np.float32)
+    kernel, bias = RNG.normal(size=(size, size, channels, 2)), RNG.normal(size=2)
+    made = node("convolution", {**window(size, stride, padding), "activation": "relu"}, kernel=kernel, bias=bias)
+    found = run_node(made, [maps[None]])[0]
+    windows = textbook_windows(maps, size, stride, padding)
+    assert found.size == 2 * len(windows)
+    for (row, column), below in windows.items():
+        for k in range(2):
+            total = float(bias[k])
+            for i, j, y, x in below:
+                for c in range(channels):
+                    total += float(maps[y, x, c]) * float(kernel[i, j, c, k])
+            assert found[row, column, k] == pytest.approx(max(total, 0), abs=1e-5)
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), GEOMETRIES)
+def test_pooling_keeps_the_largest_value_or_the_mean_below_the_window(
+    size: int, stride: int, padding: str
+) -> None:
+    maps = RNG.normal(size=(7, 8, 2)).astype(np.float32)
+    largest = run_node(node("max_pooling", window(size, stride, padding)), [maps[None]])[0]
+    mean = run_node(node("average_pooling", window(size, stride, padding)), [maps[None]])[0]
+    for (row, column), below in textbook_windows(maps, size, stride, padding).items():
+        for c in range(2):
+            values = [float(maps[y, x, c]) for _, _, y, x in below]
+            assert largest[row, column, c] == max(values)
+            assert mean[row, column, c] == pytest.approx(sum(values) / len(values), abs=1e-6)
+
+
+def test_a_unit_weighs_every_value_and_softmax_adds_up_to_one() -> None:
+    values, kernel, bias = RNG.normal(size=6), RNG.normal(size=(6, 3)), RNG.normal(size=3)
+    found = run_node(node("dense", kernel=kernel, bias=bias), [values[None].astype(np.float32)])[0]
+    for k in range(3):
+        total = bias[k]
+        for i in range(6):
+            total += values[i] * kernel[i, k]
+        assert found[k] == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [7, 8, 32])
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (3, 2), (5, 3), (4, 4)])
+def test_windows_skip_no_pixel(side: int, size: int, stride: int) -> None:
+    before, after = padding_of(side, size, stride, "same")
+    covered = set()
+    for start in range(0, side + before + after - size + 1, stride):
+        covered |= {start - before + place for place in range(size)}
+    assert set(range(side)) <= covered
+
+
+def test_a_layer_is_shown_with_the_activation_behind_it() -> None:
+    nodes = [node("convolution"), Node("relu", "activation", [0]), Node("sum", "add", [0, 1])]
+    assert [step["chain"] for step in group_nodes(nodes)] == [[0], [1], [2]], (
+        "both values are used: neither is inner"
+    )
+    nodes = [node("convolution"), Node("relu", "activation", [0]), Node("pool", "max_pooling", [1])]
+    assert [step["chain"] for step in group_nodes(nodes)] == [[0, 1], [2]]
+
+
+def test_the_neutral_form_comes_back_as_it_was(tmp_path: Path) -> None:
+    network = Network([node("dense", {"activation": "relu"}, kernel=np.eye(2), bias=np.ones(2))], {"logits": 0.0})
+    save_network(tmp_path / "form", network)
+    back = load_network(tmp_path / "form")
+    assert back is not None and back.check == network.check
+    assert [(n.name, n.kind, n.inputs, n.settings) for n in back.nodes] == [
+        ("layer", "dense", [-1], {"activation": "relu"})
+    ]
+    np.testing.assert_array_equal(back.nodes[0].weights["kernel"], np.eye(2))
+    (tmp_path / "form/network.json").write_text("{half")
+    assert load_network(tmp_path / "form") is None
+
+
+KINDS = """Conv2D DepthwiseConv2D MaxPooling2D BatchNormalization Normalization Rescaling ReLU ZeroPadding2D Reshape
+Dense Add Multiply Average Concatenate Flip Activation GlobalAveragePooling2D"""
+
+
+@pytest.mark.parametrize("kind", KINDS.split())
+def test_each_kind_of_layer_is_read_and_computes_as_in_keras(kind: str, tmp_path: Path) -> None:
+    from pawline.model.neutral import read_model
+    from pawline.model.saved import save_model
+    from tests.test_export import EXAMPLES
+
+    for number, example in enumerate(EXAMPLES[kind]):
+        file = tmp_path / f"{number}.keras"
+        save_model(example(), file)
+        try:
+            check = read_model(file).check
+        except ModelError as error:
+            assert re.search("groups|multiplier|other limit", str(error)), "only these are refused"
+            assert number > 0 or kind == "DepthwiseConv2D"
+            continue
+        assert max(one["difference"] / max(one["largest"], 1e-9) for one in check["layers"]) < 1e-4
+        assert check["logits"] < 1e-4 * max(1, check["layers"][-1]["largest"])
+
+
+@pytest.mark.parametrize(
+    ("name", "color", "flip"),
+    [("fast", "grayscale", True), ("classic", "rgb", False), ("pretrained", "rgb", False)],
+)
+def test_a_network_is_read_whole(name: str, color: str, flip: bool, tmp_path: Path) -> None:
+    from pawline.model.neutral import read_model
+
+    path = save_untrained(tmp_path, name, color, flip)
+    network = read_model(path)
+    assert network.check["logits"] < 1e-4 and network.check["probabilities"] < 1e-5
+    content, arrays = walk_content(drawn_cat(), "cat.jpg", read_card(path), network, False)
+    assert sum(content["probabilities"]) == pytest.approx(1)
+    assert len(render_walk(content, arrays)) < 8e6
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_untrained(tmp_path_factory.mktemp("untrained"))
+
+
+def explain(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    explain_command.add_command(parser.add_subparsers())
+    given = parser.parse_args(["explain", *arguments])
+    code: int = given.run(given)
+    return code
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(explain_command, "main_checkout", lambda: tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+def test_the_page_holds_pixels_only(model: Path, state: Path, tmp_path: Path, capsys: Any) -> None:
+    picture, page = tmp_path / "cat.jpg", tmp_path / "walk.html"
+    picture.write_bytes(drawn_cat())
+    plant_gps(picture)
+    assert explain(str(picture), "--model", str(model), "--out", str(page)) == 0
+    html = page.read_text()
+    assert page.stat().st_size <= 8e6
+    assert "PLANTED" not in html and "Exif" not in html and str(tmp_path) not in html
+    pictures = re.findall(r"data:image/(?:jpeg|png);base64,([A-Za-z0-9+/=]+)", html)
+    import base64
+
+    assert len(pictures) >= 4
+    assert all(
+        b"PLANTED" not in base64.b64decode(one) and b"Exif" not in base64.b64decode(one) for one in pictures
+    )
+    assert not re.search(r"https?://|<link|<iframe|@import|url\(", html), "nothing is loaded from anywhere"
+    assert CLASSES[2] not in html, "a class name stays text"
+    said = capsys.readouterr()
+    assert "walk.html: " in said.out and "MB, made in" in said.out
+    assert [path.name for path in state.rglob("network.json")] == ["network.json"]
+
+
+def test_the_second_page_needs_no_keras(model: Path, state: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "cat.jpg").write_bytes(drawn_cat())
+    arguments = (str(tmp_path / "cat.jpg"), "--model", str(model), "--out", str(tmp_path / "walk.html"))
+    explain(*arguments)
+    monkeypatch.setattr("pawline.model.neutral.read_model", lambda file: pytest.fail("read again"))
+    assert explain(*arguments) == 0
+
+
+def test_bad_input_is_one_line_and_writes_nothing(model: Path, state: Path, tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(drawn_cat())
+    (tmp_path / "text.jpg").write_text("no picture")
+    other = tmp_path / "other.keras"
+    other.write_bytes(b"no model")
+    out = tmp_path / "walk.html"
+    cases = [
+        ("none.jpg", model, out, "none.jpg: cannot be read: No such file or directory; give one picture's file"),
+        ("text.jpg", model, out, "text.jpg: .*; give a picture that can be decoded"),
+        ("cat.jpg", tmp_path / "none.keras", out, "card.json: not found; make it with `dvc repro`"),
+        ("cat.jpg", model, tmp_path / "none/walk.html", "--out .*not a file in an existing folder"),
+        ("cat.jpg", model, tmp_path / "cat.jpg", "--out .*is an input of this command"),
+    ]
+    for picture, file, page, message in cases:
+        with pytest.raises(PawlineError, match=message) as error:
+            explain(str(tmp_path / picture), "--model", str(file), "--out", str(page))
+        assert error.value.exit_code == 3 and "\n" not in str(error.value)
+        assert isinstance(error.value, DatasetError | ModelError)
+    assert not out.exists() and not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_layer_that_the_walk_does_not_know_is_named(tmp_path: Path) -> None:
+    from pawline.model.backend import keras
+    from pawline.model.neutral import read_model
+    from pawline.model.saved import save_model
+    from tests.test_export import network_of
+
+    save_model(network_of(keras.layers.Conv2D(2, 2, dilation_rate=2, name="holes")), tmp_path / "model.keras")
+    with pytest.raises(ModelError, match="^layer 'holes' is a Conv2D with dilation or groups, which the walk"):
+        read_model(tmp_path / "model.keras")
+
+
+def test_the_content_divides_the_logits_by_the_temperature(model: Path, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from pawline.model.neutral import read_model
+
+    card = read_card(model)
+    hot = SimpleNamespace(**dict(card), temperature=2.0)
+    content, _ = walk_content(drawn_cat(), "cat.jpg", hot, read_model(model), False)  # type: ignore[arg-type]
+    exponents = [np.exp(logit / 2.0) for logit in content["logits"]]
+    assert content["probabilities"] == pytest.approx([one / sum(exponents) for one in exponents])
+    assert json.dumps(content)

@@ -1,0 +1,60 @@
+"""A small classic network that was never trained, saved with its card, and a drawn cat."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pawline.card import Card, Conditions, write_card
+from pawline.drawn.data_set import GeneratedSet, _draw_file
+from pawline.files import file_digest
+from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
+from pawline.params.prepare import ImageForm
+
+SIDE = 32
+CLASSES = ["cat", "dog", "<script>alert(1)</script>"]
+CONDITIONS = Conditions(
+    num_steps=0, flip_at_test=False, precision="float32", processor="one", num_threads=1, one_dnn=True,
+    deterministic=True, tensorflow="2", keras="3",
+)  # fmt: skip
+PARAMS = NetworkParams(
+    name="classic",
+    fast=FastParams(filters=(4, 6, 8)),
+    classic=ClassicParams(
+        filters=(4, 6), kernel=(5, 3), stride=(1, 2), pool_window=(3, 3), pool_stride=(2, 2), dense_units=16,
+        dropout=0.2,
+    ),
+    pretrained=PretrainedParams(architecture="MobileNetV3Small", weights=None, sha256=None, fine_tune=False),
+)  # fmt: skip
+
+
+def form(color: str) -> ImageForm:
+    return ImageForm(image_size=SIDE, color=color, aspect="stretch", background=255)  # type: ignore[arg-type]
+
+
+def save_untrained(folder: Path, name: str = "classic", color: str = "grayscale", flip: bool = False) -> Path:
+    """Save the network with random weights, biases too; return the path of the model."""
+    from pawline.model.backend import keras
+    from pawline.model.saved import save_model
+    from pawline.training.networks import build_network, finish_network
+
+    keras.utils.set_random_seed(3)
+    params, rng = PARAMS.model_copy(update={"name": name}), np.random.default_rng(3)
+    trained = build_network(params, form(color), len(CLASSES), "float32")
+    model = finish_network(trained, params, form(color), len(CLASSES), flip)
+    for weight in model.weights:
+        if weight.path.endswith("bias"):
+            weight.assign(rng.normal(0, 0.1, weight.shape))
+    path = folder / "model.keras"
+    save_model(model, path)
+    card = Card(
+        digest=file_digest(path), class_names=CLASSES, form=form(color), network=name,
+        num_weights=model.count_params(), training_data_digest="d" * 64, decoder="one", conditions=CONDITIONS,
+    )  # fmt: skip
+    write_card(path, card)
+    return path
+
+
+def drawn_cat() -> bytes:
+    """The bytes of a JPEG."""
+    spec = GeneratedSet(seed=5, num_images_per_class=10, min_side=120, max_side=200, planted_faults=False)
+    return _draw_file(spec, "cat", 1)[1]
