@@ -217,7 +217,9 @@ def test_mlflow_has_one_run_of_the_series(
     import mlflow
 
     monkeypatch.chdir(workspace)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it, for the next test in this process too
+    monkeypatch.delenv(
+        "MLFLOW_TRACKING_URI", raising=False
+    )  # MLflow sets it, for the next test in this process too
     use_store()
     run = run_with_tag(SERIES, killed_and_continued["figures"]["key"])
     assert run is not None and str(run.info.run_name).startswith("folds: fast grayscale 16px")
