@@ -1,7 +1,8 @@
-"""`python -m pawline.cli.champion_watch ADDRESS FOLDER`: hand over the model behind an MLflow address, each new one too.
+"""`python -m pawline.cli.champion_watch ADDRESS FOLDER`: hand over the model behind an MLflow address.
 
 `pawline serve --model models:/…` starts it: MLflow takes seconds and hundreds of megabytes to load, which the service
-itself does without. The model lies in FOLDER as the champion does in `.pawline/`: see pawline/workspace/laid_models.py.
+itself does without. Each new model behind the address is handed over too. They lie in FOLDER as the champion does in
+`.pawline/`: see pawline/workspace/laid_models.py.
 """
 
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,7 +72,7 @@ def main(address: str, folder: Path) -> int:
     print(READY, flush=True)
     while os.getppid() == service:
         time.sleep(ASK_SECONDS)
-        last, trouble = look_again(lambda last=last: hand_over(address, laid, last), last, trouble)
+        last, trouble = look_again(partial(hand_over, address, laid, last), last, trouble)
     return 0
 
 
