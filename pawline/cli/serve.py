@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pawline.cli.champion_watch import handed_over, is_in_mlflow
 from pawline.errors import ModelError
 from pawline.terminal import say
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
+from pawline.workspace.model_watch import handed_over, is_in_mlflow
 
 MEGABYTE = 2**20
 
