@@ -41,6 +41,7 @@ from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
 RETRIES, RETRY_SECONDS = 2, 30
+EXPORT = "export"  # makes what is registered
 REGISTER = "register"  # the last task: no stage, for DVC cannot hash a registry
 
 
@@ -117,7 +118,8 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
         get_run_logger().info("%s", note)
     outcomes: list[Outcome] = []
     states: list[State] = []
-    for name, reads in stages_of(pipeline.workspace).items():
+    stages = stages_of(pipeline.workspace)
+    for name, reads in stages.items():
         named = stage.with_options(name=name, task_run_name=name)
         if any(is_address(dep) for dep in reads.deps):
             named = named.with_options(retries=RETRIES, retry_delay_seconds=RETRY_SECONDS)
@@ -125,13 +127,14 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
         states.append(named(pipeline, name, minutes, wait_for=states[-1:], return_state=True))
         outcomes.append(Outcome(name, states[-1], time.monotonic() - start))
     num_cached = sum(state.name == "Cached" for state in states)
-    start = time.monotonic()
-    states.append(register(pipeline, wait_for=states[-1:], return_state=True))
-    outcomes.append(Outcome(REGISTER, states[-1], time.monotonic() - start))
+    if EXPORT in stages:  # else there is no model to register
+        start = time.monotonic()
+        states.append(register(pipeline, wait_for=states[-1:], return_state=True))
+        outcomes.append(Outcome(REGISTER, states[-1], time.monotonic() - start))
     publish(pipeline.workspace, outcomes)
     if failed := [state for state in states if state.is_failed()]:
         return Failed(message=failed[0].message, data=states)
-    return Completed(message=f"{num_cached} of {len(states) - 1} stages were cached", data=states)
+    return Completed(message=f"{num_cached} of {len(stages)} stages were cached", data=states)
 
 
 def stages_of(workspace: Path) -> dict[str, Stage]:

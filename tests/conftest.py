@@ -126,6 +126,10 @@ def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
     try:
         with chdir(workspace), redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["pawline", *arguments])
+            for foreign in {*os.environ} - {
+                *clean_environment()
+            }:  # MLflow notes the store of an earlier test there
+                patch.delenv(foreign)
             with pytest.raises(SystemExit) as ended:
                 main()
     finally:

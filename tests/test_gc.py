@@ -53,6 +53,10 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     (finished / "notes.txt").write_text("mine, and no commit has it")
+    for name in ("1-before", "2-now"):
+        (finished / ".pawline/champions" / name).mkdir(parents=True)
+        (finished / ".pawline/champions" / name / "model.onnx").write_text(name)
+    (finished / ".pawline/champion").symlink_to("champions/2-now")
     before = files_of(finished)
     with FileLock(finished / ".pawline/runs/calm-dog.lock"):
         shown = gc(finished)
@@ -60,16 +64,21 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
         assert "    1.2 MB  DVC's cache, used by no commit or experiment (1); deleting costs:" in shown
         assert "    2.0 MB  workspaces of flow runs that were killed (1); deleting costs: nothing" in shown
         assert "decoded pictures (1)" in shown
+        assert "files of champions before (1)" in shown
         assert "would be deleted by `pawline gc --yes`" in shown.splitlines()[-1]
         deleted = gc(finished, "--yes")
     assert deleted.splitlines()[-1].endswith("  deleted")
     assert not unused.exists() and not left_behind.exists() and alive.exists()
     gone = {path for path in before if not (finished / path).exists()}
     assert all(
-        path.startswith((".pawline/decoded/", ".pawline/runs/brave", ".pawline/training/"))
+        path.startswith(
+            (".pawline/decoded/", ".pawline/runs/brave", ".pawline/training/", ".pawline/champions/1-")
+        )
         for path in gone - {str(unused.relative_to(finished))}
     )
     assert mine.read_bytes() == b"mine" and (finished / "notes.txt").exists()
+    assert not (finished / ".pawline/champions/1-before").exists()
+    assert (finished / ".pawline/champion/model.onnx").read_text() == "2-now"
     run(finished, "pawline", "verify")
     assert "up to date" in run(finished, "dvc", "repro").stdout
     assert "calm-dog" not in gc(finished, "--yes") and not alive.exists()  # nobody holds it any more

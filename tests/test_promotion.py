@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import cache
@@ -16,6 +18,7 @@ import cv2
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
@@ -24,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pawline.card import Card, Conditions, card_path, write_card
 from pawline.cli import promote as promote_command
 from pawline.cli import register as register_command
+from pawline.cli.champion_watch import look_again
 from pawline.errors import BusyError, DatasetError, ModelError, ParamsError
 from pawline.files import file_digest
 from pawline.judging.gate import Verdict, p_limit
@@ -39,9 +43,11 @@ from pawline.tracking.store import MODEL_DIGEST
 from pawline.workspace.laid_models import LaidModels, champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import Answer, known_answer
-from tests.background import free_port
+from tests.background import free_port, wait_for
+from tests.conftest import run
 from tests.source import ROOT
 from tests.test_runtime import write_brightness
+from tests.test_service import service
 
 NUM_TEST = 60  # pictures of each of the two classes
 SIDE = 8
@@ -423,9 +429,10 @@ def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happe
             num_kills += 1
             restore_state(left)
             assert aliases().get("champion") in champions[-2:]
-            if state() != after:
+            if (found := state()) != after:
                 command()
-            assert state() == after, left
+                found = state()
+            assert found == after, left
     assert num_kills > 15
 
 
@@ -612,6 +619,50 @@ def test_the_last_three_champions_keep_their_files(tmp_path: Path) -> None:
     with laid.held(), pytest.raises(ModelError, match="its files are damaged"):
         laid.lay("5-e", lambda: nullcontext(file))
     assert laid.link.readlink() == Path("champions/4-d")
+
+
+def test_a_service_of_an_mlflow_address_follows_it_and_outlives_mlflow(checkout: Path) -> None:
+    """Its watcher asks every few seconds; of a store that is gone it says one line."""
+    old = train(wrong=range(20))
+    register()
+    with service(checkout, "--model", "models:/pawline@champion") as client:
+        assert client.get("/readyz").json()["model"] == old
+        new = train()
+        register()
+        wait_for(lambda: client.get("/readyz").json()["model"] == new)
+        answer = client.post("/predict", content=picture(0, "cat", "test"), headers={"content-type": "image/png"})
+        assert answer.json()["predictions"][0]["label"] == "cat"
+        MlflowClient().delete_registered_model_alias("pawline", "champion")
+        wait_for(lambda: "the old model goes on answering" in (checkout / "background.log").read_text())
+        assert client.get("/readyz").json()["model"] == new
+        [watcher] = psutil.Process(client.process.pid).children()  # type: ignore[attr-defined]
+    watcher.wait(timeout=10)
+
+
+def test_a_service_whose_mlflow_is_down_at_the_start_is_busy_in_one_line(tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    command = ("pawline", "serve", "--port", "0", "--model", "models:/pawline@champion")
+    down = run(tmp_path, *command, expect=75, MLFLOW_TRACKING_URI=address)
+    assert down.stderr.startswith(f"pawline: MLflow at {address} does not answer: Connection refused")
+    assert down.stderr.count("\n") == 1
+
+
+def test_the_service_itself_loads_no_mlflow() -> None:
+    code = "import sys, pawline.cli.serve, pawline.service.server; print({'mlflow', 'pandas'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_trouble_with_mlflow_is_said_once_until_it_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> str:
+        raise BusyError("MLflow does not answer")
+
+    assert look_again(fail, "1", False) == ("1", True)
+    assert look_again(fail, "1", True) == ("1", True)
+    assert look_again(lambda: "2", "1", True) == ("2", False)
+    assert look_again(lambda: "2", "2", False) == ("2", False)
+    lines = capsys.readouterr().err.splitlines()
+    assert ["goes on answering" in lines[0], lines[1:]] == [True, ["pawline: MLflow has the model again"]]
 
 
 def test_a_registry_in_use_is_busy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

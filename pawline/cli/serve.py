@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,19 @@ from pawline.errors import ModelError
 from pawline.terminal import say
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
+from pawline.workspace.model_watch import handed_over, is_in_mlflow
 
 MEGABYTE = 2**20
 
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser("serve", help="answer over HTTP: a page for people, POST /predict for programs")
-    command.add_argument("--model", type=Path, metavar="FILE", help="a model.onnx with its export.json beside it")
+    command.add_argument(
+        "--model",
+        metavar="FILE|URI",
+        help="a model.onnx with its export.json beside it, or an MLflow address such as models:/pawline@champion "
+        "(default: the champion of this checkout, else its own model)",
+    )
     command.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     command.add_argument("--port", type=int, default=8000, help="0: a free one (default: %(default)s)")
     command.add_argument(
@@ -37,7 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.service.limits import Limits
     from pawline.service.server import serve
 
-    model = arguments.model or _own_model()
     if not _is_loopback(arguments.host):
         say(
             f"warning: {arguments.host} may be reached from other machines, which may all ask; put a proxy with TLS "
@@ -51,10 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
         answer_seconds=arguments.seconds,
     )
     try:
-        serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
+        with _model_file(arguments.model) as model:
+            serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
     except ModelError as error:
         raise ModelError(f"{error}; make it with `dvc repro`, or name another with --model") from None
     return 0
+
+
+def _model_file(named: str | None) -> AbstractContextManager[Path]:
+    if named and is_in_mlflow(named):
+        return handed_over(named)
+    return nullcontext(Path(named) if named else _own_model())
 
 
 def _own_model() -> Path:

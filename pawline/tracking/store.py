@@ -5,6 +5,7 @@ Files are the truth. A tracking server that stops answering half-way costs a war
 
 import logging
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -112,6 +113,33 @@ def downloaded_model(uri: str) -> Iterator[Path]:
             store = public_address(mlflow.get_tracking_uri())
             raise ModelError(f"{without_secrets(uri)}: MLflow at {store} has no artifacts/{file.name} of it")
         yield file
+
+
+def model_behind(uri: str) -> str:
+    """The address that always means the version which `models:/NAME@ALIAS` or `models:/NAME/latest` means now; another
+    address itself. Raises ModelError where there is none, BusyError where MLflow does not answer."""
+    use_store()
+    named = re.fullmatch(r"models:/+([^/@]+)(?:@([^/@]+)|/latest)", uri)
+    if not named:
+        return uri
+    name, alias = named.groups()
+    client = mlflow.MlflowClient()
+    try:
+        if alias:
+            return f"models:/{name}/{client.get_model_version_by_alias(name, alias).version}"
+        newest = max((int(one.version) for one in client.search_model_versions(f"name = '{name}'")), default=0)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise explain(error) from None
+        newest = 0
+    except Exception as error:  # MLflow lets through whatever its HTTP and SQL libraries raise
+        raise explain(error) from None
+    if not newest:
+        store = public_address(mlflow.get_tracking_uri())
+        raise ModelError(
+            f"{without_secrets(uri)}: MLflow at {store} has no such model; `pawline register` makes one"
+        )
+    return f"models:/{name}/{newest}"
 
 
 @contextmanager
