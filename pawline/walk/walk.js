@@ -325,6 +325,7 @@ const num = (v, digits = 3) => {
     a !== 0 && (a < 0.001 || a >= 1e5) ? v.toExponential(1) : a >= 100 ? v.toFixed(1) : v.toFixed(digits)
   ).replace("-", "−");
 };
+const tiny = (v) => (v === 0 ? "0" : v.toExponential(1).replace("-", "−"));
 const percent = (p) => `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
 const STOPS = [
   [38, 20, 72],
@@ -542,7 +543,7 @@ function showWay() {
       [H, W, C] = node.shape;
     paint(canvas, channel(maps, liveliest(maps).map), H, W, range(channel(maps, liveliest(maps).map)));
     const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
-    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H} × ${W}`));
+    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H}\u00a0×\u00a0${W}`));
   }
   const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
   const answers = order
@@ -1021,7 +1022,7 @@ function showWindow() {
       }
     });
     const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
-    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${Math.abs(theirs - value).toExponential(1)}.`;
+    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
     if (!moving)
       parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
     if (C > 1) {
@@ -1379,7 +1380,7 @@ function showPooling() {
     const ours = pools[state.pool].kind === "max_pooling" ? best : inside.reduce((a, b) => a + b, 0) / inside.length;
     said.textContent =
       pools[state.pool].kind === "max_pooling"
-        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${Math.abs(ours - kept2).toExponential(1)}.`
+        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${tiny(Math.abs(ours - kept2))}.`
         : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(kept2)}.`;
     row.input.value = state.row;
     column.input.value = state.column;
@@ -1826,7 +1827,7 @@ function showCheck(result) {
       { class: result.good ? "good" : "bad" },
       result.good ? "✓ Calculated again in your browser" : "✗ Your browser's numbers differ",
     ),
-    ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${result.logits.toExponential(1)}, `}layers by ${result.relative.toExponential(1)} of their largest value`,
+    ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${tiny(result.logits)}, `}layers by ${tiny(result.relative)} of their largest value`,
   );
   host.append(
     el(
@@ -1846,15 +1847,11 @@ function showCheck(result) {
       "The largest differences",
       ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"],
       [
-        [
-          "logits",
-          result.logits === null ? "not computed" : result.logits.toExponential(1),
-          check.logits.toExponential(1),
-        ],
+        ["logits", result.logits === null ? "not computed" : tiny(result.logits), tiny(check.logits)],
         [
           "probabilities",
-          result.probabilities === null ? "not computed" : result.probabilities.toExponential(1),
-          check.probabilities.toExponential(1),
+          result.probabilities === null ? "not computed" : tiny(result.probabilities),
+          tiny(check.probabilities),
         ],
       ],
     ),
@@ -1870,13 +1867,13 @@ function showCheck(result) {
           KIND[node.kind],
           node.shape.join(" × "),
           c.difference !== null && node.largest
-            ? (c.difference / node.largest).toExponential(1)
+            ? tiny(c.difference / node.largest)
             : c.computed
               ? "inner value"
               : node.left_out
                 ? "weights left out"
                 : "not computed",
-          k.largest ? (k.difference / k.largest).toExponential(1) : "0",
+          k.largest ? tiny(k.difference / k.largest) : "0",
         ];
       }),
     ),
