@@ -230,6 +230,7 @@ def test_bad_input_is_one_line_and_writes_nothing(model: Path, state: Path, tmp_
         ("none.jpg", model, out, "none.jpg: cannot be read: No such file or directory; give one picture's file"),
         ("text.jpg", model, out, "text.jpg: .*; give a picture that can be decoded"),
         ("cat.jpg", tmp_path / "none.keras", out, "card.json: not found; make it with `dvc repro`"),
+        ("cat.jpg", tmp_path / "model.onnx", out, "is an exported model.*name the model.keras"),
         ("cat.jpg", model, tmp_path / "none/walk.html", "--out .*not a file in an existing folder"),
         ("cat.jpg", model, tmp_path / "cat.jpg", "--out .*is an input of this command"),
     ]
