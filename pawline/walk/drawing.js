@@ -16,7 +16,8 @@ const num = (v, digits = 3) => {
   ).replace("-", "−");
 };
 const tiny = (v) => (v === 0 ? "0" : v.toExponential(1).replace("-", "−"));
-const percent = (p) => `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
+const percent = (p) =>
+  p === 1 || p === 0 ? `${100 * p} %` : `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
 const STOPS = [
   [38, 20, 72],
   [52, 84, 140],

@@ -11,7 +11,7 @@ function showWay() {
   let before = "";
   for (const i of mapped) {
     const now = nodes[chainEnd(steps[i])].shape.slice(0, 2).join();
-    if (steps[i].kind === "scale" || steps[i].kind === "mirror") continue;
+    if (!["convolution", "depthwise", "add", "max_pooling", "average_pooling"].includes(steps[i].kind)) continue;
     if (now !== before || i === mapped.at(-1)) shown.push(i);
     before = now;
   }
@@ -380,7 +380,7 @@ function showWindow() {
         ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
         : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
     ]);
-    parts.across = Math.ceil(Math.sqrt(source.shape[2]));
+    parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
     stage.replaceChildren(
       el(
         "div",
@@ -475,7 +475,7 @@ function showWindow() {
           }
         }
       }
-    parts.under.set(under, source.values === picture.values || C === 1 ? gray : heat);
+    parts.under.set(under, C <= 3 ? gray : heat);
     parts.kernel.set(kernel, signed);
     parts.products.set(products, signed);
     parts.input.frame(y0, x0, high, wide);
@@ -511,9 +511,10 @@ function showWindow() {
     if (!moving)
       parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
     if (C > 1) {
-      const square = new Float64Array(parts.across ** 2);
+      const down = Math.ceil(C / parts.across),
+        square = new Float64Array(down * parts.across);
       square.set(sums);
-      parts.sums.draw(square, parts.across, parts.across, range(sums), signed);
+      parts.sums.draw(square, down, parts.across, range(sums), signed);
       parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
       if (!moving)
         parts.sums.say([
@@ -555,7 +556,11 @@ function showMaps() {
     grid = el("div", { class: "maps" }),
     close = el("div", { class: "row two" }),
     said = el("p", { class: "note" });
-  const state = { step: mapped.find((i) => nodes[chainEnd(steps[i])].kind !== "scale") ?? mapped[0], map: 0, scale: 0 };
+  const state = {
+    step: mapped.find((i) => !["scale", "mirror", "concatenate"].includes(steps[i].kind)) ?? mapped[0],
+    map: 0,
+    scale: 0,
+  };
   state.map = liveliest(valueOf(chainEnd(steps[state.step]))).map;
   host.append(
     el(
@@ -643,7 +648,7 @@ function showMaps() {
       [0, 63],
     );
     said.replaceChildren(
-      `${C} maps of ${H} × ${W}. Colours: ${num(low, 2)}`,
+      `${C} ${C === 1 ? "map" : "maps"} of ${H} × ${W}. Colours: ${num(low, 2)}`,
       ramp,
       num(high, 2),
       nodes[end].values ? "" : ". Shown in 256 levels, to keep the page small",
@@ -713,7 +718,7 @@ function showPooling() {
   const host = byId("pooling-tool"),
     pools = steps.filter((s) => ["max_pooling", "average_pooling"].includes(s.kind));
   if (!pools.length) {
-    const global = steps.find((s) => s.kind === "global_average");
+    const global = steps.findLast((s) => s.kind === "global_average");
     host.append(
       el(
         "p",
@@ -952,6 +957,14 @@ function showOutput() {
     if (names.length > order.length)
       host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
   }
+  if (nodes.some((node) => node.kind === "mirror"))
+    host.append(
+      el(
+        "p",
+        {},
+        "This network looks at the picture and at its mirror image, with the same weights. Its logits are the mean of both.",
+      ),
+    );
   const t = data.temperature,
     p = data.probabilities,
     scaled = data.logits.map((v) => v / t),
@@ -1299,7 +1312,7 @@ function showWhere() {
       el(
         "p",
         { class: "note" },
-        "There is no class activation map: it needs a network whose output layer follows global average pooling, such as fast or pretrained. Here, the fully connected layer weighs each place on its own.",
+        "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own; and a network that also looks at the mirror image takes the mean of two outputs.",
       ),
     );
 }
