@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,7 @@ def test_bad_input_is_one_line_and_writes_nothing(model: Path, state: Path, tmp_
         ("none.jpg", model, out, "none.jpg: cannot be read: No such file or directory; give one picture's file"),
         ("text.jpg", model, out, "text.jpg: .*; give a picture that can be decoded"),
         ("cat.jpg", tmp_path / "none.keras", out, "card.json: not found; make it with `dvc repro`"),
+        ("cat.jpg", tmp_path / "model.onnx", out, "is an exported model.*name the model.keras"),
         ("cat.jpg", model, tmp_path / "none/walk.html", "--out .*not a file in an existing folder"),
         ("cat.jpg", model, tmp_path / "cat.jpg", "--out .*is an input of this command"),
     ]
@@ -251,9 +253,30 @@ def test_a_layer_that_the_walk_does_not_know_is_named(tmp_path: Path) -> None:
         read_model(tmp_path / "model.keras")
 
 
-def test_the_content_divides_the_logits_by_the_temperature(model: Path, tmp_path: Path) -> None:
-    from types import SimpleNamespace
+def test_a_map_is_beside_the_training_pictures_in_which_it_is_largest() -> None:
+    """The map is the brightest pixel: the brightest pictures excite it, a black one never does."""
+    import pandas as pd
 
+    from pawline.walk.exciting import find_exciting, for_page
+
+    identity = Node("same", "convolution", [-1], window(1, 1, "valid"), {"kernel": np.ones((1, 1, 1, 1), np.float32),
+                                                                          "bias": np.zeros(1, np.float32)})  # fmt: skip
+    brightness = np.array([30, 200, 0, 90, 250, 120])
+    images = SimpleNamespace(
+        pixels=lambda rows: (
+            np.ones((len(rows), 4, 4, 1), np.uint8) * brightness[rows, None, None, None].astype(np.uint8)
+        ),
+        rows_of=lambda paths: np.array([int(path) for path in paths], np.int64),
+    )
+    train = pd.DataFrame({"path": list("012345"), "digest": list("fedcba")})
+    found = find_exciting(Network([identity], {}), images, train)  # type: ignore[arg-type]
+    assert found["layers"] == {"0": [["b", "e", "a", "c"]]} and found["num_pictures"] == 6
+    page = for_page(found, images, train[train["path"] != "1"])  # type: ignore[arg-type]
+    assert page["layers"] == {"0": [[1, 0, 2]]}, "a picture that is gone is left out"
+    assert len(page["pictures"]) == 3 and page["pictures"][0].startswith("data:image/jpeg;base64,")
+
+
+def test_the_content_divides_the_logits_by_the_temperature(model: Path, tmp_path: Path) -> None:
     from pawline.model.neutral import read_model
 
     card = read_card(model)

@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise DatasetError(f"--out {arguments.out}: is an input of this command; name another file")
     if arguments.out.is_dir() or not arguments.out.parent.is_dir():
         raise DatasetError(f"--out {arguments.out}: not a file in an existing folder; name another place")
+    if arguments.model.suffix == ".onnx":
+        raise ModelError(
+            f"--model {printable(str(arguments.model))}: is an exported model, whose layers are packed for its engine; "
+            "name the model.keras that it was made from"
+        )
     try:
         card = read_card(arguments.model)
         network = kept_network(arguments.model, card, LocalState(main_checkout()).walks)

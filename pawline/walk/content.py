@@ -158,10 +158,7 @@ def _picture_steps(picture: bytes, name: str, card: Card, pixels: Pixels) -> dic
         steps.append({"title": "As the file stores it", "image": _jpeg(stored), "text": text})
     photo = len(steps)
     if upright is not None:
-        turned = (
-            "Turned, as the camera's note in the file asks." if header.orientation > 1 else "As people see it."
-        )
-        text = f"{turned} Enlarged or made smaller here, so that its longer side has {PHOTO_SIDE} pixels."
+        text = "As people see it: turned, where the camera's note in the file asks for it."
         steps.append({"title": "Upright", "image": _jpeg(upright), "text": text})
         if card.form.color == "grayscale":
             text = "0.299 red + 0.587 green + 0.114 blue: one number for each pixel."

@@ -9,13 +9,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+SCRIPTS = ("formulas.js", "drawing.js", "sections.js")  # one script, in this order
+
 
 def render_walk(content: dict[str, Any], arrays: str) -> str:
     """The page. content, arrays: from content.walk_content.
 
     Only this script and this style may run: the page's policy names their digests."""
     room = files("pawline.walk")
-    style, script = ((room / name).read_text(encoding="utf-8") for name in ("walk.css", "walk.js"))
+    style = (room / "walk.css").read_text(encoding="utf-8")
+    script = "".join((room / name).read_text(encoding="utf-8") for name in SCRIPTS)
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
         (room / "walk.html").read_text(encoding="utf-8")
     )

@@ -1,518 +1,4 @@
-"use strict";
-/* One part computes (formulas, the same as in formulas.py), one draws, one builds each section of the page. */
-const data = JSON.parse(document.getElementById("data").textContent);
-const bytes = (() => {
-  const text = atob(document.getElementById("arrays").textContent.trim());
-  const all = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) all[i] = text.charCodeAt(i);
-  return all.buffer;
-})();
-const floats = ([at, count]) => new Float32Array(bytes, at, count);
-const octets = ([at, count]) => new Uint8Array(bytes, at, count);
-const { nodes, steps, model } = data;
-const names = model.class_names;
-const size = model.form.image_size;
-const pixels = octets(data.pixels);
-const channels = pixels.length / (size * size);
-const picture = { shape: [size, size, channels], values: Float32Array.from(pixels) };
-const volume = (shape) => shape.reduce((a, b) => a * b, 1);
-const KIND = {
-  convolution: "convolution",
-  depthwise: "depthwise convolution",
-  max_pooling: "max pooling",
-  average_pooling: "average pooling",
-  global_average: "global average pooling",
-  global_max: "global max pooling",
-  scale: "rescaling",
-  normalization: "normalization",
-  activation: "activation",
-  add: "addition (the shortcut of a residual block)",
-  average: "mean of both",
-  multiply: "multiplication",
-  concatenate: "concatenation",
-  zero_padding: "zero padding",
-  flatten: "flattening",
-  reshape: "reshaping",
-  mirror: "mirroring",
-  dense: "fully connected",
-};
-
-/* ---- formulas ---- */
-const ACTIVATION = {
-  linear: (x) => x,
-  relu: (x) => Math.max(x, 0),
-  relu6: (x) => Math.min(Math.max(x, 0), 6),
-  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-  silu: (x) => x / (1 + Math.exp(-x)),
-  tanh: Math.tanh,
-  hard_sigmoid: (x) => Math.min(Math.max(x / 6 + 0.5, 0), 1),
-  hard_silu: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
-  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
-};
-function erf(x) {
-  /* series, then continued fraction: 1e-12 */
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  let sum = a,
-    term = a;
-  for (let n = 1; n < 200 && Math.abs(term) > 1e-17; n++) {
-    term *= (-a * a) / n;
-    sum += term / (2 * n + 1);
-  }
-  return Math.sign(x) * Math.min(1, (2 / Math.sqrt(Math.PI)) * sum);
-}
-function margins(node, shape) {
-  if (node.padding === "valid") return [0, 0];
-  return [0, 1].map((axis) => {
-    const out = Math.ceil(shape[axis] / node.stride[axis]);
-    return Math.floor(Math.max((out - 1) * node.stride[axis] + node.window[axis] - shape[axis], 0) / 2);
-  });
-}
-function weightsOf(node) {
-  if (node.own) return node.own;
-  if (!node.weights) return null;
-  return Object.fromEntries(Object.entries(node.weights).map(([key, place]) => [key, floats(place)]));
-}
-const needsWeights = (node) => Object.keys(node.sizes).length > 0;
-function overWindows(node, input, each) {
-  /* each(output place, row, column of input or outside, place in window) */
-  const [H, W] = input.shape,
-    [rows, columns] = node.shape,
-    [top, left] = margins(node, input.shape);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) each(r, c, r * node.stride[0] - top, c * node.stride[1] - left, H, W);
-}
-const COMPUTE = {
-  convolution(node, [input], w) {
-    const C = input.shape[2],
-      K = node.shape[2],
-      [high, wide] = node.window,
-      out = new Float64Array(volume(node.shape));
-    overWindows(node, input, (r, c, y0, x0, H, W) => {
-      const at = (r * node.shape[1] + c) * K;
-      for (let k = 0; k < K; k++) out[at + k] = w.bias[k];
-      for (let i = 0; i < high; i++) {
-        const y = y0 + i;
-        if (y < 0 || y >= H) continue;
-        for (let j = 0; j < wide; j++) {
-          const x = x0 + j;
-          if (x < 0 || x >= W) continue;
-          for (let m = 0; m < C; m++) {
-            const v = input.values[(y * W + x) * C + m];
-            if (v === 0) continue;
-            let q = ((i * wide + j) * C + m) * K;
-            for (let k = 0; k < K; k++) out[at + k] += v * w.kernel[q++];
-          }
-        }
-      }
-    });
-    return out;
-  },
-  depthwise(node, [input], w) {
-    const C = input.shape[2],
-      [high, wide] = node.window,
-      out = new Float64Array(volume(node.shape));
-    overWindows(node, input, (r, c, y0, x0, H, W) => {
-      const at = (r * node.shape[1] + c) * C;
-      for (let m = 0; m < C; m++) out[at + m] = w.bias[m];
-      for (let i = 0; i < high; i++)
-        for (let j = 0; j < wide; j++) {
-          const y = y0 + i,
-            x = x0 + j;
-          if (y < 0 || x < 0 || y >= H || x >= W) continue;
-          for (let m = 0; m < C; m++)
-            out[at + m] += input.values[(y * W + x) * C + m] * w.kernel[(i * wide + j) * C + m];
-        }
-    });
-    return out;
-  },
-  max_pooling: (node, [input]) => pool(node, input, true),
-  average_pooling: (node, [input]) => pool(node, input, false),
-  global_average(node, [input]) {
-    return over(input, (sum, v) => sum + v, 0).map((v) => v / (input.shape[0] * input.shape[1]));
-  },
-  global_max(node, [input]) {
-    return over(input, Math.max, -Infinity);
-  },
-  scale: (node, [input], w) => affine(input, w),
-  normalization: (node, [input], w) => affine(input, w),
-  activation: (node, [input]) => Float64Array.from(input.values),
-  add: (node, inputs) => spread(inputs, (a, b) => a + b),
-  multiply: (node, inputs) => spread(inputs, (a, b) => a * b),
-  average: (node, inputs) => spread(inputs, (a, b) => a + b).map((v) => v / inputs.length),
-  concatenate(node, inputs) {
-    const places = volume(node.shape) / node.shape.at(-1),
-      out = new Float64Array(volume(node.shape));
-    let at = 0;
-    for (let p = 0; p < places; p++)
-      for (const one of inputs) {
-        const C = one.shape.at(-1);
-        for (let m = 0; m < C; m++) out[at++] = one.values[p * C + m];
-      }
-    return out;
-  },
-  zero_padding(node, [input]) {
-    const [H, W, C] = input.shape,
-      [[top], [left]] = node.margins,
-      out = new Float64Array(volume(node.shape));
-    for (let y = 0; y < H; y++)
-      for (let i = 0; i < W * C; i++) out[((y + top) * node.shape[1] + left) * C + i] = input.values[y * W * C + i];
-    return out;
-  },
-  flatten: (node, [input]) => Float64Array.from(input.values),
-  reshape: (node, [input]) => Float64Array.from(input.values),
-  mirror(node, [input]) {
-    const [H, W, C] = input.shape,
-      out = new Float64Array(H * W * C);
-    for (let y = 0; y < H; y++)
-      for (let x = 0; x < W; x++)
-        for (let m = 0; m < C; m++) out[(y * W + x) * C + m] = input.values[(y * W + W - 1 - x) * C + m];
-    return out;
-  },
-  dense(node, [input], w) {
-    const K = node.shape[0],
-      out = Float64Array.from(w.bias);
-    for (let i = 0; i < input.values.length; i++) {
-      const v = input.values[i];
-      if (v) for (let k = 0; k < K; k++) out[k] += v * w.kernel[i * K + k];
-    }
-    return out;
-  },
-};
-function pool(node, input, largest) {
-  const C = input.shape[2],
-    out = new Float64Array(volume(node.shape)).fill(largest ? -Infinity : 0);
-  overWindows(node, input, (r, c, y0, x0, H, W) => {
-    const at = (r * node.shape[1] + c) * C;
-    let count = 0;
-    for (let i = 0; i < node.window[0]; i++)
-      for (let j = 0; j < node.window[1]; j++) {
-        const y = y0 + i,
-          x = x0 + j;
-        if (y < 0 || x < 0 || y >= H || x >= W) continue;
-        count++;
-        for (let m = 0; m < C; m++) {
-          const v = input.values[(y * W + x) * C + m];
-          if (!largest) out[at + m] += v;
-          else if (v > out[at + m]) out[at + m] = v;
-        }
-      }
-    if (!largest) for (let m = 0; m < C; m++) out[at + m] /= count;
-  });
-  return out;
-}
-function over(input, join, first) {
-  const C = input.shape[2],
-    out = new Float64Array(C).fill(first);
-  input.values.forEach((v, i) => {
-    out[i % C] = join(out[i % C], v);
-  });
-  return out;
-}
-function affine(input, w) {
-  const n = w.scale.length;
-  return Float64Array.from(input.values, (v, i) => v * w.scale[i % n] + w.shift[i % w.shift.length]);
-}
-function spread(inputs, join) {
-  /* one may be a single value per channel */
-  const big = inputs.reduce((a, b) => (b.values.length > a.values.length ? b : a)),
-    C = big.shape.at(-1);
-  return Float64Array.from(big.values, (_, i) =>
-    inputs
-      .map((one) => one.values[one.values.length === big.values.length ? i : one.values.length === 1 ? 0 : i % C])
-      .reduce(join),
-  );
-}
-function run(number, inputs, own) {
-  /* a node's output, or null where its weights are not in the page */
-  const node = nodes[number],
-    w = own || weightsOf(node);
-  if (needsWeights(node) && !w) return null;
-  const values = COMPUTE[node.kind](node, inputs, w);
-  const act = ACTIVATION[node.activation || "linear"];
-  if (node.activation && node.activation !== "linear")
-    for (let i = 0; i < values.length; i++) values[i] = act(values[i]);
-  return { shape: node.shape, values };
-}
-const softmax = (logits, t = 1) => {
-  const top = Math.max(...logits),
-    e = logits.map((v) => Math.exp((v - top) / t)),
-    sum = e.reduce((a, b) => a + b);
-  return e.map((v) => v / sum);
-};
-
-/* ---- the model's values, and those that the page computed ---- */
-const computed = new Array(nodes.length).fill(null);
-function kept(number) {
-  /* the model's values as the page carries them */
-  const node = nodes[number];
-  if (node.values) return { shape: node.shape, values: floats(node.values) };
-  if (!node.levels) return null;
-  const [at, count, low, high] = node.levels;
-  return { shape: node.shape, values: Float32Array.from(octets([at, count]), (v) => low + (v / 255) * (high - low)) };
-}
-function valueOf(number) {
-  if (number < 0) return picture;
-  if (nodes[number].values) return kept(number);
-  return computed[number] || kept(number) || computeFrom(number);
-}
-function computeFrom(number) {
-  /* an inner value that is not carried, such as that before an activation */
-  const inputs = nodes[number].inputs.map(valueOf);
-  if (inputs.some((i) => !i)) return null;
-  return (computed[number] = run(number, inputs));
-}
-const checks = [];
-const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
-async function checkAll() {
-  const begin = performance.now();
-  let paused = begin;
-  for (let number = 0; number < nodes.length; number++) {
-    const node = nodes[number],
-      inputs = node.inputs.map((i) => (i < 0 ? picture : computed[i] || kept(i)));
-    computed[number] = inputs.every(Boolean) ? run(number, inputs) : null;
-    const ours = computed[number];
-    exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
-    let difference = null;
-    if (exact[number] && node.values)
-      difference = floats(node.values).reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[i])), 0);
-    else if (exact[number] && node.samples) {
-      const places = new Int32Array(bytes, ...node.samples[0]),
-        exact = floats(node.samples[1]);
-      difference = exact.reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[places[i]])), 0);
-    }
-    checks.push({ number, difference, computed: Boolean(ours) });
-    if (performance.now() - paused > 12) {
-      await new Promise((go) => setTimeout(go));
-      paused = performance.now();
-    }
-  }
-  const shown = checks.filter((c) => c.difference !== null && nodes[c.number].largest);
-  const last = computed[nodes.length - 1];
-  const result = {
-    layers: shown.length,
-    computed: exact.filter(Boolean).length,
-    nodes: nodes.length,
-    seconds: (performance.now() - begin) / 1000,
-    relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
-    logits: last ? Math.max(...data.logits.map((v, i) => Math.abs(v - last.values[i]))) : null,
-  };
-  result.probabilities = last
-    ? (() => {
-        const p = softmax(Array.from(last.values), data.temperature);
-        return Math.max(...data.probabilities.map((v, i) => Math.abs(v - p[i])));
-      })()
-    : null;
-  result.good =
-    result.relative <= 1e-4 && (result.logits === null || (result.logits <= 1e-4 && result.probabilities <= 1e-5));
-  return result;
-}
-
-/* ---- drawing ---- */
-function el(tag, attributes = {}, ...children) {
-  const one = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) one.addEventListener(key.slice(2), value);
-    else if (value !== false && value !== undefined) one.setAttribute(key, value === true ? "" : value);
-  }
-  one.append(...children.filter((c) => c !== null && c !== undefined));
-  return one;
-}
-const byId = (id) => document.getElementById(id);
-const num = (v, digits = 3) => {
-  const a = Math.abs(v);
-  return (
-    a !== 0 && (a < 0.001 || a >= 1e5) ? v.toExponential(1) : a >= 100 ? v.toFixed(1) : v.toFixed(digits)
-  ).replace("-", "−");
-};
-const percent = (p) => `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
-const STOPS = [
-  [38, 20, 72],
-  [52, 84, 140],
-  [33, 145, 140],
-  [122, 205, 98],
-  [253, 231, 80],
-];
-function heat(t) {
-  const x = Math.min(Math.max(t, 0), 1) * 4,
-    i = Math.min(3, Math.floor(x));
-  return STOPS[i].map((v, n) => v + (STOPS[i + 1][n] - v) * (x - i));
-}
-function signed(t) {
-  const end = t < 0 ? [194, 65, 12] : [11, 122, 112],
-    a = Math.min(1, Math.abs(t));
-  return [246, 246, 244].map((v, n) => v + (end[n] - v) * a);
-}
-const linear = (v) => (v <= 10.3 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4);
-const inkOn = ([r, g, b]) =>
-  0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) > 0.179
-    ? "#000"
-    : "#fff"; /* at least 4.5 : 1 on any colour */
-function channel(maps, c) {
-  const [H, W, C] = maps.shape,
-    out = new Float64Array(H * W);
-  for (let i = 0; i < H * W; i++) out[i] = maps.values[i * C + c];
-  return out;
-}
-function liveliest(maps) {
-  /* the map whose values differ most, and the place of its largest value: where there is something to see */
-  const [H, W, C] = maps.shape;
-  let best = 0,
-    most = -1;
-  for (let c = 0; c < C; c++) {
-    const one = channel(maps, c),
-      mean = one.reduce((a, b) => a + b, 0) / one.length,
-      spreadOf = one.reduce((a, b) => a + (b - mean) ** 2, 0);
-    if (spreadOf > most) [best, most] = [c, spreadOf];
-  }
-  const values = channel(maps, best),
-    at = values.indexOf(Math.max(...values));
-  return { map: best, row: Math.floor(at / W) % H, column: at % W };
-}
-function range(values) {
-  let low = Infinity,
-    high = -Infinity;
-  for (const v of values) {
-    if (v < low) low = v;
-    if (v > high) high = v;
-  }
-  return [Math.min(low, 0), high];
-}
-function paint(canvas, values, H, W, [low, high], color = heat) {
-  canvas.width = W;
-  canvas.height = H;
-  const context = canvas.getContext("2d"),
-    image = context.createImageData(W, H),
-    width = high - low || 1;
-  for (let i = 0; i < H * W; i++) {
-    const [r, g, b] =
-      color === signed
-        ? signed(values[i] / (Math.max(Math.abs(low), Math.abs(high)) || 1))
-        : color((values[i] - low) / width);
-    image.data.set([r, g, b, 255], 4 * i);
-  }
-  context.putImageData(image, 0, 0);
-}
-const gray = (t) => {
-  const v = 255 * Math.min(Math.max(t, 0), 1);
-  return [v, v, v];
-};
-function view(caption, picked) {
-  /* a map with a frame that can move over it */
-  const canvas = el("canvas", { role: "img", "aria-label": caption, class: picked ? "pick" : false }),
-    box = el("div", { class: "box", hidden: true }),
-    next = el("div", { class: "box next", hidden: true });
-  const text = el("figcaption", {}, caption);
-  const figure = el("figure", {}, el("div", { class: "view" }, canvas, next, box), text);
-  if (picked)
-    canvas.addEventListener("click", (event) => {
-      const at = canvas.getBoundingClientRect();
-      picked(
-        Math.floor(((event.clientY - at.top) / at.height) * canvas.height),
-        Math.floor(((event.clientX - at.left) / at.width) * canvas.width),
-      );
-    });
-  function place(one, y, x, h, w) {
-    const H = canvas.height,
-      W = canvas.width,
-      y1 = Math.max(0, y),
-      x1 = Math.max(0, x),
-      y2 = Math.min(H, y + h),
-      x2 = Math.min(W, x + w);
-    one.hidden = false;
-    Object.assign(one.style, {
-      top: `${(100 * y1) / H}%`,
-      left: `${(100 * x1) / W}%`,
-      height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
-      width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
-    });
-  }
-  return {
-    figure,
-    canvas,
-    draw(values, H, W, limits, color) {
-      paint(canvas, values, H, W, limits || range(values), color);
-    },
-    frame(y, x, h, w) {
-      place(box, y, x, h, w);
-    },
-    shade(y, x, h, w) {
-      place(next, y, x, h, w);
-    },
-    say(words) {
-      text.replaceChildren(...[].concat(words));
-      canvas.setAttribute("aria-label", text.textContent);
-    },
-  };
-}
-function choice(label, options, changed) {
-  const select = el(
-    "select",
-    { onchange: () => changed(Number(select.value)) },
-    ...options.map(([value, text]) => el("option", { value }, text)),
-  );
-  return { label: el("label", {}, label, select), select };
-}
-function number(label, low, high, value, changed, step = 1) {
-  const input = el("input", {
-    type: "number",
-    min: low,
-    max: high,
-    step,
-    value,
-    oninput: () => {
-      const v = Number(input.value);
-      if (input.value !== "" && Number.isFinite(v))
-        changed(Math.min(Number(input.max), Math.max(Number(input.min), v)));
-    },
-  });
-  return { label: el("label", {}, label, input), input };
-}
-function cells(rows, columns, label) {
-  /* a small table of coloured numbers, drawn again without new elements */
-  const grid = el("div", { class: rows * columns > 30 ? "grid many" : "grid", role: "img", "aria-label": label });
-  grid.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
-  const all = Array.from({ length: rows * columns }, () => grid.appendChild(el("div")));
-  return {
-    grid,
-    set(values, color) {
-      const most = Math.max(1e-12, ...values.map((v) => (v === null ? 0 : Math.abs(v))));
-      const digits = most >= 100 ? 0 : most >= 10 ? 1 : most >= 1 ? 2 : 3;
-      values.forEach((v, i) => {
-        const one = all[i];
-        if (v === null) {
-          one.textContent = "0*";
-          one.style.background = "";
-          one.style.color = "";
-          return;
-        }
-        const rgb = color(v / most);
-        const short = v.toFixed(digits);
-        one.textContent = (Number(short) === 0 ? (0).toFixed(digits) : short).replace("-", "−");
-        one.style.background = `rgb(${rgb.map(Math.round)})`;
-        one.style.color = inkOn(rgb);
-      });
-    },
-  };
-}
-function bar(share, minus) {
-  const fill = el("i", { class: minus ? "minus" : false });
-  fill.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
-  return el("div", { class: "bar", "aria-hidden": "true" }, fill);
-}
-function table(caption, head, rows) {
-  const inner = el(
-    "table",
-    {},
-    el("caption", {}, caption),
-    el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))),
-    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell))))),
-  );
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, inner);
-}
-const title = (node) => `${node.name} (${KIND[node.kind]})`;
-
-/* ---- sections ---- */
+/* The sections of the page, in order; at the end, the check, then all of them. */
 function showAnswer() {
   const best = data.probabilities.indexOf(Math.max(...data.probabilities));
   byId("answer").textContent = `“${names[best]}”, says the network, with ${percent(data.probabilities[best])}`;
@@ -525,7 +11,7 @@ function showWay() {
   let before = "";
   for (const i of mapped) {
     const now = nodes[chainEnd(steps[i])].shape.slice(0, 2).join();
-    if (steps[i].kind === "scale" || steps[i].kind === "mirror") continue;
+    if (!["convolution", "depthwise", "add", "max_pooling", "average_pooling"].includes(steps[i].kind)) continue;
     if (now !== before || i === mapped.at(-1)) shown.push(i);
     before = now;
   }
@@ -542,7 +28,7 @@ function showWay() {
       [H, W, C] = node.shape;
     paint(canvas, channel(maps, liveliest(maps).map), H, W, range(channel(maps, liveliest(maps).map)));
     const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
-    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H} × ${W}`));
+    host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H}\u00a0×\u00a0${W}`));
   }
   const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
   const answers = order
@@ -894,7 +380,7 @@ function showWindow() {
         ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
         : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
     ]);
-    parts.across = Math.ceil(Math.sqrt(source.shape[2]));
+    parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
     stage.replaceChildren(
       el(
         "div",
@@ -989,7 +475,7 @@ function showWindow() {
           }
         }
       }
-    parts.under.set(under, source.values === picture.values || C === 1 ? gray : heat);
+    parts.under.set(under, C <= 3 ? gray : heat);
     parts.kernel.set(kernel, signed);
     parts.products.set(products, signed);
     parts.input.frame(y0, x0, high, wide);
@@ -1021,13 +507,14 @@ function showWindow() {
       }
     });
     const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
-    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${Math.abs(theirs - value).toExponential(1)}.`;
+    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
     if (!moving)
       parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
     if (C > 1) {
-      const square = new Float64Array(parts.across ** 2);
+      const down = Math.ceil(C / parts.across),
+        square = new Float64Array(down * parts.across);
       square.set(sums);
-      parts.sums.draw(square, parts.across, parts.across, range(sums), signed);
+      parts.sums.draw(square, down, parts.across, range(sums), signed);
       parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
       if (!moving)
         parts.sums.say([
@@ -1069,7 +556,11 @@ function showMaps() {
     grid = el("div", { class: "maps" }),
     close = el("div", { class: "row two" }),
     said = el("p", { class: "note" });
-  const state = { step: mapped.find((i) => nodes[chainEnd(steps[i])].kind !== "scale") ?? mapped[0], map: 0, scale: 0 };
+  const state = {
+    step: mapped.find((i) => !["scale", "mirror", "concatenate"].includes(steps[i].kind)) ?? mapped[0],
+    map: 0,
+    scale: 0,
+  };
   state.map = liveliest(valueOf(chainEnd(steps[state.step]))).map;
   host.append(
     el(
@@ -1157,7 +648,7 @@ function showMaps() {
       [0, 63],
     );
     said.replaceChildren(
-      `${C} maps of ${H} × ${W}. Colours: ${num(low, 2)}`,
+      `${C} ${C === 1 ? "map" : "maps"} of ${H} × ${W}. Colours: ${num(low, 2)}`,
       ramp,
       num(high, 2),
       nodes[end].values ? "" : ". Shown in 256 levels, to keep the page small",
@@ -1227,7 +718,7 @@ function showPooling() {
   const host = byId("pooling-tool"),
     pools = steps.filter((s) => ["max_pooling", "average_pooling"].includes(s.kind));
   if (!pools.length) {
-    const global = steps.find((s) => s.kind === "global_average");
+    const global = steps.findLast((s) => s.kind === "global_average");
     host.append(
       el(
         "p",
@@ -1379,7 +870,7 @@ function showPooling() {
     const ours = pools[state.pool].kind === "max_pooling" ? best : inside.reduce((a, b) => a + b, 0) / inside.length;
     said.textContent =
       pools[state.pool].kind === "max_pooling"
-        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${Math.abs(ours - kept2).toExponential(1)}.`
+        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${tiny(Math.abs(ours - kept2))}.`
         : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(kept2)}.`;
     row.input.value = state.row;
     column.input.value = state.column;
@@ -1466,6 +957,14 @@ function showOutput() {
     if (names.length > order.length)
       host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
   }
+  if (nodes.some((node) => node.kind === "mirror"))
+    host.append(
+      el(
+        "p",
+        {},
+        "This network looks at the picture and at its mirror image, with the same weights. Its logits are the mean of both.",
+      ),
+    );
   const t = data.temperature,
     p = data.probabilities,
     scaled = data.logits.map((v) => v / t),
@@ -1813,7 +1312,7 @@ function showWhere() {
       el(
         "p",
         { class: "note" },
-        "There is no class activation map: it needs a network whose output layer follows global average pooling, such as fast or pretrained. Here, the fully connected layer weighs each place on its own.",
+        "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own; and a network that also looks at the mirror image takes the mean of two outputs.",
       ),
     );
 }
@@ -1826,7 +1325,7 @@ function showCheck(result) {
       { class: result.good ? "good" : "bad" },
       result.good ? "✓ Calculated again in your browser" : "✗ Your browser's numbers differ",
     ),
-    ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${result.logits.toExponential(1)}, `}layers by ${result.relative.toExponential(1)} of their largest value`,
+    ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${tiny(result.logits)}, `}layers by ${tiny(result.relative)} of their largest value`,
   );
   host.append(
     el(
@@ -1846,15 +1345,11 @@ function showCheck(result) {
       "The largest differences",
       ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"],
       [
-        [
-          "logits",
-          result.logits === null ? "not computed" : result.logits.toExponential(1),
-          check.logits.toExponential(1),
-        ],
+        ["logits", result.logits === null ? "not computed" : tiny(result.logits), tiny(check.logits)],
         [
           "probabilities",
-          result.probabilities === null ? "not computed" : result.probabilities.toExponential(1),
-          check.probabilities.toExponential(1),
+          result.probabilities === null ? "not computed" : tiny(result.probabilities),
+          tiny(check.probabilities),
         ],
       ],
     ),
@@ -1870,13 +1365,13 @@ function showCheck(result) {
           KIND[node.kind],
           node.shape.join(" × "),
           c.difference !== null && node.largest
-            ? (c.difference / node.largest).toExponential(1)
+            ? tiny(c.difference / node.largest)
             : c.computed
               ? "inner value"
               : node.left_out
                 ? "weights left out"
                 : "not computed",
-          k.largest ? (k.difference / k.largest).toExponential(1) : "0",
+          k.largest ? tiny(k.difference / k.largest) : "0",
         ];
       }),
     ),
