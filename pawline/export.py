@@ -49,8 +49,7 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
         form=card.form.model_dump(),
         decoder=card.decoder,
         outputs=[name for name in OUTPUTS if name in outputs],
-        temperature=getattr(card, "temperature", None) or 1.0,  # cards of before have neither
-        unsure_below=getattr(card, "unsure_below", None) or 0.0,
+        temperature=card.temperature,
     )
     write_export_card(exported, export_card)
     return export_card

@@ -220,8 +220,9 @@ def test_an_export_is_repeated_to_the_byte_by_another_process(finished_workspace
 
 def test_the_card_of_an_export_names_both_models_and_no_folder(saved: tuple[Path, Card], tmp_path: Path) -> None:
     path, card = saved
-    export_model(path, card, tmp_path / "model.onnx")
+    export_model(path, card.model_copy(update={"temperature": 1.25}), tmp_path / "model.onnx")
     content = json.loads((tmp_path / "export.json").read_text())
+    assert content["temperature"] == 1.25
     assert content["digest"] == hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest()
     assert content["model_digest"] == card.digest
     assert str(tmp_path) not in json.dumps(content)

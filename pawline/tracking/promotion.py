@@ -231,7 +231,9 @@ def _workspace_model(at: Layout) -> Model:
             f"{at.model}: trained on another split than {at.split}; bring both up to date: `dvc repro`"
         )
     if read_export_card(at.exported).model_digest != card.digest:
-        raise ModelError(f"{at.exported}: made of another model than {at.model}; bring both up to date: `dvc repro`")
+        raise ModelError(
+            f"{at.exported}: made of another model than {at.model}; bring both up to date: `dvc repro`"
+        )
     return Model(at.exported, card, _learned(split))
 
 
