@@ -3,18 +3,24 @@
 Only the functions that convert import TensorFlow, which takes seconds to load.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.errors import PawlineError
 from pawline.files import file_digest, write_bytes
+from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
+from pawline.params.judging import JudgingParams
+from pawline.parts import Part
+from pawline.prepared import PreparedImages
 from pawline.runtime.engine import OUTPUTS, Engine
 from pawline.runtime.export_card import ExportCard, write_export_card
-from pawline.runtime.model import softmax
+from pawline.runtime.model import RuntimeModel, softmax
+from pawline.terminal import say
 
 # What `export_to` writes for each form, beside the model: a file, or a folder.
 NAMES = {"onnx": "model.onnx", "litert": "model.tflite", "saved-model": "saved_model"}
@@ -53,6 +59,24 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
     )
     write_export_card(exported, export_card)
     return export_card
+
+
+def choose_unsure(
+    exported: Path, images: PreparedImages, split: pd.DataFrame, params: JudgingParams
+) -> ExportCard:
+    """Write into export.json below which probability an answer is unsure, as val and the costs choose it.
+
+    Returns the new card. The exported file stays as it is."""
+    model, val = RuntimeModel(exported), Part.of("val", images, split)
+    probabilities = model.predict_rows(images, val.rows)
+    if len(val.labels) < MIN_IMAGES:
+        say(
+            f"export: val has {len(val.labels)} images, expected {MIN_IMAGES} to choose a threshold by: an answer is "
+            "unsure where the costs of the section judging alone say so"
+        )
+    card = replace(model.card, unsure_below=choose_threshold(val.labels, probabilities, params))
+    write_export_card(exported, card)
+    return card
 
 
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from pawline.params.ingest import IngestParams
+from pawline.params.judging import JudgingParams
 from pawline.params.network import NetworkParams
 from pawline.params.prepare import PrepareParams
 from pawline.params.promotion import PromotionParams
@@ -23,6 +24,7 @@ class Params(Record):
     prepare: PrepareParams
     split: SplitParams
     network: NetworkParams
+    judging: JudgingParams = JudgingParams()
     promotion: PromotionParams = PromotionParams()
     train: TrainParams
 
