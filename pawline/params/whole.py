@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from pawline.params.check import CheckParams
 from pawline.params.ingest import IngestParams
 from pawline.params.judging import JudgingParams
 from pawline.params.network import NetworkParams
@@ -27,6 +28,7 @@ class Params(Record):
     judging: JudgingParams = JudgingParams()
     promotion: PromotionParams = PromotionParams()
     train: TrainParams
+    check: CheckParams = CheckParams()
 
     @model_validator(mode="after")
     def network_fits_the_image(self) -> Self:
