@@ -26,9 +26,9 @@ class Params(Record):
     split: SplitParams
     network: NetworkParams
     judging: JudgingParams = JudgingParams()
+    check: CheckParams = CheckParams()
     promotion: PromotionParams = PromotionParams()
     train: TrainParams
-    check: CheckParams = CheckParams()
 
     @model_validator(mode="after")
     def network_fits_the_image(self) -> Self:
