@@ -19,7 +19,8 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     z = float(norm.ppf(0.975))
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+    low, high = max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high  # rounding would leave the share outside
 
 
 def design_effect(right: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
