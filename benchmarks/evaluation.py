@@ -1,7 +1,7 @@
 """What the intervals of `evaluate` cost:  python -m benchmarks.evaluation
 
-Seconds of processor time, side by side: all figures with their intervals, and scikit-learn's figures of the same answers
-without any interval (area under ROC, average precision, F1, balanced accuracy, log loss).
+Seconds of processor time, side by side: all figures with their intervals, and scikit-learn's figures of the same
+answers without any interval (area under ROC, average precision, F1, balanced accuracy, log loss).
 """
 
 import time
@@ -49,8 +49,8 @@ def main() -> None:
         measure(one, [str(label) for label in range(num_classes)])
         with_intervals, without = time.process_time() - middle, middle - begin
         print(
-            f"{count:,} pictures, {num_classes} classes: {with_intervals:.1f} s with all intervals, {without:.2f} s for "
-            f"the figures alone, ratio {with_intervals / without:.0f}"
+            f"{count:,} pictures, {num_classes} classes: {with_intervals:.1f} s with all intervals, {without:.2f} s "
+            f"for the figures alone, ratio {with_intervals / without:.0f}"
         )
 
 
