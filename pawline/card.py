@@ -1,8 +1,9 @@
 """The card beside a model: how to feed the model, and how to recognize it. Reading a card needs no TensorFlow."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pawline.errors import ModelError
 from pawline.files import file_digest, write_text
@@ -35,6 +36,8 @@ class Card(Record):
     training_data_digest: str  # of the images, labels and parts, see parts.data_digest
     decoder: str  # name and version of the decoder, whose pixels the network learned from
     conditions: Conditions
+    # Divides the logits before they become probabilities (pawline/temperature.py); cards of before have none.
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
 def write_card(model: Path, card: Card) -> None:

@@ -3,18 +3,24 @@
 Only the functions that convert import TensorFlow, which takes seconds to load.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.card import Card
-from pawline.errors import PawlineError
+from pawline.errors import ModelError, PawlineError
 from pawline.files import file_digest, write_bytes
+from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
+from pawline.params.judging import JudgingParams
+from pawline.parts import Part
+from pawline.prepared import PreparedImages
 from pawline.runtime.engine import OUTPUTS, Engine
-from pawline.runtime.export_card import ExportCard, write_export_card
-from pawline.runtime.model import softmax
+from pawline.runtime.export_card import ExportCard, read_export_card, write_export_card
+from pawline.runtime.model import RuntimeModel, softmax
+from pawline.terminal import say
 
 # What `export_to` writes for each form, beside the model: a file, or a folder.
 NAMES = {"onnx": "model.onnx", "litert": "model.tflite", "saved-model": "saved_model"}
@@ -31,11 +37,11 @@ class Parity:
     largest_difference: float  # of a probability
 
 
-def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
+def export_model(model: Path, card: Card, exported: Path, unsure_below: float = 0.0) -> ExportCard:
     """Write the engine's file and export.json beside it. Equal models give equal bytes.
 
-    card: that of the model, whose digest was checked. Raises ModelError for a layer that has no rule, or if the engine
-    cannot load the file; then nothing is written."""
+    card: that of the model, whose digest was checked; unsure_below: see choose_unsure. Raises ModelError for a layer
+    that has no rule, or if the engine cannot load the file; then nothing is written."""
     from pawline.exporting.graph import onnx_graph
     from pawline.model.saved import load_model
 
@@ -49,11 +55,29 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
         form=card.form.model_dump(),
         decoder=card.decoder,
         outputs=[name for name in OUTPUTS if name in outputs],
-        temperature=getattr(card, "temperature", None) or 1.0,  # cards of before have neither
-        unsure_below=getattr(card, "unsure_below", None) or 0.0,
+        temperature=card.temperature,
+        unsure_below=unsure_below,
     )
     write_export_card(exported, export_card)
     return export_card
+
+
+def choose_unsure(
+    exported: Path, images: PreparedImages, split: pd.DataFrame, params: JudgingParams
+) -> ExportCard:
+    """Write into export.json below which probability an answer is unsure, as val and the costs choose it.
+
+    Returns the new card. The exported file stays as it is."""
+    model, val = RuntimeModel(exported), Part.of("val", images, split)
+    probabilities = model.predict_rows(images, val.rows)
+    if len(val.labels) < MIN_IMAGES:
+        say(
+            f"export: val has {len(val.labels)} images, expected {MIN_IMAGES} to choose a threshold by: an answer is "
+            "unsure where the costs of the section judging alone say so"
+        )
+    card = replace(model.card, unsure_below=choose_threshold(val.labels, probabilities, params))
+    write_export_card(exported, card)
+    return card
 
 
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
@@ -65,7 +89,7 @@ def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
 
     loaded, pixels = load_model(model), _random_pictures(card)
     if form == "onnx":
-        export_model(model, card, to)
+        export_model(model, card, to, _threshold_beside(model, card))
     else:
         WRITERS[form](loaded, to)
     expected, found = predict_probabilities(loaded, pixels), softmax(ASKERS[form](to)(pixels))
@@ -77,6 +101,15 @@ def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
             f"{PARITY_BOUND:g}; do not use this file"
         )
     return parity
+
+
+def _threshold_beside(model: Path, card: Card) -> float:
+    """The threshold in the export.json beside a model; 0 where there is none of this model."""
+    try:
+        beside = read_export_card(model)
+    except ModelError:
+        return 0.0
+    return beside.unsure_below if beside.model_digest == card.digest else 0.0
 
 
 def _random_pictures(card: Card) -> NDArray[np.uint8]:

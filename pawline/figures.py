@@ -33,12 +33,25 @@ class Figure:
 
 FIGURES = (
     Figure("accuracy", "test accuracy", ".3f"),
+    Figure("balanced_accuracy", "balanced accuracy", ".3f"),
+    Figure("macro_f1", "macro F1", ".3f", tile_name="Macro F1"),
     Figure("auc", "area under ROC", ".3f", tile_name="AUC", tile_format=".4f"),
+    Figure("average_precision", "average precision", ".3f"),
     Figure("loss", "test loss", ".3f", tile_name="Loss", tile_format=".4f"),
+    Figure("brier", "Brier score", ".3f", tile_name="Brier score"),
+    Figure("calibration_error", "calibration error", ".3f"),
     Figure("num_images", "test images", ",d"),
 )
 
 
 def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(Name, text) of each figure in the metrics."""
-    return [(figure.name, figure.text(metrics)) for figure in FIGURES if metrics.get(figure.key) is not None]
+    """(Name, text) of each figure in the metrics, then what unsure answers and the simple baselines come to."""
+    rows = [(figure.name, figure.text(metrics)) for figure in FIGURES if metrics.get(figure.key) is not None]
+    unsure, baselines = metrics.get("unsure"), metrics.get("baselines")
+    if unsure and unsure["accuracy"] is not None:
+        answered = f"{unsure['coverage']:.1%} of the pictures, accuracy {unsure['accuracy']:.3f}"
+        rows.append((f"probability {unsure['below']:g} or more", answered))
+    if baselines:
+        best = max(baselines, key=lambda name: baselines[name]["accuracy"])
+        rows.append(("best simple baseline", f"{baselines[best]['accuracy']:.3f}   ({best.replace('_', ' ')})"))
+    return rows

@@ -73,7 +73,8 @@ class Series:
         checkpoint = Checkpoint(self.folder / f"{training.name}.npz", self._key_of(training.name))
         trained = train(self.images, training.split, self.network, training.params, checkpoint=checkpoint)
         judged = training.split[training.split["split"] == "test"].sort_values(["digest", "path"])
-        probabilities = predict_rows(trained.model, self.images, Part.of("test", self.images, training.split).rows)
+        rows = Part.of("test", self.images, training.split).rows
+        probabilities = predict_rows(trained.model, self.images, rows, trained.temperature)
         table = judged[["path", "digest", "group", "label"]].reset_index(drop=True)
         for label, name in enumerate(self.images.class_names):
             table[f"{PROBABILITY}{name}"] = probabilities[:, label].round(6)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from pawline.errors import ParamsError
 from pawline.model.machine import choose_precision
@@ -18,6 +19,7 @@ from pawline.params.network import NetworkParams
 from pawline.params.train import TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
 from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
 from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
@@ -41,7 +43,8 @@ class Trained:
     best_epoch: int
     num_steps: int  # of the whole schedule; fewer were done if val stopped improving
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
-    val: EpochRow  # loss and accuracy of `model` on val
+    val: EpochRow  # loss and accuracy of `model` on val, before the temperature
+    temperature: float  # fitted on val, see temperature.py
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -68,9 +71,10 @@ def train(
     TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
     """
     started = started or time.time()
+    from pawline.model.saved import logits_of_rows
     from pawline.training.loop import Loop
     from pawline.training.networks import build_network, finish_network, start_network
-    from pawline.training.trainer import Trainer, all_devices, set_up, validate
+    from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
 
     set_up(params)
     form, num_classes = images.form, len(images.class_names)
@@ -107,9 +111,11 @@ def train(
     model.set_weights(loop.best)
     finished = finish_network(model, network, form, num_classes, params.flip_at_test)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
-    val = validate(finished, images, val_part)
+    logits = logits_of_rows(finished, images, val_part.rows)
+    val = val_figures(val_part.labels, np.asarray(softmax(logits, axis=1), np.float32))
     shrunk = params.batch_size if params.batch_size < asked_batch_size else None
-    return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val)
+    temperature = _temperature(val_part.labels, logits)
+    return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val, temperature)
 
 
 def summarize(trained: Trained) -> dict[str, Any]:
@@ -123,7 +129,17 @@ def summarize(trained: Trained) -> dict[str, Any]:
         "num_weights": trained.model.count_params(),
         "accuracy": best["accuracy"],
         **trained.val,
+        "temperature": trained.temperature,
     }
+
+
+def _temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+    if len(labels) < MIN_IMAGES or len(np.unique(labels)) < 2:
+        say(
+            f"train: val has {len(labels)} images of {len(np.unique(labels))} classes: too few to calibrate "
+            f"probabilities (expected {MIN_IMAGES} of 2), so they stay as the network gives them"
+        )
+    return fit_temperature(labels, logits)
 
 
 def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:

@@ -3,8 +3,17 @@
 import pandas as pd
 
 from pawline.card import parse_card
-from pawline.evaluate import measure, predictions_table, roc_table
+from pawline.evaluate import (
+    Answers,
+    calibration,
+    measure,
+    predictions_table,
+    roc_table,
+    thresholds,
+    unsure_figures,
+)
 from pawline.files import write_json, write_table
+from pawline.judging.baselines import measure_baselines
 from pawline.judging.mistake_maps import mistake_maps
 from pawline.params.whole import Params
 from pawline.parts import Part
@@ -17,15 +26,25 @@ from tasks.stage import run_stage
 
 def main(params: Params, at: Layout) -> None:
     images, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
-    test = Part.of("test", images, pd.read_parquet(at.split))
-    probabilities = model.predict_rows(images, test.rows)
-    metrics = measure(test.labels, probabilities, card.class_names)
-    predictions = predictions_table(test.paths, test.labels, probabilities, card.class_names)
+    split = pd.read_parquet(at.split)
+    val, test = (Answers.of(part, model, images, split) for part in ("val", "test"))
+    train_part, test_part = (Part.of(part, images, split) for part in ("train", "test"))
+    predictions = predictions_table(test, card.class_names)
+    at_thresholds = thresholds(val, test, params.judging, model.card.unsure_below)
+    metrics = {
+        **measure(test, card.class_names),
+        "temperature": model.card.temperature,
+        "unsure": unsure_figures(at_thresholds),
+        "baselines": measure_baselines(images, train_part, test_part, test.groups),
+    }
     write_table(at.predictions, predictions)
     write_table(at.activations, mistake_maps(model, images, predictions))
-    write_table(at.roc, roc_table(test.labels, probabilities, card.class_names))
+    write_table(at.roc, roc_table(test.labels, test.probabilities, card.class_names))
+    write_table(at.calibration, calibration(test))
+    write_table(at.thresholds, at_thresholds)
     write_json(at.metrics_of("evaluate"), metrics)
-    log_evaluation(card.digest, metrics, [at.predictions, at.roc, at.split])
+    files = [at.predictions, at.roc, at.calibration, at.thresholds, at.split]
+    log_evaluation(card.digest, metrics, files)
 
 
 if __name__ == "__main__":

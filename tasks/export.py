@@ -1,16 +1,20 @@
 """Export the model to the file that the light engine runs, and log that file to the MLflow run of its training."""
 
+import pandas as pd
+
 from pawline.card import read_card
-from pawline.export import export_model
+from pawline.export import choose_unsure, export_model
 from pawline.params.whole import Params
+from pawline.prepared import PreparedImages
 from pawline.tracking.training_run import log_export
 from pawline.workspace.layout import Layout
 from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    card = read_card(at.model)
+    card, images, split = read_card(at.model), PreparedImages(at.prepared), pd.read_parquet(at.split)
     export_model(at.model, card, at.exported)
+    choose_unsure(at.exported, images, split, params.judging)
     log_export(at.exported, card)
 
 

@@ -31,7 +31,7 @@ def main(params: Params, at: Layout) -> None:
                 images, split, params.network, params.train, run.log_epoch, training.checkpoint, started
             )
             conditions = conditions_of(params.train, trained.num_steps)
-            card = save_with_card(trained.model, at.model, images, digest, conditions)
+            card = save_with_card(trained.model, at.model, images, digest, conditions, trained.temperature)
             write_table(at.history, trained.history)
             write_json(at.metrics_of("train"), summarize(trained))
             run.name_model(card)

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pawline.cli.export as export_command
 from pawline.card import Card, Conditions, write_card
 from pawline.errors import ModelError, PawlineError
-from pawline.export import export_model, export_to
+from pawline.export import choose_unsure, export_model, export_to
 from pawline.exporting.graph import ACTIVATIONS, RULES, onnx_graph
 from pawline.files import file_digest
 from pawline.model.backend import keras
 from pawline.model.saved import load_model, save_model
+from pawline.params.judging import JudgingParams
 from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
 from pawline.params.prepare import ImageForm
 from pawline.runtime.engine import Engine
@@ -220,11 +222,38 @@ def test_an_export_is_repeated_to_the_byte_by_another_process(finished_workspace
 
 def test_the_card_of_an_export_names_both_models_and_no_folder(saved: tuple[Path, Card], tmp_path: Path) -> None:
     path, card = saved
-    export_model(path, card, tmp_path / "model.onnx")
+    export_model(path, card.model_copy(update={"temperature": 1.25}), tmp_path / "model.onnx")
     content = json.loads((tmp_path / "export.json").read_text())
+    assert content["temperature"] == 1.25
     assert content["digest"] == hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest()
     assert content["model_digest"] == card.digest
     assert str(tmp_path) not in json.dumps(content)
+
+
+def test_the_threshold_is_chosen_on_val_and_handed_on_to_another_form(
+    saved: tuple[Path, Card], tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(saved[0], tmp_path))
+    exported = path.with_suffix(".onnx")
+    export_model(path, saved[1], exported)
+    pixels = pictures(16, 3, count=30)
+    asked = RuntimeModel(exported).probabilities(pixels)
+    val = pd.DataFrame({"path": "", "digest": range(30), "label": asked.argmax(axis=1), "split": "val"})
+
+    class Prepared:
+        def pixels(self, rows: np.ndarray) -> np.ndarray:
+            return pixels[rows]
+
+        def rows_of(self, paths: pd.Series) -> np.ndarray:
+            return np.arange(len(paths))
+
+    costs = JudgingParams(cost_of_error=1.0, cost_of_unsure=0.2)
+    images: Any = Prepared()
+    chosen = choose_unsure(exported, images, val, costs).unsure_below
+    # Every answer is right, so none may be unsure; as far as that allows, theory says 0.8.
+    assert chosen == pytest.approx(min(0.8, np.floor(asked.max(axis=1).min() * 100) / 100))
+    export_to("onnx", path, saved[1], tmp_path / "other/model.onnx")
+    assert json.loads((tmp_path / "other/export.json").read_text())["unsure_below"] == chosen
 
 
 def test_a_failed_export_leaves_no_file(

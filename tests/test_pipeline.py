@@ -85,10 +85,16 @@ def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) 
     assert f"<dt>Loss</dt><dd>{figures['loss']:.4f}</dd>" in html
 
 
-def test_the_roc_plot_tells_classes_and_versions_apart(finished_workspace: Path) -> None:
-    plot = json.loads(run(finished_workspace, "dvc", "plots", "show", "--show-vega", "ROC").stdout)
+@pytest.mark.parametrize(
+    ("name", "colours"),
+    [("ROC", {"horizontal", "vertical"}), ("Calibration", {"before", "after"}), ("Thresholds", {"val", "test"})],
+)
+def test_a_plot_tells_its_curves_and_versions_apart(
+    finished_workspace: Path, name: str, colours: set[str]
+) -> None:
+    plot = json.loads(run(finished_workspace, "dvc", "plots", "show", "--show-vega", name).stdout)
     encoding, points = plot["encoding"], plot["data"]["values"]
-    assert {point[encoding["color"]["field"]] for point in points} == {"horizontal", "vertical"}
+    assert {point[encoding["color"]["field"]] for point in points} == colours
     assert {point[encoding["strokeDash"]["field"]] for point in points} == {"workspace"}
     assert {encoding["x"]["field"], encoding["y"]["field"]} <= set(points[0])
 

@@ -11,11 +11,16 @@ def accuracy_interval(right: NDArray[np.bool_], groups: NDArray[np.int64]) -> tu
     right: (n,); groups: (n,) numbers from 0. The number of pictures is divided by Kish's design effect (1965), the
     variance of the mean with groups over that without; pictures that are all alone give Wilson's own interval.
     """
-    count = len(right) / design_effect(right, groups)
-    share, z = float(right.mean()), float(norm.ppf(0.975))
+    return wilson(float(right.mean()), len(right) / design_effect(right, groups))
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """The 95 % interval of Wilson (1927) for a share among `count` independent pictures, at least one."""
+    z = float(norm.ppf(0.975))
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+    low, high = max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high  # rounding would leave the share outside
 
 
 def design_effect(right: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:

@@ -39,10 +39,11 @@ def save_with_card(
     images: PreparedImages,
     training_data_digest: str,
     conditions: Conditions,
+    temperature: float = 1.0,
 ) -> Card:
     """Save the model and its card beside it: how to feed the model, and how to recognize it.
 
-    training_data_digest: from parts.data_digest."""
+    training_data_digest: from parts.data_digest; temperature: from fit_temperature."""
     save_model(model, path)
     card = Card(
         digest=file_digest(path),
@@ -53,6 +54,7 @@ def save_with_card(
         training_data_digest=training_data_digest,
         decoder=images.decoder,
         conditions=conditions,
+        temperature=temperature,
     )
     write_card(path, card)
     return card
@@ -69,24 +71,32 @@ def load_model(path: Path) -> keras.Model:
 
 def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
-    logits = _logits(model, NUM_PIECES if len(images) >= NUM_PIECES else 1)(tf.constant(images)).numpy()
-    return np.asarray(softmax(logits, axis=1), np.float32)
+    return np.asarray(softmax(_ask(model, images), axis=1), np.float32)
 
 
-def predict_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def predict_rows(
+    model: keras.Model, images: PreparedImages, rows: NDArray[np.int64], temperature: float = 1.0
+) -> NDArray[np.float32]:
     """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
+    return np.asarray(softmax(logits_of_rows(model, images, rows) / np.float32(temperature), axis=1), np.float32)
+
+
+def logits_of_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Ask for rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
     batch_size = batch_size_of(images.form.image_size)
     return np.concatenate(
-        [
-            predict_probabilities(model, images.pixels(rows[start : start + batch_size]))
-            for start in range(0, len(rows), batch_size)
-        ]
+        [_ask(model, images.pixels(rows[start : start + batch_size])) for start in range(0, len(rows), batch_size)]
     )
 
 
 def batch_size_of(image_size: int) -> int:
     """Number of pictures of this size to predict at once; it falls as they grow, so that memory does not."""
     return max(1, min(BATCH_SIZE, BATCH_PIXELS // image_size**2))
+
+
+def _ask(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    logits = _logits(model, NUM_PIECES if len(images) >= NUM_PIECES else 1)(tf.constant(images)).numpy()
+    return np.asarray(logits, np.float32)
 
 
 @lru_cache(maxsize=2)

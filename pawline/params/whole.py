@@ -9,7 +9,9 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from pawline.params.check import CheckParams
 from pawline.params.ingest import IngestParams
+from pawline.params.judging import JudgingParams
 from pawline.params.network import NetworkParams
 from pawline.params.prepare import PrepareParams
 from pawline.params.promotion import PromotionParams
@@ -23,6 +25,8 @@ class Params(Record):
     prepare: PrepareParams
     split: SplitParams
     network: NetworkParams
+    judging: JudgingParams = JudgingParams()
+    check: CheckParams = CheckParams()
     promotion: PromotionParams = PromotionParams()
     train: TrainParams
 

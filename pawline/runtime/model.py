@@ -47,9 +47,15 @@ class RuntimeModel:
 
     def predict_rows(self, images: "PreparedImages", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
+        return softmax(self.logits_of_rows(images, rows) / np.float32(self.card.temperature))
+
+    def logits_of_rows(self, images: "PreparedImages", rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The answers before the temperature, to rows of the prepared images, int64 (n,), batch by batch.
+
+        Returns float32 (n, num_classes)."""
 
         def ask(batch: list[int]) -> list[NDArray[np.float32]]:
-            return list(self.probabilities(images.pixels(np.asarray(batch, np.int64))))
+            return list(self.engine.ask(images.pixels(np.asarray(batch, np.int64))))
 
         answers = list(side_by_side(ask, rows.tolist(), self.batch_size))
         return np.array(answers, np.float32).reshape(len(rows), len(self.card.class_names))
@@ -66,7 +72,7 @@ class RuntimeModel:
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (n, num_classes) to float32 (n, num_classes); rows sum to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 

@@ -207,10 +207,14 @@ def _num_pieces(strategy: tf.distribute.Strategy, batch_size: int) -> int:
 
 def validate(model: keras.Model, images: PreparedImages, part: Part) -> dict[str, float]:
     """Loss (cross-entropy, without label smoothing) and accuracy on a whole part, without augmentation."""
-    probabilities = predict_rows(model, images, part.rows)
+    return val_figures(part.labels, predict_rows(model, images, part.rows))
+
+
+def val_figures(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """labels: (n,) int64; probabilities: (n, num_classes) float32."""
     return {
-        "val_loss": cross_entropy(part.labels, probabilities),
-        "val_accuracy": float((probabilities.argmax(axis=1) == part.labels).mean()),
+        "val_loss": cross_entropy(labels, probabilities),
+        "val_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
     }
 
 

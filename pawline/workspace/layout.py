@@ -33,6 +33,8 @@ class Layout:
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
+    calibration: Path = Path("reports/calibration.csv")
+    thresholds: Path = Path("reports/thresholds.csv")
     activations: Path = Path("reports/activations.parquet")
     report: Path = Path("reports/report.html")
     report_data: Path = Path("reports/report.json")

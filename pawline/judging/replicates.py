@@ -1,0 +1,146 @@
+"""Every figure of a model on resampled pictures: what the intervals of those figures without a formula are made of.
+
+paired.py draws the replicates: as many groups as there are, with replacement, with a fixed seed. All pictures with
+weight 1 give the figures themselves.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pawline.judging.clustered import wilson
+from pawline.judging.paired import Labels, Probabilities, Values, group_weights
+from pawline.judging.reliability import NUM_BINS, bins_of
+
+SEED = 1
+MIN_REPLICATES, MAX_REPLICATES = 200, 1000
+MAX_WORK = 400_000_000  # pictures × classes × replicates: a few seconds
+
+Interval = tuple[float, float] | None
+Found = dict[str, Values]  # (num_replicates,), or (num_replicates, num_classes) for names that start with "class_"
+
+
+class Figures:
+    """The figures as functions of the pictures' weights.
+
+    labels: (n,); probabilities, uncalibrated: (n, num_classes), after and before the temperature."""
+
+    def __init__(self, labels: Labels, probabilities: Probabilities, uncalibrated: Probabilities) -> None:
+        one_hot = np.eye(probabilities.shape[1])
+        predicted, rows = probabilities.argmax(axis=1), np.arange(len(labels))
+        right = predicted == labels
+        self._actual, self._predicted = one_hot[labels], one_hot[predicted]
+        self._hits = self._actual * right[:, None]
+        self._losses = -np.log(probabilities[rows, labels].astype(np.float64).clip(1e-12))
+        self._distances = ((probabilities - self._actual) ** 2).sum(axis=1)
+        self._gaps = {
+            "calibration_error": _gaps(right, probabilities),
+            "calibration_error_before": _gaps(right, uncalibrated),
+        }
+        self._rankings = [
+            Ranking(labels == label, probabilities[:, label]) for label in range(probabilities.shape[1])
+        ]
+
+    def of(self, weights: Values) -> Found:
+        """weights: (num_replicates, n), whole numbers. Classes that a replicate lacks have NaN, and its means leave
+        them out."""
+        total = weights.sum(axis=1)
+        hits, actual, predicted = (
+            weights @ table for table in (self._hits, self._actual, self._predicted)
+        )  # (num_replicates, num_classes)
+        counts = weights.astype(np.uint16)
+        ranked = np.array([ranking.of(counts) for ranking in self._rankings])  # (num_classes, 2, num_replicates)
+        with np.errstate(invalid="ignore"):
+            recall = hits / actual
+            f1 = np.where(actual > 0, 2 * hits / (actual + predicted), np.nan)
+        auc, average_precision = ranked[:, 0].T, ranked[:, 1].T
+        errors = {name: np.abs(weights @ gaps).sum(axis=1) / total for name, gaps in self._gaps.items()}
+        return {
+            "balanced_accuracy": _mean(recall),
+            "macro_f1": _mean(f1),
+            "auc": _mean(auc),
+            "average_precision": _mean(average_precision),
+            "loss": weights @ self._losses / total,
+            "brier": weights @ self._distances / total,
+            **errors,
+            "class_f1": f1,
+            "class_auc": auc,
+            "class_average_precision": average_precision,
+        }
+
+
+class Ranking:
+    """The pictures in falling order of one class's probability."""
+
+    def __init__(self, is_class: NDArray[np.bool_], scores: NDArray[np.floating]) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        falling = -scores[self._order]
+        self._places = np.flatnonzero(is_class[self._order])  # of the class's pictures
+        own = falling[self._places]
+        # Numbers of pictures, of all and of the class, that score higher; and those that score as high or higher.
+        self._above, self._through = (np.searchsorted(falling, own, side) for side in ("left", "right"))
+        self._own_above, self._own_through = (np.searchsorted(own, own, side) for side in ("left", "right"))
+
+    def of(self, counts: NDArray[np.uint16]) -> Values:
+        """Area under the ROC curve (ties count half) and average precision: (2, num_replicates).
+
+        counts: (num_replicates, n)."""
+        ordered = counts[:, self._order]
+        own = ordered[:, self._places].astype(np.int64)
+        every, of_class = _summed(ordered), _summed(own)
+        positives, others = of_class[:, -1], every[:, -1] - of_class[:, -1]
+        above = every[:, self._above] - of_class[:, self._own_above]
+        through = every[:, self._through] - of_class[:, self._own_through]
+        wins = (own * (others[:, None] - (above + through) / 2)).sum(axis=1)
+        precision = of_class[:, self._own_through] / np.maximum(every[:, self._through], 1)
+        with np.errstate(invalid="ignore"):  # one kind was not drawn
+            return np.array([wins / (positives * others), (own * precision).sum(axis=1) / positives])
+
+
+def replicate(figures: Figures, groups: Labels, num_classes: int) -> Found:
+    """The figures of each replicate. groups: (n,) numbers from 0."""
+    wanted = MAX_WORK // (len(groups) * num_classes)
+    count = int(np.clip(wanted, MIN_REPLICATES, MAX_REPLICATES))
+    chunks = [figures.of(weights) for weights in group_weights(groups, SEED, count)]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def percentiles(values: Values, figure: float, fewest: int) -> Interval:
+    """The middle 95 % of the values of a figure in the replicates, (num_replicates,); None where it has none.
+
+    Where every replicate gives the best value 1 or the worst 0, resampling shows no doubt at all. The interval is then
+    Wilson's for `fewest` pictures: the number of groups in the smallest class that the figure is about."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    if np.ptp(known) == 0 and figure in (0, 1):
+        return wilson(figure, max(1, fewest))
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mirrored(values: Values, figure: float) -> Interval:
+    """The basic bootstrap interval (Davison & Hinkley, 1997): percentiles mirrored at the figure, from 0 on.
+
+    It is for a calibration error, which chance makes larger: resampling adds as much to it as the sample itself did.
+    It always holds the figure."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return max(0.0, min(figure, float(2 * figure - high))), max(figure, float(2 * figure - low))
+
+
+def _gaps(right: NDArray[np.bool_], probabilities: Probabilities) -> Values:
+    """1 or 0 minus the probability of the answer, in the column of its bin: (n, NUM_BINS)."""
+    gap = right - probabilities.max(axis=1).astype(np.float64)
+    return np.asarray(np.eye(NUM_BINS)[bins_of(probabilities)] * gap[:, None])
+
+
+def _mean(per_class: Values) -> Values:
+    known = ~np.isnan(per_class)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, per_class, 0).sum(axis=1) / known.sum(axis=1))
+
+
+def _summed(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Sums of the first 0, 1, … n columns: (num_replicates, n + 1)."""
+    sums = np.zeros((len(counts), counts.shape[1] + 1), np.int64)
+    np.cumsum(counts, axis=1, out=sums[:, 1:])
+    return sums
