@@ -22,9 +22,9 @@ from pawline.judging.paired import (
     mcnemar,
     paired_bootstrap,
 )
+from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
 
-PROBABILITY = "probability_"
 BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
 
 
@@ -44,8 +44,7 @@ class Judged:
 
     @property
     def class_names(self) -> list[str]:
-        columns = [str(column) for column in self.predictions]
-        return [name.removeprefix(PROBABILITY) for name in columns if name.startswith(PROBABILITY)]
+        return classes_of(self.predictions)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from scipy.stats import t
 
 from pawline.errors import DatasetError
 from pawline.judging.paired import group_weights
+from pawline.judging.predictions import classes_of, probabilities_of
 from pawline.linked_groups import group_keys
 from pawline.params.train import TrainParams
 from pawline.part_by_hash import hash_fraction
-from pawline.series import PROBABILITY, OneTraining, Series
+from pawline.series import OneTraining, Series
 from pawline.training.schedule import batches_per_epoch, with_fitting_batch
 
 SHARES, NUM_DRAWS = (0.5, 0.25, 0.1), 3  # below the whole train part
@@ -118,8 +119,7 @@ def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> Measured:
     first = tables[WHOLE]
     num_images, right = [], []
     for name, table in tables.items():
-        columns = [column for column in table if str(column).startswith(PROBABILITY)]
-        right.append(table[columns].to_numpy().argmax(axis=1) == table["label"].to_numpy())
+        right.append(probabilities_of(table, classes_of(table)).argmax(axis=1) == table["label"].to_numpy())
         share, _, draw = name.partition("%-draw-")
         train = (
             plan.drawn(float(share) / 100, int(draw)) if draw else (plan.split["split"] == "train").to_numpy(bool)

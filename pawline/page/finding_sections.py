@@ -12,7 +12,7 @@ from pawline.judging.many_tests import one_of_each_group
 from pawline.judging.segments import weak_segments
 from pawline.judging.shortcuts import TOGETHER, shortcuts
 from pawline.judging.traits import NUMERIC, measure_traits, numeric_traits
-from pawline.judging.wrong_labels import rank_labels
+from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.page.album import Album
 from pawline.page.charts import calibration_chart, threshold_chart
 from pawline.page.inputs import PARTS, ReportInputs, evenly, records
@@ -124,20 +124,9 @@ def _leak(count: int) -> str:
 
 def _suspects(inputs: ReportInputs, album: Album) -> dict[str, Any]:
     """Test images whose label is likely wrong. (The command `suspects` can judge all images.)"""
-    names, predictions = inputs.images.class_names, inputs.predictions
-    labels = pd.Index(names).get_indexer(pd.Index(predictions["actual"])).astype(np.int64)
-    probabilities = predictions[[f"probability_{name}" for name in names]].to_numpy(float)
-    ranked = rank_labels(labels, probabilities)
-    ranked = ranked[ranked["is_suspect"]]
-    shown = ranked.head(NUM_SUSPECTS)
-    rows = shown["row"].to_numpy()
-    table = predictions.iloc[rows][["path", "actual"]].reset_index(drop=True)
-    table = table.assign(
-        suggested=np.array(names)[shown["suggested"].to_numpy()],
-        probability_of_label=probabilities[rows, shown["label"].to_numpy()],
-        probability_of_suggested=probabilities[rows, shown["suggested"].to_numpy()],
-    )
-    return {"suspects": album.rows(table), "num_suspects": len(ranked)}
+    found = likely_wrong(inputs.predictions, "actual", inputs.images.class_names)
+    shown = found.head(NUM_SUSPECTS)[["path", "actual", *SUSPICION]]
+    return {"suspects": album.rows(shown), "num_suspects": len(found)}
 
 
 def calibration(table: pd.DataFrame | None) -> dict[str, Any]:

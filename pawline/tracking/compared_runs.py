@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from pawline.card import read_card
 from pawline.compare import Judged
 from pawline.errors import DatasetError, ParamsError, PawlineError
+from pawline.judging.predictions import read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.tracking.missed import send_missed
@@ -25,7 +26,6 @@ WORKSPACE_NAME = "workspace"  # the outputs as they are in this checkout
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 RUN_ID, MIN_PREFIX = re.compile(r"[0-9a-f]{32}"), 4
 NUM_LISTED = 5
-NAMES = dict.fromkeys(["path", "actual", "predicted", "digest", "group"], str)
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,7 @@ def _downloaded(run: Run, file: str) -> pd.DataFrame | None:
 
 def _read(file: Path) -> pd.DataFrame:
     try:
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=NAMES, keep_default_na=False)  # a class called "001" or "null" stays
+        return pd.read_parquet(file) if file.suffix == ".parquet" else read_predictions(file)
     except (ValueError, OSError) as error:
         raise DatasetError(f"{file.name}: cannot be read: {str(error).splitlines()[0]}; evaluate again") from None
 
