@@ -199,7 +199,7 @@ def _changed(pairs: pd.DataFrame) -> list[Changed]:
 
 
 def _verdict(test: SignTest, accuracy: Difference) -> str:
-    """The verdict of accuracy. Where groups and pictures point in opposite directions, nothing is told."""
+    """The verdict of accuracy. It is CANNOT_TELL where groups and pictures point in opposite directions."""
     if test.p_value >= SIGNIFICANCE or (test.num_fixed > test.num_broken) != (accuracy.difference > 0):
         return CANNOT_TELL
     return BETTER if accuracy.difference > 0 else WORSE
@@ -210,9 +210,9 @@ def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: i
     interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
     if verdict == CANNOT_TELL:
         num_disagreements = test.num_fixed + test.num_broken
-        told = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
+        can_tell = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
         return (
-            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {told} "
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {can_tell} "
             f"{100 * detectable:.1f} points"
         )
     return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"

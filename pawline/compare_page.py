@@ -74,7 +74,7 @@ def _figure_row(key: str, figure: Difference, found: Comparison) -> dict[str, st
     verdict = found.verdict
     if key != "accuracy":
         is_gain = (figure.difference > 0) == METRICS[key][1]
-        verdict = ("better" if is_gain else "worse") if figure.is_told else CANNOT_TELL
+        verdict = ("better" if is_gain else "worse") if figure.is_significant else CANNOT_TELL
     return {
         "name": NAMES[key],
         "first": write(figure.first),
