@@ -29,7 +29,7 @@ BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedModel:
     """One of the two models: its predictions of its test part, and what it learned from.
 
     predictions: digest, group, path, actual, predicted and a probability per class; learned_from: the digests of its
@@ -87,7 +87,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(first: Judged, second: Judged) -> Comparison:
+def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
     """Compare the second model with the first.
 
     Raises DatasetError where they know different classes, or share no test picture that counts."""
@@ -137,7 +137,7 @@ def compare(first: Judged, second: Judged) -> Comparison:
     )
 
 
-def _refuse_other_classes(first: Judged, second: Judged) -> None:
+def _refuse_other_classes(first: JudgedModel, second: JudgedModel) -> None:
     if {*first.class_names} != {*second.class_names}:
         only = [
             sorted({*one.class_names} - {*other.class_names}) for one, other in ((first, second), (second, first))
@@ -152,7 +152,7 @@ def _refuse_other_classes(first: Judged, second: Judged) -> None:
         )
 
 
-def _paired(first: Judged, second: Judged) -> tuple[pd.DataFrame, dict[str, int]]:
+def _paired(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict[str, int]]:
     """(one row per shared picture, with the columns of both numbered 1 and 2; number of pictures left out by reason)"""
     one, other = (_once(side.predictions) for side in (first, second))
     left_out = {
@@ -228,7 +228,7 @@ def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> dict[st
     return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}
 
 
-def _data(first: Judged, second: Judged) -> dict[str, Any]:
+def _data(first: JudgedModel, second: JudgedModel) -> dict[str, Any]:
     return {
         "same": bool(first.data_digest) and first.data_digest == second.data_digest,
         "num_images": [dict(first.num_images), dict(second.num_images)],

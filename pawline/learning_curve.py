@@ -99,7 +99,7 @@ class CurvePlan:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCurve:
     """The trainings of a curve, one row each. num_images: (k,) pictures of train; right: (k, n) whether a picture of
     test was named right; groups: (n,) numbers from 0."""
 
@@ -112,7 +112,7 @@ class Measured:
         return np.unique(self.num_images)
 
 
-def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> Measured:
+def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> MeasuredCurve:
     """Read the predictions of all trainings, see `Series.run`."""
     test = plan.split[plan.split["split"] == "test"]
     of_path = pd.Series(pd.factorize(plan.keys[test.index])[0], test["path"])
@@ -129,7 +129,7 @@ def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> Measured:
     sizes = (
         pd.Series(num_images, dtype=float).groupby([name.partition("%")[0] for name in tables]).transform("mean")
     )
-    return Measured(sizes.to_numpy(), np.array(right), of_path.loc[first["path"]].to_numpy(np.int64))
+    return MeasuredCurve(sizes.to_numpy(), np.array(right), of_path.loc[first["path"]].to_numpy(np.int64))
 
 
 def join_trainings(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -176,7 +176,7 @@ def fit_power_law(num_images: Values, accuracies: Values, spread: Values) -> Pow
     return PowerLaw(float(floor), float(amount), float(power), whole)
 
 
-def answer(measured: Measured, seed: int = 1, num_replicates: int = NUM_REPLICATES) -> dict[str, Any]:
+def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REPLICATES) -> dict[str, Any]:
     """Fit the curve and say whether more data would help. Every accuracy has a 95 % interval.
 
     The interval comes from a bootstrap: it draws the groups of test, the same for all trainings, and moves each point
@@ -240,12 +240,12 @@ def answer(measured: Measured, seed: int = 1, num_replicates: int = NUM_REPLICAT
     return found | {"verdict": _verdict(found["ahead"][0]), "answer": _words(found)}
 
 
-def _means(measured: Measured, accuracies: Values) -> Values:
+def _means(measured: MeasuredCurve, accuracies: Values) -> Values:
     """The mean accuracy of each size, (number of sizes,)."""
     return np.array([accuracies[measured.num_images == size].mean() for size in measured.sizes])
 
 
-def _spread_of_draws(measured: Measured, accuracies: Values) -> tuple[float, int]:
+def _spread_of_draws(measured: MeasuredCurve, accuracies: Values) -> tuple[float, int]:
     """(standard deviation of trainings of one size, pooled over the sizes; its degrees of freedom)."""
     groups = [accuracies[measured.num_images == size] for size in measured.sizes]
     freedom = sum(len(group) - 1 for group in groups)

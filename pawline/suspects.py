@@ -16,7 +16,7 @@ from pawline.runtime.model import RuntimeModel
 
 
 @dataclass(frozen=True)
-class Judged:
+class HeldOutPredictions:
     """predictions: digest, path, label (a class name) and probability_<class> of each class. source: where they come
     from, in words for people."""
 
@@ -24,7 +24,7 @@ class Judged:
     source: str
 
 
-def from_folds(file: Path, class_names: list[str]) -> Judged:
+def from_folds(file: Path, class_names: list[str]) -> HeldOutPredictions:
     """The predictions of `pawline folds`: every picture, by a model that did not train on it.
 
     file: Parquet with digest, path, label (a class name or its number) and probability_<class>."""
@@ -32,10 +32,10 @@ def from_folds(file: Path, class_names: list[str]) -> Judged:
     if pd.api.types.is_integer_dtype(table["label"]):
         table = table.assign(label=np.array(class_names)[table["label"].to_numpy()])
     source = f"from folds: all {len(table):,} pictures, each judged by a model that did not train on it"
-    return Judged(table, source)
+    return HeldOutPredictions(table, source)
 
 
-def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path) -> Judged:
+def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path) -> HeldOutPredictions:
     """The predictions of the trained model on val and test.
 
     split: the images in use, from split_images. Raises ModelError where the model knows other classes."""
@@ -55,7 +55,7 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
         f"from val and test: {len(table):,} of {len(split):,} pictures; the other {len(split) - len(table):,} are in "
         "train, where a model has learned the wrong labels too"
     )
-    return Judged(table.assign(**columns), source)
+    return HeldOutPredictions(table.assign(**columns), source)
 
 
 def _names(class_names: list[str]) -> str:
@@ -63,7 +63,7 @@ def _names(class_names: list[str]) -> str:
 
 
 def find_suspects(
-    judged: Judged,
+    judged: HeldOutPredictions,
     class_names: list[str],
     decided: Container[tuple[str, str]] = frozenset(),
 ) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from pawline.workspace.layout import Layout, LocalState
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pawline.suspects import Judged
+    from pawline.suspects import HeldOutPredictions
 
 MAX_SHOWN = 200
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "Judged", page: Path | None) -> str:
+def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredictions", page: Path | None) -> str:
     cut = f", of which {len(shown)} are listed (--limit)" if len(shown) < len(found) else ""
     then = "look at them: `pawline suspects --out suspects.html`"
     if page:
@@ -73,7 +73,7 @@ def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "Judged", pag
     return f"pawline: {len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
 
 
-def _judged(at: Layout) -> tuple["Judged", list[str]]:
+def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:
     """The predictions to judge labels by, and the class names."""
     import pandas as pd
 

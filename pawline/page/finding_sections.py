@@ -23,7 +23,7 @@ NUM_SUSPECTS, NUM_LEAKS, NUM_SEGMENTS = 24, 20, 12  # shown
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTraits:
     """Traits of images, see judging/traits.py. overview: evenly spaced over all images. parts: of each part one image
     per group, with the columns group and label too."""
 
@@ -31,7 +31,7 @@ class Measured:
     parts: dict[str, pd.DataFrame]
 
 
-def measure(inputs: ReportInputs) -> Measured:
+def measure(inputs: ReportInputs) -> MeasuredTraits:
     """Measure each image that a section needs once."""
     images, split = inputs.images, inputs.split
     overview = evenly(len(images), NUM_MEASURED)
@@ -42,12 +42,12 @@ def measure(inputs: ReportInputs) -> Measured:
     rows = np.unique(np.concatenate([overview, *(images.rows_of(table["path"]) for table in chosen.values())]))
     traits = measure_traits(images, inputs.index, rows)
     positions = np.searchsorted(rows, overview)
-    return Measured(
+    return MeasuredTraits(
         traits.iloc[positions], {part: table.merge(traits, on="path") for part, table in chosen.items()}
     )
 
 
-def findings(inputs: ReportInputs, measured: Measured, album: Album) -> dict[str, Any]:
+def findings(inputs: ReportInputs, measured: MeasuredTraits, album: Album) -> dict[str, Any]:
     """Every finding with its tables; `alarms` are those that a person should look at, as (section, sentence)."""
     parts = measured.parts
     is_correct = _is_correct(inputs.predictions, parts["test"]["path"])

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pawline.card import read_card
-from pawline.compare import Judged
+from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.judging.predictions import read_predictions
 from pawline.params.whole import load_params
@@ -32,7 +32,7 @@ NUM_LISTED = 5
 class ComparedRun:
     """A run's part in a comparison, and the id of its MLflow run; "" where there is none."""
 
-    judged: Judged
+    judged: JudgedModel
     run_id: str
 
 
@@ -176,7 +176,7 @@ def _run_id_of_model(digest: str) -> str:
     return run.info.run_id if run else ""
 
 
-def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> Judged:
+def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> JudgedModel:
     if "digest" not in predictions:
         of_path = split.set_index("path")["digest"]
         unknown = ~predictions["path"].isin(of_path.index)
@@ -192,7 +192,7 @@ def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: d
         predictions["group"] = predictions["group"].fillna(predictions["digest"])
     if predictions.empty:
         raise DatasetError(f"the run {name} has an empty test part; raise split.test_fraction")
-    return Judged(
+    return JudgedModel(
         name=name,
         predictions=predictions,
         learned_from=frozenset(split.loc[split["split"] != "test", "digest"]),
