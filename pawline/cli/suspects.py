@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.positive import positive
 from pawline.errors import DatasetError, ModelError
 from pawline.terminal import printable
 from pawline.workspace.layout import Layout, LocalState
@@ -23,15 +24,9 @@ def add_command(commands: Any) -> None:
     command.add_argument("--out", metavar="FILE", type=Path, help="the page to make, such as suspects.html")
     command.add_argument("--json", action="store_true", help="one object: source, num_suspects, suspects")
     command.add_argument(
-        "--limit", type=_positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
+        "--limit", type=positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
     )
     command.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of pictures, expected 1 or more")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
