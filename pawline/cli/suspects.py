@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.cli.positive import positive
 from pawline.errors import DatasetError, ModelError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout, LocalState
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
         suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
         print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
-    print(_summary(found, shown, judged, arguments.out), file=sys.stderr)
+    say(_summary(found, shown, judged, arguments.out))
     return 0
 
 
@@ -65,7 +64,7 @@ def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredi
     then = "look at them: `pawline suspects --out suspects.html`"
     if page:
         then = f"open {page} in a browser, then `pawline relabel decisions.csv`"
-    return f"pawline: {len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
+    return f"{len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
 
 
 def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:
