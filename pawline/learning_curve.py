@@ -7,7 +7,7 @@ model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,11 @@ class MeasuredCurve:
     def sizes(self) -> Values:
         return np.unique(self.num_images)
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """The number of trainings of each size."""
+        return np.unique(self.num_images, return_counts=True)[1]
+
 
 def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> MeasuredCurve:
     """Read the predictions of all trainings, see `Series.run`."""
@@ -183,61 +188,72 @@ def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REP
     as far as draws of one share differ. It holds as long as the curve goes on as a power law and new pictures are like
     these."""
     sizes, accuracies = measured.sizes, measured.right.mean(axis=1)
-    counts = np.array([(measured.num_images == size).sum() for size in sizes])
     means = _means(measured, accuracies)
     deviation, freedom = _spread_of_draws(measured, accuracies)
-    spread = np.maximum(deviation, 1e-3) / np.sqrt(counts)
+    spread = np.maximum(deviation, 1e-3) / np.sqrt(measured.counts)
     law = fit_power_law(sizes, means, spread)
     ahead = law.whole * np.array([1, *AHEAD])
-    rng = np.random.default_rng(seed)
     grid = np.geomspace(sizes.min(), ahead[-1], 40)
-    points, curves, futures = [], [], []
-    for weights in group_weights(measured.groups, seed, num_replicates):
-        for drawn in (measured.right @ weights.T / weights.sum(axis=1)).T:
-            noise = t.rvs(freedom, size=len(sizes), random_state=rng) * deviation / np.sqrt(counts)
-            moved = np.clip(_means(measured, drawn) + noise, 0, 1)
-            try:
-                other = fit_power_law(sizes, moved, spread)
-            except RuntimeError:  # no fit within the limit of steps
-                continue
-            points.append(moved)
-            curves.append(other.accuracy(grid))
-            futures.append(other.accuracy(ahead))
-    future, gains = np.array(futures), np.array(futures)[:, 1:] - np.array(futures)[:, :1]
+    points, laws = [], []
+    noise = deviation / np.sqrt(measured.counts), freedom
+    for moved in _replicates(measured, noise, seed, num_replicates):
+        try:
+            laws.append(fit_power_law(sizes, moved, spread))
+        except RuntimeError:  # no fit within the limit of steps
+            continue
+        points.append(moved)
     found = {
         "points": [
-            {
-                "num_images": size,
-                "num_trainings": int(count),
-                "accuracy": mean,
-                **_interval(np.array(points)[:, i]),
-            }
-            for i, (size, count, mean) in enumerate(zip(sizes.tolist(), counts, means.tolist(), strict=True))
+            {"num_images": size, "num_trainings": int(count), "accuracy": mean, **_interval(accuracy)}
+            for size, count, mean, accuracy in zip(
+                sizes.tolist(), measured.counts, means.tolist(), np.array(points).T, strict=True
+            )
         ],
         "trainings": [
             {"num_images": size, "accuracy": accuracy}
             for size, accuracy in zip(measured.num_images.tolist(), accuracies.tolist(), strict=True)
         ],
         "power_law": {"floor": law.floor, "amount": law.amount, "power": law.power},
-        "ahead": [
-            {
-                "times": times,
-                "accuracy": float(law.accuracy(times * law.whole)),
-                **_interval(future[:, i]),
-                "gain": float(law.accuracy(times * law.whole) - law.accuracy(law.whole)),
-                "gain_low": float(np.percentile(gains[:, i - 1], 2.5)),
-                "gain_high": float(np.percentile(gains[:, i - 1], 97.5)),
-            }
-            for i, times in enumerate(AHEAD, start=1)
-        ],
+        "ahead": _forecast(law, np.array([other.accuracy(ahead) for other in laws])),
         "curve": [
-            {"num_images": float(size), "accuracy": float(law.accuracy(size)), **_interval(np.array(curves)[:, i])}
-            for i, size in enumerate(grid)
+            {"num_images": float(size), "accuracy": float(law.accuracy(size)), **_interval(accuracy)}
+            for size, accuracy in zip(grid, np.array([other.accuracy(grid) for other in laws]).T, strict=True)
         ],
         "num_test_images": measured.right.shape[1],
         "spread_of_draws": deviation,
     }
     return found | {"verdict": _verdict(found["ahead"][0]), "answer": _words(found)}
+
+
+def _replicates(
+    measured: MeasuredCurve, noise: tuple[Values, int], seed: int, num_replicates: int
+) -> Iterator[Values]:
+    """Yield the points of each bootstrap replicate, (number of sizes,). noise: the standard error of each point by its
+    draws, and the degrees of freedom of Student's t from which it is drawn."""
+    rng = np.random.default_rng(seed)
+    errors, freedom = noise
+    for weights in group_weights(measured.groups, seed, num_replicates):
+        for drawn in (measured.right @ weights.T / weights.sum(axis=1)).T:
+            moves = t.rvs(freedom, size=len(errors), random_state=rng) * errors
+            yield np.clip(_means(measured, drawn) + moves, 0, 1)
+
+
+def _forecast(law: PowerLaw, replicates: Values) -> list[dict[str, float]]:
+    """The accuracy with more data and the gain over today, for each of AHEAD.
+
+    replicates: the accuracies of the refitted curves, (number of replicates, 1 + len(AHEAD)), today's first."""
+    gains = replicates[:, 1:] - replicates[:, :1]
+    return [
+        {
+            "times": times,
+            "accuracy": float(law.accuracy(times * law.whole)),
+            **_interval(replicates[:, i]),
+            "gain": float(law.accuracy(times * law.whole) - law.accuracy(law.whole)),
+            "gain_low": float(np.percentile(gains[:, i - 1], 2.5)),
+            "gain_high": float(np.percentile(gains[:, i - 1], 97.5)),
+        }
+        for i, times in enumerate(AHEAD, start=1)
+    ]
 
 
 def _means(measured: MeasuredCurve, accuracies: Values) -> Values:
