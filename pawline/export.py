@@ -49,7 +49,7 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
         form=card.form.model_dump(),
         decoder=card.decoder,
         outputs=[name for name in OUTPUTS if name in outputs],
-        temperature=getattr(card, "temperature", None) or 1.0,  # cards of before have neither
+        temperature=getattr(card, "temperature", None) or 1.0,  # older cards have neither
         unsure_below=getattr(card, "unsure_below", None) or 0.0,
     )
     write_export_card(exported, export_card)
@@ -57,9 +57,9 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
 
 
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
-    """Write the model in a form of NAMES, and compare that with Keras on random pictures.
+    """Write the model in a form of NAMES, and compare the written form with Keras on random pictures.
 
-    Raises PawlineError if they differ by more than PARITY_BOUND; what was written stays, to be looked at."""
+    Raises PawlineError if they differ by more than PARITY_BOUND; the file stays, so that it can be examined."""
     from pawline.exporting.other_forms import ASKERS, WRITERS
     from pawline.model.saved import load_model, predict_probabilities
 

@@ -48,7 +48,9 @@ class FoldPlan:
         split_params: SplitParams,
         train_params: TrainParams,
     ) -> "FoldPlan":
-        """Raises ParamsError for fewer than two folds, DatasetError where a class has fewer groups than folds or no
+        """Plan `count` folds of the split.
+
+        Raises ParamsError for fewer than two folds, DatasetError where a class has fewer groups than folds or no
         picture is left to choose an epoch with."""
         folds = assign_folds(split, count, class_names, split_params.seed)
         plan = cls(split, group_keys(split), folds, count, split_params, train_params)

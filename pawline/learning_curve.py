@@ -50,7 +50,7 @@ class CurvePlan:
 
     @classmethod
     def of(cls, split: pd.DataFrame, train_params: TrainParams, seed: int) -> "CurvePlan":
-        """Raises DatasetError where test is empty or train has too few groups."""
+        """Plan the curve of a split. Raises DatasetError where test is empty or train has too few groups."""
         keys = group_keys(split)
         if not (split["split"] == "test").any():
             raise DatasetError("the test part is empty: there is nothing to measure the curve on; add pictures")
@@ -91,7 +91,7 @@ class CurvePlan:
         return train & self.keys.isin(chosen).to_numpy(bool)
 
     def _equal_steps(self, split: pd.DataFrame, num_steps: int) -> TrainParams:
-        """As many steps as the whole part had; patience counts the same number of steps, not of the shorter epochs."""
+        """The params of a smaller training: the steps of the whole part, and a patience of as many steps as there."""
         counts = [int((table["split"] == "train").sum()) for table in (self.split, split)]
         batches = [batches_per_epoch(with_fitting_batch(self.train_params, count), count) for count in counts]
         patience = math.ceil(self.train_params.patience * batches[0] / batches[1])
@@ -130,7 +130,7 @@ def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> MeasuredC
             plan.drawn(float(share) / 100, int(draw)) if draw else (plan.split["split"] == "train").to_numpy(bool)
         )
         num_images.append(int(train.sum()))
-    # Draws of a share differ a little in size, where groups do: they are one point.
+    # Draws of a share differ a little in size, as their groups do; they count as one point of the curve.
     sizes = (
         pd.Series(num_images, dtype=float).groupby([name.partition("%")[0] for name in tables]).transform("mean")
     )
