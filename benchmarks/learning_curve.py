@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.photographs import machine
-from pawline.learning_curve import Measured, PowerLaw, answer
+from pawline.learning_curve import MeasuredCurve, PowerLaw, answer
 
 SIZES = np.array([1000.0] * 3 + [2500] * 3 + [5000] * 3 + [10_000])
 NUM_TEST, WHOLE = 900, 10_000.0
@@ -39,11 +39,11 @@ def main() -> None:
         )
 
 
-def simulated(law: PowerLaw, deviation: float, rng: np.random.Generator) -> Measured:
+def simulated(law: PowerLaw, deviation: float, rng: np.random.Generator) -> MeasuredCurve:
     """Each picture has a difficulty, which every training sees a little differently."""
     accuracies = law.accuracy(SIZES) + rng.normal(0, deviation, len(SIZES))
     difficulty = rng.random(NUM_TEST) + rng.normal(0, 0.05, (len(SIZES), NUM_TEST))
-    return Measured(SIZES, difficulty < accuracies[:, None], np.arange(NUM_TEST))
+    return MeasuredCurve(SIZES, difficulty < accuracies[:, None], np.arange(NUM_TEST))
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ from scipy.stats import binomtest
 from benchmarks.photographs import machine
 from benchmarks.planted import TakenIn, draw, flip_labels, out_of_fold, take_in, train_and_predict
 from pawline.relabel import Decision, read_decisions, write_decisions
-from pawline.suspects import Judged, find_suspects
+from pawline.suspects import HeldOutPredictions, find_suspects
 
 NUM_FOLDS = 3
 
 
 def decide(data: TakenIn, truth: dict[str, str], epochs: int, file: Path) -> list[Decision]:
     """A person who knows the truth decides about each suspect, in a file as `pawline relabel` takes it."""
-    judged = Judged(out_of_fold(data, NUM_FOLDS, epochs), "folds")
+    judged = HeldOutPredictions(out_of_fold(data, NUM_FOLDS, epochs), "folds")
     found = find_suspects(judged, data.images.class_names)
     decisions = [
         Decision(row.digest, row.path, truth.get(row.digest, row.label), "who knows", "")

@@ -22,14 +22,14 @@ from pawline.judging.paired import (
     mcnemar,
     paired_bootstrap,
 )
+from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
 
-PROBABILITY = "probability_"
 BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedModel:
     """One of the two models: its predictions of its test part, and what it learned from.
 
     predictions: digest, group, path, actual, predicted and a probability per class; learned_from: the digests of its
@@ -44,8 +44,7 @@ class Judged:
 
     @property
     def class_names(self) -> list[str]:
-        columns = [str(column) for column in self.predictions]
-        return [name.removeprefix(PROBABILITY) for name in columns if name.startswith(PROBABILITY)]
+        return classes_of(self.predictions)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(first: Judged, second: Judged) -> Comparison:
+def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
     """Compare the second model with the first.
 
     Raises DatasetError where they know different classes, or share no test picture that counts."""
@@ -138,7 +137,7 @@ def compare(first: Judged, second: Judged) -> Comparison:
     )
 
 
-def _refuse_other_classes(first: Judged, second: Judged) -> None:
+def _refuse_other_classes(first: JudgedModel, second: JudgedModel) -> None:
     if {*first.class_names} != {*second.class_names}:
         only = [
             sorted({*one.class_names} - {*other.class_names}) for one, other in ((first, second), (second, first))
@@ -153,7 +152,7 @@ def _refuse_other_classes(first: Judged, second: Judged) -> None:
         )
 
 
-def _paired(first: Judged, second: Judged) -> tuple[pd.DataFrame, dict[str, int]]:
+def _paired(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict[str, int]]:
     """(one row per shared picture, with the columns of both numbered 1 and 2; number of pictures left out by reason)"""
     one, other = (_once(side.predictions) for side in (first, second))
     left_out = {
@@ -200,7 +199,7 @@ def _changed(pairs: pd.DataFrame) -> list[Changed]:
 
 
 def _verdict(test: SignTest, accuracy: Difference) -> str:
-    """The verdict of accuracy. Where groups and pictures point in opposite directions, nothing is told."""
+    """The verdict of accuracy. It is CANNOT_TELL where groups and pictures point in opposite directions."""
     if test.p_value >= SIGNIFICANCE or (test.num_fixed > test.num_broken) != (accuracy.difference > 0):
         return CANNOT_TELL
     return BETTER if accuracy.difference > 0 else WORSE
@@ -211,9 +210,9 @@ def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: i
     interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
     if verdict == CANNOT_TELL:
         num_disagreements = test.num_fixed + test.num_broken
-        told = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
+        can_tell = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
         return (
-            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {told} "
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {can_tell} "
             f"{100 * detectable:.1f} points"
         )
     return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"
@@ -229,7 +228,7 @@ def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> dict[st
     return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}
 
 
-def _data(first: Judged, second: Judged) -> dict[str, Any]:
+def _data(first: JudgedModel, second: JudgedModel) -> dict[str, Any]:
     return {
         "same": bool(first.data_digest) and first.data_digest == second.data_digest,
         "num_images": [dict(first.num_images), dict(second.num_images)],

@@ -7,8 +7,10 @@ import numpy as np
 
 from pawline.compare import CANNOT_TELL, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
-from pawline.page.small_page import data_uri, render
+from pawline.page.album import jpeg_uri
+from pawline.page.template import render
 from pawline.page.words import plural
+from pawline.pictures.decode import to_jpeg
 from pawline.prepared import PreparedImages
 
 NUM_SHOWN = 24  # pictures per gallery
@@ -72,7 +74,7 @@ def _figure_row(key: str, figure: Difference, found: Comparison) -> dict[str, st
     verdict = found.verdict
     if key != "accuracy":
         is_gain = (figure.difference > 0) == METRICS[key][1]
-        verdict = ("better" if is_gain else "worse") if figure.is_told else CANNOT_TELL
+        verdict = ("better" if is_gain else "worse") if figure.is_significant else CANNOT_TELL
     return {
         "name": NAMES[key],
         "first": write(figure.first),
@@ -116,4 +118,4 @@ def _gallery(changed: list[Changed], images: PreparedImages | None) -> list[dict
 
 
 def _picture(images: PreparedImages | None, row: int | None) -> str:
-    return "" if images is None or row is None else data_uri(images.pixels(np.array([row]))[0])
+    return "" if images is None or row is None else jpeg_uri(to_jpeg(images.pixels(np.array([row]))[0]))

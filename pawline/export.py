@@ -81,9 +81,9 @@ def choose_unsure(
 
 
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
-    """Write the model in a form of NAMES, and compare that with Keras on random pictures.
+    """Write the model in a form of NAMES, and compare the written form with Keras on random pictures.
 
-    Raises PawlineError if they differ by more than PARITY_BOUND; what was written stays, to be looked at."""
+    Raises PawlineError if they differ by more than PARITY_BOUND; the file stays, so that it can be examined."""
     from pawline.exporting.other_forms import ASKERS, WRITERS
     from pawline.model.saved import load_model, predict_probabilities
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pawline.errors import DatasetError, ParamsError
 from pawline.judging.clustered import accuracy_interval
 from pawline.judging.paired import METRICS
+from pawline.judging.predictions import PROBABILITY, classes_of, probabilities_of
 from pawline.linked_groups import group_keys
 from pawline.params.split import SplitParams
 from pawline.params.train import TrainParams
 from pawline.part_by_hash import PARTS, TRAIN, VAL, hash_fraction, parts_by_hash
-from pawline.series import PROBABILITY, OneTraining, Series
+from pawline.series import OneTraining, Series
 
 INTERVAL_OF = "the recipe (network, params and data of this kind), not the shipped model"
 
@@ -47,7 +48,9 @@ class FoldPlan:
         split_params: SplitParams,
         train_params: TrainParams,
     ) -> "FoldPlan":
-        """Raises ParamsError for fewer than two folds, DatasetError where a class has fewer groups than folds or no
+        """Plan `count` folds of the split.
+
+        Raises ParamsError for fewer than two folds, DatasetError where a class has fewer groups than folds or no
         picture is left to choose an epoch with."""
         folds = assign_folds(split, count, class_names, split_params.seed)
         plan = cls(split, group_keys(split), folds, count, split_params, train_params)
@@ -117,7 +120,7 @@ def _refuse_rare(keys: pd.Series, labels: pd.Series, count: int, class_names: li
 
 def join_folds(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Join the predictions, ordered by content: digest, path, group, label, fold (from 1), probability_<class>."""
-    columns = [column for column in tables[0] if str(column).startswith(PROBABILITY)]
+    columns = [f"{PROBABILITY}{name}" for name in classes_of(tables[0])]
     numbered = [table.assign(fold=number) for number, table in enumerate(tables, start=1)]
     joined = pd.concat(numbered, ignore_index=True).sort_values(["digest", "path"], ignore_index=True)
     return joined[["digest", "path", "group", "label", "fold", *columns]]
@@ -130,8 +133,7 @@ def measure_folds(predictions: pd.DataFrame, split: pd.DataFrame) -> dict[str, A
     of_path = pd.Series(pd.factorize(group_keys(split))[0], split["path"])
     groups = of_path.loc[predictions["path"]].to_numpy(np.int64)
     labels = predictions["label"].to_numpy(np.int64)
-    columns = [column for column in predictions if str(column).startswith(PROBABILITY)]
-    probabilities = predictions[columns].to_numpy(np.float64)
+    probabilities = probabilities_of(predictions, classes_of(predictions))
     right = probabilities.argmax(axis=1) == labels
     low, high = accuracy_interval(right, groups)
     whole = np.ones((1, len(labels)))

@@ -7,7 +7,7 @@ model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,11 @@ from scipy.stats import t
 
 from pawline.errors import DatasetError
 from pawline.judging.paired import group_weights
+from pawline.judging.predictions import classes_of, probabilities_of
 from pawline.linked_groups import group_keys
 from pawline.params.train import TrainParams
 from pawline.part_by_hash import hash_fraction
-from pawline.series import PROBABILITY, OneTraining, Series
+from pawline.series import OneTraining, Series
 from pawline.training.schedule import batches_per_epoch, with_fitting_batch
 
 SHARES, NUM_DRAWS = (0.5, 0.25, 0.1), 3  # below the whole train part
@@ -49,7 +50,7 @@ class CurvePlan:
 
     @classmethod
     def of(cls, split: pd.DataFrame, train_params: TrainParams, seed: int) -> "CurvePlan":
-        """Raises DatasetError where test is empty or train has too few groups."""
+        """Plan the curve of a split. Raises DatasetError where test is empty or train has too few groups."""
         keys = group_keys(split)
         if not (split["split"] == "test").any():
             raise DatasetError("the test part is empty: there is nothing to measure the curve on; add pictures")
@@ -90,7 +91,7 @@ class CurvePlan:
         return train & self.keys.isin(chosen).to_numpy(bool)
 
     def _equal_steps(self, split: pd.DataFrame, num_steps: int) -> TrainParams:
-        """As many steps as the whole part had; patience counts the same number of steps, not of the shorter epochs."""
+        """The params of a smaller training: the steps of the whole part, and a patience of as many steps as there."""
         counts = [int((table["split"] == "train").sum()) for table in (self.split, split)]
         batches = [batches_per_epoch(with_fitting_batch(self.train_params, count), count) for count in counts]
         patience = math.ceil(self.train_params.patience * batches[0] / batches[1])
@@ -98,7 +99,7 @@ class CurvePlan:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCurve:
     """The trainings of a curve, one row each. num_images: (k,) pictures of train; right: (k, n) whether a picture of
     test was named right; groups: (n,) numbers from 0."""
 
@@ -110,26 +111,30 @@ class Measured:
     def sizes(self) -> Values:
         return np.unique(self.num_images)
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """The number of trainings of each size."""
+        return np.unique(self.num_images, return_counts=True)[1]
 
-def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> Measured:
+
+def measure_curve(plan: CurvePlan, tables: dict[str, pd.DataFrame]) -> MeasuredCurve:
     """Read the predictions of all trainings, see `Series.run`."""
     test = plan.split[plan.split["split"] == "test"]
     of_path = pd.Series(pd.factorize(plan.keys[test.index])[0], test["path"])
     first = tables[WHOLE]
     num_images, right = [], []
     for name, table in tables.items():
-        columns = [column for column in table if str(column).startswith(PROBABILITY)]
-        right.append(table[columns].to_numpy().argmax(axis=1) == table["label"].to_numpy())
+        right.append(probabilities_of(table, classes_of(table)).argmax(axis=1) == table["label"].to_numpy())
         share, _, draw = name.partition("%-draw-")
         train = (
             plan.drawn(float(share) / 100, int(draw)) if draw else (plan.split["split"] == "train").to_numpy(bool)
         )
         num_images.append(int(train.sum()))
-    # Draws of a share differ a little in size, where groups do: they are one point.
+    # Draws of a share differ a little in size, as their groups do; they count as one point of the curve.
     sizes = (
         pd.Series(num_images, dtype=float).groupby([name.partition("%")[0] for name in tables]).transform("mean")
     )
-    return Measured(sizes.to_numpy(), np.array(right), of_path.loc[first["path"]].to_numpy(np.int64))
+    return MeasuredCurve(sizes.to_numpy(), np.array(right), of_path.loc[first["path"]].to_numpy(np.int64))
 
 
 def join_trainings(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -176,63 +181,43 @@ def fit_power_law(num_images: Values, accuracies: Values, spread: Values) -> Pow
     return PowerLaw(float(floor), float(amount), float(power), whole)
 
 
-def answer(measured: Measured, seed: int = 1, num_replicates: int = NUM_REPLICATES) -> dict[str, Any]:
+def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REPLICATES) -> dict[str, Any]:
     """Fit the curve and say whether more data would help. Every accuracy has a 95 % interval.
 
     The interval comes from a bootstrap: it draws the groups of test, the same for all trainings, and moves each point
     as far as draws of one share differ. It holds as long as the curve goes on as a power law and new pictures are like
     these."""
     sizes, accuracies = measured.sizes, measured.right.mean(axis=1)
-    counts = np.array([(measured.num_images == size).sum() for size in sizes])
     means = _means(measured, accuracies)
     deviation, freedom = _spread_of_draws(measured, accuracies)
-    spread = np.maximum(deviation, 1e-3) / np.sqrt(counts)
+    spread = np.maximum(deviation, 1e-3) / np.sqrt(measured.counts)
     law = fit_power_law(sizes, means, spread)
     ahead = law.whole * np.array([1, *AHEAD])
-    rng = np.random.default_rng(seed)
     grid = np.geomspace(sizes.min(), ahead[-1], 40)
-    points, curves, futures = [], [], []
-    for weights in group_weights(measured.groups, seed, num_replicates):
-        for drawn in (measured.right @ weights.T / weights.sum(axis=1)).T:
-            noise = t.rvs(freedom, size=len(sizes), random_state=rng) * deviation / np.sqrt(counts)
-            moved = np.clip(_means(measured, drawn) + noise, 0, 1)
-            try:
-                other = fit_power_law(sizes, moved, spread)
-            except RuntimeError:  # no fit within the limit of steps
-                continue
-            points.append(moved)
-            curves.append(other.accuracy(grid))
-            futures.append(other.accuracy(ahead))
-    future, gains = np.array(futures), np.array(futures)[:, 1:] - np.array(futures)[:, :1]
+    points, laws = [], []
+    noise = deviation / np.sqrt(measured.counts), freedom
+    for moved in _replicates(measured, noise, seed, num_replicates):
+        try:
+            laws.append(fit_power_law(sizes, moved, spread))
+        except RuntimeError:  # no fit within the limit of steps
+            continue
+        points.append(moved)
     found = {
         "points": [
-            {
-                "num_images": size,
-                "num_trainings": int(count),
-                "accuracy": mean,
-                **_interval(np.array(points)[:, i]),
-            }
-            for i, (size, count, mean) in enumerate(zip(sizes.tolist(), counts, means.tolist(), strict=True))
+            {"num_images": size, "num_trainings": int(count), "accuracy": mean, **_interval(accuracy)}
+            for size, count, mean, accuracy in zip(
+                sizes.tolist(), measured.counts, means.tolist(), np.array(points).T, strict=True
+            )
         ],
         "trainings": [
             {"num_images": size, "accuracy": accuracy}
             for size, accuracy in zip(measured.num_images.tolist(), accuracies.tolist(), strict=True)
         ],
         "power_law": {"floor": law.floor, "amount": law.amount, "power": law.power},
-        "ahead": [
-            {
-                "times": times,
-                "accuracy": float(law.accuracy(times * law.whole)),
-                **_interval(future[:, i]),
-                "gain": float(law.accuracy(times * law.whole) - law.accuracy(law.whole)),
-                "gain_low": float(np.percentile(gains[:, i - 1], 2.5)),
-                "gain_high": float(np.percentile(gains[:, i - 1], 97.5)),
-            }
-            for i, times in enumerate(AHEAD, start=1)
-        ],
+        "ahead": _forecast(law, np.array([other.accuracy(ahead) for other in laws])),
         "curve": [
-            {"num_images": float(size), "accuracy": float(law.accuracy(size)), **_interval(np.array(curves)[:, i])}
-            for i, size in enumerate(grid)
+            {"num_images": float(size), "accuracy": float(law.accuracy(size)), **_interval(accuracy)}
+            for size, accuracy in zip(grid, np.array([other.accuracy(grid) for other in laws]).T, strict=True)
         ],
         "num_test_images": measured.right.shape[1],
         "spread_of_draws": deviation,
@@ -240,12 +225,43 @@ def answer(measured: Measured, seed: int = 1, num_replicates: int = NUM_REPLICAT
     return found | {"verdict": _verdict(found["ahead"][0]), "answer": _words(found)}
 
 
-def _means(measured: Measured, accuracies: Values) -> Values:
+def _replicates(
+    measured: MeasuredCurve, noise: tuple[Values, int], seed: int, num_replicates: int
+) -> Iterator[Values]:
+    """Yield the points of each bootstrap replicate, (number of sizes,). noise: the standard error of each point by its
+    draws, and the degrees of freedom of Student's t from which it is drawn."""
+    rng = np.random.default_rng(seed)
+    errors, freedom = noise
+    for weights in group_weights(measured.groups, seed, num_replicates):
+        for drawn in (measured.right @ weights.T / weights.sum(axis=1)).T:
+            moves = t.rvs(freedom, size=len(errors), random_state=rng) * errors
+            yield np.clip(_means(measured, drawn) + moves, 0, 1)
+
+
+def _forecast(law: PowerLaw, replicates: Values) -> list[dict[str, float]]:
+    """The accuracy with more data and the gain over today, for each of AHEAD.
+
+    replicates: the accuracies of the refitted curves, (number of replicates, 1 + len(AHEAD)), today's first."""
+    gains = replicates[:, 1:] - replicates[:, :1]
+    return [
+        {
+            "times": times,
+            "accuracy": float(law.accuracy(times * law.whole)),
+            **_interval(replicates[:, i]),
+            "gain": float(law.accuracy(times * law.whole) - law.accuracy(law.whole)),
+            "gain_low": float(np.percentile(gains[:, i - 1], 2.5)),
+            "gain_high": float(np.percentile(gains[:, i - 1], 97.5)),
+        }
+        for i, times in enumerate(AHEAD, start=1)
+    ]
+
+
+def _means(measured: MeasuredCurve, accuracies: Values) -> Values:
     """The mean accuracy of each size, (number of sizes,)."""
     return np.array([accuracies[measured.num_images == size].mean() for size in measured.sizes])
 
 
-def _spread_of_draws(measured: Measured, accuracies: Values) -> tuple[float, int]:
+def _spread_of_draws(measured: MeasuredCurve, accuracies: Values) -> tuple[float, int]:
     """(standard deviation of trainings of one size, pooled over the sizes; its degrees of freedom)."""
     groups = [accuracies[measured.num_images == size] for size in measured.sizes]
     freedom = sum(len(group) - 1 for group in groups)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pawline.page.charts import Axis
-from pawline.page.small_page import render
+from pawline.page.template import render
 
 HEADLINES = {"yes": "More data would help", "hardly": "More data would hardly help", "can't tell": "Can't tell"}
 

@@ -4,17 +4,13 @@ The modules of `pawline/page/` select and measure the content of each section; `
 page depends on its inputs alone. Every list on the page has a limit, and the page says where a list was cut.
 """
 
-from importlib.resources import files
 from typing import Any
 
-import jinja2
-
-from pawline.page import data_sections, finding_sections, model_sections
+from pawline.page import data_sections, finding_sections, model_sections, template
 from pawline.page.album import Album
 from pawline.page.as_data import as_data
 from pawline.page.inputs import MAX_CLASSES, PARTS, ReportInputs, hardest_classes
 from pawline.page.provenance import provenance
-from pawline.page.words import file_size, number, percent, plural, short
 
 
 def describe(inputs: ReportInputs, pictures: bool = True) -> dict[str, Any]:
@@ -54,24 +50,9 @@ def describe(inputs: ReportInputs, pictures: bool = True) -> dict[str, Any]:
 
 def render(content: dict[str, Any]) -> str:
     """Return one HTML page that needs no other file, no script and no network; equal content makes equal text."""
-    return _template().render(content)
+    return template.render("report.html", **content)
 
 
 def report_data(content: dict[str, Any]) -> Any:
     """The content as plain data for JSON, without pictures."""
     return as_data({key: value for key, value in content.items() if key not in ("samples", "pictures", "parts")})
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "count": "{:,}".format,
-        "plural": plural,
-        "percent": percent,
-        "number": number,
-        "size": file_size,
-        "short": short,
-    }
-    return environment.from_string(files("pawline.page").joinpath("report.html").read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from typing import Protocol
 import pandas as pd
 
 from pawline.files import write_table
+from pawline.judging.predictions import PROBABILITY
 from pawline.params.network import NetworkParams
 from pawline.params.train import TrainParams
 from pawline.parts import Part
@@ -22,8 +23,6 @@ from pawline.prepared import PreparedImages
 from pawline.terminal import say
 from pawline.train import train
 from pawline.training.checkpoint import Checkpoint
-
-PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True)

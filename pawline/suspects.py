@@ -1,5 +1,6 @@
 """Find pictures whose label is likely wrong, by predictions of models that did not train on them."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from pawline.errors import ModelError
-from pawline.judging.wrong_labels import rank_labels
+from pawline.judging.predictions import PROBABILITY
+from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.runtime.model import RuntimeModel
 
 
 @dataclass(frozen=True)
-class Judged:
+class HeldOutPredictions:
     """predictions: digest, path, label (a class name) and probability_<class> of each class. source: where they come
     from, in words for people."""
 
@@ -22,7 +24,7 @@ class Judged:
     source: str
 
 
-def from_folds(file: Path, class_names: list[str]) -> Judged:
+def from_folds(file: Path, class_names: list[str]) -> HeldOutPredictions:
     """The predictions of `pawline folds`: every picture, by a model that did not train on it.
 
     file: Parquet with digest, path, label (a class name or its number) and probability_<class>."""
@@ -30,10 +32,10 @@ def from_folds(file: Path, class_names: list[str]) -> Judged:
     if pd.api.types.is_integer_dtype(table["label"]):
         table = table.assign(label=np.array(class_names)[table["label"].to_numpy()])
     source = f"from folds: all {len(table):,} pictures, each judged by a model that did not train on it"
-    return Judged(table, source)
+    return HeldOutPredictions(table, source)
 
 
-def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path) -> Judged:
+def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path) -> HeldOutPredictions:
     """The predictions of the trained model on val and test.
 
     split: the images in use, from split_images. Raises ModelError where the model knows other classes."""
@@ -48,12 +50,12 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     probabilities = model.predict_rows(images, rows)
     table = images.table.iloc[rows][["digest", "path"]].reset_index(drop=True)
     table = table.assign(label=np.array(images.class_names)[labels])
-    columns = {f"probability_{name}": probabilities[:, label] for label, name in enumerate(images.class_names)}
+    columns = {f"{PROBABILITY}{name}": probabilities[:, label] for label, name in enumerate(images.class_names)}
     source = (
         f"from val and test: {len(table):,} of {len(split):,} pictures; the other {len(split) - len(table):,} are in "
         "train, where a model has learned the wrong labels too"
     )
-    return Judged(table.assign(**columns), source)
+    return HeldOutPredictions(table.assign(**columns), source)
 
 
 def _names(class_names: list[str]) -> str:
@@ -61,25 +63,15 @@ def _names(class_names: list[str]) -> str:
 
 
 def find_suspects(
-    judged: Judged,
+    judged: HeldOutPredictions,
     class_names: list[str],
-    decided: frozenset[tuple[str, str]] | set[tuple[str, str]] = frozenset(),
+    decided: Container[tuple[str, str]] = frozenset(),
 ) -> pd.DataFrame:
     """List likely wrong labels, the likeliest first: digest, path, label, suggested, probability_of_label,
     probability_of_suggested. Copies of one file are one row.
 
     decided: (digest, label) pairs that a person has confirmed; they are left out."""
     table = judged.predictions.sort_values(["digest", "path"]).drop_duplicates(["digest", "label"])
-    labels = pd.Index(class_names).get_indexer(pd.Index(table["label"]))
-    probabilities = table[[f"probability_{name}" for name in class_names]].to_numpy(float)
-    ranked = rank_labels(labels.astype(np.int64), probabilities)
-    ranked = ranked[ranked["is_suspect"]]
-    rows, names = ranked["row"].to_numpy(), np.array(class_names)
-    found = table.iloc[rows][["digest", "path", "label"]].reset_index(drop=True)
-    found = found.assign(
-        suggested=names[ranked["suggested"].to_numpy()],
-        probability_of_label=probabilities[rows, ranked["label"].to_numpy()],
-        probability_of_suggested=probabilities[rows, ranked["suggested"].to_numpy()],
-    )
+    found = likely_wrong(table, "label", class_names)[["digest", "path", "label", *SUSPICION]]
     is_open = [pair not in decided for pair in zip(found["digest"], found["label"], strict=True)]
     return found[np.array(is_open, bool)].reset_index(drop=True)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pawline.cli import compare as command
-from pawline.compare import CANNOT_TELL, Comparison, Judged, compare
+from pawline.compare import CANNOT_TELL, Comparison, JudgedModel, compare
 from pawline.compare_page import compare_lines, compare_page
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.linked_groups import group_keys, linked
@@ -40,9 +40,9 @@ def predictions(answers: dict[str, str], actual: str = "cat", sure: float = 0.9)
     )
 
 
-def judged(table: pd.DataFrame, learned_from: str = "", name: str = "A", **params: str) -> Judged:
+def judged(table: pd.DataFrame, learned_from: str = "", name: str = "A", **params: str) -> JudgedModel:
     parts = {"train": len(learned_from), "test": len(table)}
-    return Judged(name, table, frozenset(learned_from.split()), parts, params, data_digest="same")
+    return JudgedModel(name, table, frozenset(learned_from.split()), parts, params, data_digest="same")
 
 
 def many(number_right: int, total: int, first: int = 0) -> dict[str, str]:
@@ -126,7 +126,9 @@ def test_models_of_other_classes_are_refused() -> None:
 
 def test_the_terminal_names_params_and_data_that_differ() -> None:
     first = judged(predictions(many(40, 100)), **{"train.epochs": "5"})
-    second = Judged("B", predictions(many(43, 100)), frozenset("x"), {"train": 1}, {"train.epochs": "9"}, "other")
+    second = JudgedModel(
+        "B", predictions(many(43, 100)), frozenset("x"), {"train": 1}, {"train.epochs": "9"}, "other"
+    )
     text = "\n".join(compare_lines(compare(first, second)))
     assert "  train.epochs: 5 -> 9" in text
     assert (

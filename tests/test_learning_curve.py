@@ -12,7 +12,7 @@ import pytest
 
 from pawline.cli import learning_curve as command
 from pawline.errors import DatasetError
-from pawline.learning_curve import WHOLE, CurvePlan, Measured, PowerLaw, answer, fit_power_law
+from pawline.learning_curve import WHOLE, CurvePlan, MeasuredCurve, PowerLaw, answer, fit_power_law
 from pawline.learning_curve_page import curve_lines, curve_page
 from pawline.params.whole import load_params
 from pawline.series import OneTraining, Series
@@ -34,15 +34,15 @@ def split_of(num_train: int, copies: int = 1, num_test: int = 10) -> pd.DataFram
     return pd.DataFrame({"path": names, "digest": names, "label": label, "group": groups, "split": parts})
 
 
-def measured(law: PowerLaw, num_test: int, spread: float = 0.0) -> Measured:
+def measured(law: PowerLaw, num_test: int, spread: float = 0.0) -> MeasuredCurve:
     """Trainings that name the expected share of the test pictures right; each picture has its own difficulty."""
     rng = np.random.default_rng(1)
     difficulty = rng.permutation((np.arange(num_test) + 0.5) / num_test)
     accuracies = law.accuracy(SIZES) + rng.normal(0, spread, len(SIZES))
-    return Measured(SIZES, difficulty < accuracies[:, None], np.arange(num_test))
+    return MeasuredCurve(SIZES, difficulty < accuracies[:, None], np.arange(num_test))
 
 
-def quick(measured: Measured) -> dict[str, Any]:
+def quick(measured: MeasuredCurve) -> dict[str, Any]:
     return answer(measured, num_replicates=60)
 
 
@@ -74,7 +74,7 @@ def test_few_test_pictures_and_draws_that_differ_say_cannot_tell() -> None:
 
 
 def test_trainings_without_a_mistake_are_no_error() -> None:
-    found = quick(Measured(SIZES, np.ones((10, 50), bool), np.arange(50)))
+    found = quick(MeasuredCurve(SIZES, np.ones((10, 50), bool), np.arange(50)))
     assert found["points"][0]["accuracy"] == 1.0 and found["verdict"] == "hardly"
 
 

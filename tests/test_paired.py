@@ -64,7 +64,7 @@ def test_weighted_metrics_equal_scikit_learns(name: str) -> None:
 
 def test_a_model_compared_with_itself_differs_by_nothing() -> None:
     for found in paired_bootstrap(LABELS, FIRST, FIRST, ALONE, ALL, num_replicates=50).values():
-        assert (found.difference, found.low, found.high, found.is_told) == (0, 0, 0, False)
+        assert (found.difference, found.low, found.high, found.is_significant) == (0, 0, 0, False)
 
 
 def test_the_interval_of_an_accuracy_is_the_binomials() -> None:
@@ -75,7 +75,7 @@ def test_the_interval_of_an_accuracy_is_the_binomials() -> None:
     found = paired_bootstrap(labels, wrong, mostly, np.arange(100), {"accuracy": ALL["accuracy"]})["accuracy"]
     assert found.difference == pytest.approx(0.8)
     assert [found.low, found.high] == pytest.approx(binom.ppf([0.025, 0.975], 100, 0.8) / 100, abs=0.011)
-    assert found.is_told
+    assert found.is_significant
 
 
 def test_copies_widen_the_interval_as_if_they_were_one_picture() -> None:

@@ -19,7 +19,7 @@ from pawline.errors import DatasetError, ModelError
 from pawline.page.suspects import render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
-from pawline.suspects import Judged, find_suspects, from_folds, from_held_out
+from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out
 from tests.browser import chromium
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
@@ -29,11 +29,13 @@ NAMES = ["cat", "dog"]
 HOSTILE = '"></script><script>alert(1)</script>'
 
 
-def judged(labels: list[str], dogs: list[float], digests: list[str] | None = None) -> Judged:
+def judged(labels: list[str], dogs: list[float], digests: list[str] | None = None) -> HeldOutPredictions:
     """Pictures with the probability of a dog."""
     table = pd.DataFrame({"path": [f"{place}.jpg" for place in range(len(labels))], "label": labels})
     table = table.assign(digest=digests or [f"{place:064x}" for place in range(len(labels))])
-    return Judged(table.assign(probability_cat=1 - np.array(dogs), probability_dog=dogs), "from an example")
+    return HeldOutPredictions(
+        table.assign(probability_cat=1 - np.array(dogs), probability_dog=dogs), "from an example"
+    )
 
 
 # Row 1 says cat and looks like a dog; row 4 says dog and looks like a cat.

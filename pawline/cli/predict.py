@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout
@@ -38,7 +39,7 @@ def add_command(commands: Any) -> None:
     form.add_argument("--jsonl", action="store_true", help="the same, one object a line, as soon as it is known")
     form.add_argument("--csv", action="store_true", help="a table: path, label, probabilities, unsure, error")
     command.add_argument(
-        "--top", type=_count, metavar="K", help="give the probabilities of the K likeliest classes only"
+        "--top", type=positive, metavar="K", help="give the probabilities of the K likeliest classes only"
     )
     command.add_argument(
         "--model",
@@ -72,12 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 3 if unreadable.count else 0
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of classes, expected 1 or more")
-    return int(text)
 
 
 class _Unreadable:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import say
 from pawline.workspace.laid_models import champion_files
@@ -32,10 +33,10 @@ def add_command(commands: Any) -> None:
         metavar="NAME",
         help="another name of this service, as a proxy's",
     )
-    command.add_argument("--max-megabytes", type=_positive, default=32, help="of a request (default: %(default)s)")
-    command.add_argument("--max-pictures", type=_positive, default=64, help="of a request (default: %(default)s)")
-    command.add_argument("--max-requests", type=_positive, default=128, help="at once (default: %(default)s)")
-    command.add_argument("--seconds", type=_positive, default=60, help="for an answer (default: %(default)s)")
+    command.add_argument("--max-megabytes", type=positive, default=32, help="of a request (default: %(default)s)")
+    command.add_argument("--max-pictures", type=positive, default=64, help="of a request (default: %(default)s)")
+    command.add_argument("--max-requests", type=positive, default=128, help="at once (default: %(default)s)")
+    command.add_argument("--seconds", type=positive, default=60, help="for an answer (default: %(default)s)")
     command.set_defaults(run=run)
 
 
@@ -86,9 +87,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}, expected 1 or more")
-    return int(text)

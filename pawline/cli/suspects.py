@@ -2,18 +2,18 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.positive import positive
 from pawline.errors import DatasetError, ModelError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout, LocalState
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pawline.suspects import Judged
+    from pawline.suspects import HeldOutPredictions
 
 MAX_SHOWN = 200
 
@@ -23,15 +23,9 @@ def add_command(commands: Any) -> None:
     command.add_argument("--out", metavar="FILE", type=Path, help="the page to make, such as suspects.html")
     command.add_argument("--json", action="store_true", help="one object: source, num_suspects, suspects")
     command.add_argument(
-        "--limit", type=_positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
+        "--limit", type=positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
     )
     command.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of pictures, expected 1 or more")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,19 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
         label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
         suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
         print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
-    print(_summary(found, shown, judged, arguments.out), file=sys.stderr)
+    say(_summary(found, shown, judged, arguments.out))
     return 0
 
 
-def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "Judged", page: Path | None) -> str:
+def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredictions", page: Path | None) -> str:
     cut = f", of which {len(shown)} are listed (--limit)" if len(shown) < len(found) else ""
     then = "look at them: `pawline suspects --out suspects.html`"
     if page:
         then = f"open {page} in a browser, then `pawline relabel decisions.csv`"
-    return f"pawline: {len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
+    return f"{len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
 
 
-def _judged(at: Layout) -> tuple["Judged", list[str]]:
+def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:
     """The predictions to judge labels by, and the class names."""
     import pandas as pd
 

@@ -24,8 +24,8 @@ def ask_onnx(path: Path) -> Logits:
 
 
 def write_litert(model: keras.Model, path: Path) -> None:
-    """For LiteRT, which was TensorFlow Lite, on phones and small boards: one file. Input: float32 pixels, 0 to 255."""
-    with redirect_stdout(StringIO()), warnings.catch_warnings():  # the converter tells its progress
+    """Write a file for LiteRT (once TensorFlow Lite): phones, small boards. Its input: float32 pixels, 0 to 255."""
+    with redirect_stdout(StringIO()), warnings.catch_warnings():  # the converter prints its progress
         warnings.simplefilter("ignore")
         content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     write_bytes(path, content)
@@ -48,7 +48,7 @@ def ask_litert(path: Path) -> Logits:
 
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
-    """For TensorFlow Serving and others: a folder. Input: float32 pixels, 0 to 255."""
+    """Write a folder for TensorFlow Serving and others. Its input: float32 pixels, 0 to 255."""
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         model.export(Path(folder, "saved"), format="tf_saved_model", verbose=False)
         with whole_folder(path) as partial:

@@ -24,7 +24,9 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 
 def design_effect(right: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """At least 1: groups that happen to contradict themselves make nothing surer."""
+    """Kish's design effect, at least 1: groups whose pictures disagree by chance do not count as more pictures.
+
+    right: (n,); groups: (n,) numbers from 0."""
     share = right.mean()
     if share in (0, 1):  # nothing shows how alike the pictures of a group are: as if each group were one picture
         return float((np.bincount(groups) ** 2).sum() / len(right))

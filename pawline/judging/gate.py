@@ -17,6 +17,7 @@ from pawline.params.promotion import PromotionParams
 
 PROMOTE, KEEP, CANNOT_TELL = "promote", "keep", "can't tell"
 NUM_NAMED = 3  # classes in a line
+CHECK_FAILED = "its stage `check` failed (metrics/check.json)"
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,13 @@ def is_in_favour(test: SignTest, number: int, level: float) -> bool:
 
 
 def first_version(check: bool | None) -> Verdict:
-    """The verdict on a model where there is no champion. check: whether the stage `check` passed; None: it is none."""
+    """The verdict on a model where there is no champion.
+
+    check: whether the stage `check` passed; None where there is no such stage."""
     if check is False:
         return Verdict(KEEP, f"kept: no champion yet, but {CHECK_FAILED}")
     passed = "it passed the check" if check else "no check to pass"
     return Verdict(PROMOTE, f"promoted: the first version, without a champion to beat; {passed}")
-
-
-CHECK_FAILED = "its stage `check` failed (metrics/check.json)"
 
 
 def too_few(

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.judging.predictions import probabilities_of
+
 NUM_MISTAKES = 24  # shown in the report, and explained by a map
 
 
 def probability_of_predicted(predictions: pd.DataFrame, class_names: list[str]) -> NDArray[np.float64]:
     """The probability of each predicted class: float64 (n,). predictions: see evaluate.predictions_table."""
-    probabilities = predictions[[f"probability_{name}" for name in class_names]].to_numpy(float)
+    probabilities = probabilities_of(predictions, class_names)
     label = pd.Index(class_names).get_indexer(pd.Index(predictions["predicted"]))
     return np.asarray(probabilities[np.arange(len(label)), label], float)
 

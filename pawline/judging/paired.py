@@ -45,7 +45,7 @@ class Difference:
     high: float
 
     @property
-    def is_told(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
 
@@ -114,21 +114,21 @@ def detectable_difference(
     """The smallest true difference of accuracy that the test of McNemar finds with this power, as a fraction.
 
     num_disagreements: pictures that one model alone names right, of `num_pictures`. A better model has the larger part
-    of them; the power is that of the exact test, given their number. Few can never tell anything (fewer than six at a
-    significance of 0.05), and count as the fewest that can.
+    of them; the power is that of the exact test, given their number. Too few are never significant (fewer than six at a
+    significance of 0.05); they count as the fewest that can be.
     """
-    count = max(num_disagreements, _fewest_told(significance))
-    # The largest number on one side at which the test still says "different".
-    few = max(k for k in range(count // 2 + 1) if 2 * binom.cdf(k, count, 0.5) <= significance)
+    count = max(num_disagreements, _fewest_significant(significance))
+    # The most disagreements on the smaller side at which the test still says "different".
+    smaller_side = max(k for k in range(count // 2 + 1) if 2 * binom.cdf(k, count, 0.5) <= significance)
 
     def lacking(share: float) -> float:
-        return float(binom.cdf(few, count, 1 - share) + binom.cdf(few, count, share)) - power
+        return float(binom.cdf(smaller_side, count, 1 - share) + binom.cdf(smaller_side, count, share)) - power
 
     share = float(brentq(lacking, 0.5, 1.0))
     return count / num_pictures * (2 * share - 1)
 
 
-def _fewest_told(significance: float) -> int:
+def _fewest_significant(significance: float) -> int:
     """The fewest disagreements, all in one direction, that are significant: 6 at 0.05, since 2 * 0.5**6 < 0.05."""
     return next(count for count in range(1, 2000) if 2 * 0.5**count <= significance)
 

@@ -10,6 +10,10 @@ from pawline.judging.traits import FORMAT, numeric_traits
 
 NUM_SLICES = 5  # of a numeric trait, equally many pictures in each
 MIN_IMAGES = 10  # in a segment; fewer say nothing
+COLUMNS = [
+    *("trait", "low", "high", "name", "num_images"),
+    *("accuracy", "accuracy_low", "accuracy_high", "accuracy_of_rest", "p"),
+]
 
 
 def weak_segments(traits: pd.DataFrame, is_correct: NDArray[np.bool_]) -> pd.DataFrame:
@@ -20,13 +24,10 @@ def weak_segments(traits: pd.DataFrame, is_correct: NDArray[np.bool_]) -> pd.Dat
     interval of Wilson, accuracy_low and accuracy_high; accuracy_of_rest; p (Fisher's exact test, one-sided: weaker
     than the rest); p_corrected (Holm, over all segments); alarm."""
     rows = [_compare(segment, is_correct) for segment in _segments(traits)]
-    table = pd.DataFrame(rows, columns=[*_COLUMNS, "p"])
+    table = pd.DataFrame(rows, columns=COLUMNS)
     corrected = holm(table["p"].to_numpy(float))
     return table.assign(p_corrected=corrected, alarm=corrected < ALPHA)
 
-
-_COLUMNS = ["trait", "low", "high", "name", "num_images", "accuracy", "accuracy_low", "accuracy_high"]
-_COLUMNS += ["accuracy_of_rest"]
 
 Segment = tuple[str, float, float, str, NDArray[np.bool_]]
 

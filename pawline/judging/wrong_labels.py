@@ -11,7 +11,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.judging.predictions import probabilities_of
+
 ROUNDING = 1e-6  # the mean of equal probabilities may lie above all of them
+
+
+SUSPICION = ["suggested", "probability_of_label", "probability_of_suggested"]
+
+
+def likely_wrong(predictions: pd.DataFrame, label_column: str, class_names: list[str]) -> pd.DataFrame:
+    """List the rows whose label is likely wrong, the likeliest first.
+
+    predictions: with probability_<class> of each class, and the class name that was given in `label_column`.
+    The columns of SUSPICION are added."""
+    labels = pd.Index(class_names).get_indexer(pd.Index(predictions[label_column])).astype(np.int64)
+    probabilities = probabilities_of(predictions, class_names)
+    ranked = rank_labels(labels, probabilities)
+    ranked = ranked[ranked["is_suspect"]]
+    rows, label, suggested = (ranked[name].to_numpy() for name in ("row", "label", "suggested"))
+    return predictions.iloc[rows].assign(
+        suggested=np.array(class_names)[suggested],
+        probability_of_label=probabilities[rows, label],
+        probability_of_suggested=probabilities[rows, suggested],
+    )
 
 
 def rank_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ class Album:
         if not self.is_open or table.empty:
             return [{**row, "picture": ""} for row in rows]
         pixels = self.images.pixels(self.images.rows_of(table["path"]))
-        return [{**row, "picture": data_uri(image)} for row, image in zip(rows, pixels, strict=True)]
+        return [{**row, "picture": _thumbnail_uri(image)} for row, image in zip(rows, pixels, strict=True)]
 
     def glowing(self, path: str, heat: NDArray[np.uint8]) -> str:
         """The image in grey, glowing where the map is large, as a data: URI. heat: uint8 (height, width), any size."""
@@ -50,8 +50,8 @@ class Album:
         return jpeg_uri(jpeg) if jpeg and self.is_open else ""
 
 
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """A JPEG thumbnail of uint8 (height, width, channels)."""
+def _thumbnail_uri(pixels: NDArray[np.uint8]) -> str:
+    """A thumbnail as a data: URI. pixels: uint8 (height, width, channels)."""
     return jpeg_uri(to_jpeg(_small(pixels)))
 
 
@@ -61,5 +61,6 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return small.reshape(side, side, -1)  # OpenCV drops the axis of a single channel
 
 
-def jpeg_uri(data: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
+def jpeg_uri(jpeg: bytes) -> str:
+    """The bytes of a JPEG as a data: URI, for an <img>."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

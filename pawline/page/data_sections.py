@@ -112,8 +112,8 @@ def _group_pictures(album: Album, every_image: pd.DataFrame, groups: pd.DataFram
 
 
 def quarantine(quarantine: pd.DataFrame, sheet: pd.DataFrame, album: Album) -> list[dict[str, Any]]:
-    """For each reason, in the order of REASONS: its meaning, its number of files, its tiles of the contact sheet, and a
-    list of its first files."""
+    """List the reasons, in the order of REASONS, each with its meaning, its number of files, its tiles of the contact
+    sheet and its first files."""
     reasons = []
     for reason, meaning in REASONS.items():
         of_reason = quarantine[quarantine["reason"] == reason].sort_values("path")

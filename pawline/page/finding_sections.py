@@ -12,7 +12,7 @@ from pawline.judging.many_tests import one_of_each_group
 from pawline.judging.segments import weak_segments
 from pawline.judging.shortcuts import TOGETHER, shortcuts
 from pawline.judging.traits import NUMERIC, measure_traits, numeric_traits
-from pawline.judging.wrong_labels import rank_labels
+from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.page.album import Album
 from pawline.page.charts import calibration_chart, threshold_chart
 from pawline.page.inputs import PARTS, ReportInputs, evenly, records
@@ -23,7 +23,7 @@ NUM_SUSPECTS, NUM_LEAKS, NUM_SEGMENTS = 24, 20, 12  # shown
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTraits:
     """Traits of images, see judging/traits.py. overview: evenly spaced over all images. parts: of each part one image
     per group, with the columns group and label too."""
 
@@ -31,7 +31,7 @@ class Measured:
     parts: dict[str, pd.DataFrame]
 
 
-def measure(inputs: ReportInputs) -> Measured:
+def measure(inputs: ReportInputs) -> MeasuredTraits:
     """Measure each image that a section needs once."""
     images, split = inputs.images, inputs.split
     overview = evenly(len(images), NUM_MEASURED)
@@ -42,12 +42,12 @@ def measure(inputs: ReportInputs) -> Measured:
     rows = np.unique(np.concatenate([overview, *(images.rows_of(table["path"]) for table in chosen.values())]))
     traits = measure_traits(images, inputs.index, rows)
     positions = np.searchsorted(rows, overview)
-    return Measured(
+    return MeasuredTraits(
         traits.iloc[positions], {part: table.merge(traits, on="path") for part, table in chosen.items()}
     )
 
 
-def findings(inputs: ReportInputs, measured: Measured, album: Album) -> dict[str, Any]:
+def findings(inputs: ReportInputs, measured: MeasuredTraits, album: Album) -> dict[str, Any]:
     """Every finding with its tables; `alarms` are those that a person should look at, as (section, sentence)."""
     parts = measured.parts
     is_correct = _is_correct(inputs.predictions, parts["test"]["path"])
@@ -124,20 +124,9 @@ def _leak(count: int) -> str:
 
 def _suspects(inputs: ReportInputs, album: Album) -> dict[str, Any]:
     """Test images whose label is likely wrong. (The command `suspects` can judge all images.)"""
-    names, predictions = inputs.images.class_names, inputs.predictions
-    labels = pd.Index(names).get_indexer(pd.Index(predictions["actual"])).astype(np.int64)
-    probabilities = predictions[[f"probability_{name}" for name in names]].to_numpy(float)
-    ranked = rank_labels(labels, probabilities)
-    ranked = ranked[ranked["is_suspect"]]
-    shown = ranked.head(NUM_SUSPECTS)
-    rows = shown["row"].to_numpy()
-    table = predictions.iloc[rows][["path", "actual"]].reset_index(drop=True)
-    table = table.assign(
-        suggested=np.array(names)[shown["suggested"].to_numpy()],
-        probability_of_label=probabilities[rows, shown["label"].to_numpy()],
-        probability_of_suggested=probabilities[rows, shown["suggested"].to_numpy()],
-    )
-    return {"suspects": album.rows(table), "num_suspects": len(ranked)}
+    found = likely_wrong(inputs.predictions, "actual", inputs.images.class_names)
+    shown = found.head(NUM_SUSPECTS)[["path", "actual", *SUSPICION]]
+    return {"suspects": album.rows(shown), "num_suspects": len(found)}
 
 
 def calibration(table: pd.DataFrame | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.card import Card
+from pawline.judging.predictions import read_predictions
 from pawline.prepared import PreparedImages
 
 # In the order of a reader: the parts as a model meets them. (split.py has its own PARTS, in the order that decides
@@ -20,9 +21,6 @@ MEASURED_STAGES = ["ingest", "prepare", "split", "train", "evaluate"]
 
 MAX_CLASSES = 20  # in the matrix and in rows of pictures: nobody reads a larger matrix
 MAX_LISTED = 200  # classes, or epochs, in a plain table
-
-# A class called "001" or "null" stays what it is, and so does a digest of digits.
-NAMES = dict.fromkeys(["path", "actual", "predicted", "digest", "group"], str)
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def read_inputs(files: Mapping[str, Path]) -> ReportInputs:
         left_out=pd.read_parquet(files["left_out"]),
         images=PreparedImages(files["prepared"]),
         history=pd.read_csv(files["history"]),
-        predictions=pd.read_csv(files["predictions"], dtype=NAMES, keep_default_na=False),
+        predictions=read_predictions(files["predictions"]),
         metrics={stage: json.loads((files["metrics"] / f"{stage}.json").read_text()) for stage in MEASURED_STAGES},
         card=Card.model_validate_json(files["card"].read_text(encoding="utf-8")),
         activations=pd.read_parquet(files["activations"]),

@@ -5,11 +5,11 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from pawline.files import read_regular_file
-from pawline.page.words import percent, plural, short
+from pawline.page.album import jpeg_uri
+from pawline.page.template import render
 from pawline.pictures.decode import Pixels, safe_thumbnail, to_jpeg
 from pawline.relabel import COLUMNS, NO_CLASS
 
@@ -21,13 +21,8 @@ def render_suspects(found: pd.DataFrame, class_names: list[str], source: str, ra
 
     found: from find_suspects; raw: the folder of the files, whose pictures are decoded and encoded again, so that no
     metadata reaches the page."""
-    folder = files("pawline.page")
-    script = folder.joinpath("suspects.js").read_text(encoding="utf-8")
+    script = files("pawline.page").joinpath("suspects.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": percent, "plural": plural, "short": short}
     rows = [row | {"picture": _picture(raw / row["path"])} for row in found.to_dict("records")]
     data = {
         "rows": found[["digest", "path", "label", "suggested"]].to_dict("records"),
@@ -35,7 +30,8 @@ def render_suspects(found: pd.DataFrame, class_names: list[str], source: str, ra
         "none": NO_CLASS,
         "classes": class_names,
     }
-    return environment.from_string(folder.joinpath("suspects.html").read_text(encoding="utf-8")).render(
+    return render(
+        "suspects.html",
         rows=rows,
         data=data,
         source=source,
@@ -52,6 +48,4 @@ def _picture(file: Path) -> str:
         pixels: Pixels | None = safe_thumbnail(read_regular_file(file), SIDE)
     except OSError:
         pixels = None
-    if pixels is None:
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(to_jpeg(pixels)).decode('ascii')}"
+    return "" if pixels is None else jpeg_uri(to_jpeg(pixels))

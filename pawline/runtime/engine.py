@@ -19,9 +19,11 @@ class Engine:
     """
 
     def __init__(self, content: bytes, name: str | Path) -> None:
-        """content: the bytes of an ONNX file whose digest was checked. name: the file in messages.
+        """Load a network.
 
-        Raises ModelError if the engine cannot load it."""
+        content: the bytes of an ONNX file whose digest was checked. name: the file in messages.
+
+        Raises ModelError if the engine cannot load the network."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

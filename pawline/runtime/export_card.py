@@ -1,6 +1,7 @@
 """The card beside an exported model: all that is needed to feed it, to recognize it and to read its answers.
 
-It is a plain dataclass, where the model's own card is pydantic's, whose import would take a third of `pawline predict`.
+It is a plain dataclass. The model's own card needs pydantic, whose import would take a third of the time of
+`pawline predict`.
 """
 
 import json
@@ -69,7 +70,7 @@ def write_export_card(exported: Path, card: ExportCard) -> None:
 
 
 def read_export_card(exported: Path) -> ExportCard:
-    """Read the card beside an exported file. Raises ModelError if it is missing or no such card."""
+    """Read the card beside an exported file. Raises ModelError if the card is missing or cannot be used."""
     path = export_card_path(exported)
     try:
         return ExportCard(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Where in a picture a network finds a class, as a small grid that covers the square which the network sees.
+"""Map where in a picture a network finds a class: a small grid over the square that the network sees.
 
 Networks that average their last maps: class activation, what each place adds to the logit (Zhou et al., "Learning Deep
 Features for Discriminative Localization", 2016). Other networks: occlusion, by how much the probability falls while a

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from pawline.prepared import PreparedImages
 
 SUFFIX = ".onnx"
-BATCH_SIZE, BATCH_PIXELS = 16, 16 * 96 * 96  # at most, of one question: larger ones are no faster
+BATCH_SIZE, BATCH_PIXELS = 16, 16 * 96 * 96  # at most, of one batch: larger batches are no faster
 
 
 class RuntimeModel:
     """A model as the light engine runs it. Several threads may ask it at the same time."""
 
     def __init__(self, file: Path) -> None:
-        """file: `model.onnx` with export.json beside it; or the `model.keras` that stands there, and then the exported
-        file must be one of this model.
+        """Check and load an exported model.
+
+        file: `model.onnx` with export.json beside it; or the `model.keras` beside them, from which `model.onnx` must
+        have been exported.
 
         Nothing is parsed whose digest was not checked. Raises ModelError for a missing or damaged file, or one that
         belongs to another model."""
@@ -71,7 +73,7 @@ class RuntimeModel:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 (n, num_classes) to float32 (n, num_classes); rows sum to 1."""
+    """Turn logits into probabilities: float32 (n, num_classes) to the same; rows sum to 1."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 

@@ -48,7 +48,7 @@ def is_visible(path: str) -> bool:
 
 
 def check_amount(num_entries: int, num_bytes: int, archive: Path | str) -> None:
-    """Raises DatasetError for more entries or bytes than any data set has."""
+    """Raise DatasetError for more entries or bytes than any data set has."""
     if num_entries > MAX_ENTRIES:
         refuse(archive, f"holds more than {MAX_ENTRIES:,} entries")
     if num_bytes > MAX_BYTES:
@@ -56,13 +56,13 @@ def check_amount(num_entries: int, num_bytes: int, archive: Path | str) -> None:
 
 
 def check_ratio(unpacked: int, packed: int, archive: Path | str) -> None:
-    """Raises DatasetError where the unpacked bytes are too many for the packed ones: an archive bomb."""
+    """Raise DatasetError where the unpacked bytes are too many for the packed ones: an archive bomb."""
     if unpacked > FREE_BYTES and unpacked > MAX_RATIO * packed:
         refuse(archive, f"unpacks to more than {MAX_RATIO} times its size, as only archive bombs do")
 
 
 def check_names_differ(paths: list[str], archive: Path | str) -> None:
-    """Raises DatasetError for paths that clash in one folder, also on systems that ignore case or Unicode form."""
+    """Raise DatasetError for paths that clash in one folder, also on systems that ignore case or Unicode form."""
     folders = {folder for path in paths for folder in _parents(path)}
     if clashing := folders.intersection(paths):
         refuse(archive, f"'{min(clashing)}' is both a file and a folder")
@@ -82,5 +82,5 @@ def _parents(path: str) -> list[str]:
 
 
 def refuse(archive: Path | str, problem: str) -> NoReturn:
-    """Raises DatasetError for the whole archive."""
+    """Raise DatasetError for the whole archive."""
     raise DatasetError(f"{archive}: {problem}; nothing was unpacked")

@@ -208,7 +208,7 @@ def _words(name: str) -> list[str]:
 def check_classes(
     names: Sequence[str], source: str, empty: Sequence[str] = (), advice: str = FOLDER_PER_CLASS
 ) -> None:
-    """Raises DatasetError for fewer than two classes, and for two that are one to people and to some file systems.
+    """Raise DatasetError for fewer than two classes, and for two that are one to people and to some file systems.
 
     empty: class folders without a file. advice: what to do where there are fewer than two classes.
     """

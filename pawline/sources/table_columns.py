@@ -133,13 +133,15 @@ class Columns:
         if not part:
             raise DatasetError(
                 f"{where}: {self.part} is {value!r}, expected train, val or test; correct it, or set "
-                f"ingest.table.part to another column, or to '{NO_COLUMN}' to cut the parts anew"
+                f"ingest.table.part to another column, or to '{NO_COLUMN}' to cut the parts by hash"
             )
         return part
 
 
 def find_columns(table: Table, params: TableParams) -> Columns:
-    """Raises DatasetError where a column cannot be guessed, ParamsError where params name a missing column."""
+    """Decide the role of each column.
+
+    Raises DatasetError where a column cannot be guessed, ParamsError where params name a missing column."""
     names = table.columns
     _check_params(table, params)
     if doubled := sorted({name for name in names if names.count(name) > 1 and _may_be_used(name, params)}):
@@ -228,7 +230,7 @@ def _label_columns(table: Table, left: list[str], params: TableParams) -> tuple[
 
 
 def _refuse_captions(table: Table, column: str) -> None:
-    """Raises DatasetError for the only column that is left where it describes each picture in words of its own."""
+    """Raise DatasetError for the only column that is left where it describes each picture in words of its own."""
     values = [value for (value,) in table.rows([column])]
     if (
         len(values) > 3

@@ -321,7 +321,7 @@ def _add_rows(rows: _Rows, table: Table, columns: Columns, place: Found, finder:
 
 
 def _check_name(name: str, where: str) -> None:
-    """Raises DatasetError for a path that cannot be used."""
+    """Raise DatasetError for a path that cannot be used."""
     if not PurePosixPath(name).name:
         raise DatasetError(f"{where}: the path is empty")
     if any("\ud800" <= letter <= "\udc7f" or "\udd00" <= letter <= "\udfff" for letter in name):
@@ -331,7 +331,7 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _check_label(label: str, name: str, where: str) -> None:
-    """Raises DatasetError for a label that cannot be used."""
+    """Raise DatasetError for a label that cannot be used."""
     if not label:
         raise DatasetError(f"{where}: {name!r} has no label; add a label, or leave the row out")
     if not _can_name_a_folder(label):
@@ -350,7 +350,7 @@ def _can_name_a_folder(label: str) -> bool:
 
 
 def _check(rows: _Rows, source: str) -> None:
-    """Raises DatasetError for a row that stands twice, or parts without train."""
+    """Raise DatasetError for a row that stands twice, or parts without train."""
     if repeated := first_repeated(rows.paths):
         label, path = repeated[0].split("/", 1)
         raise DatasetError(f"{source}: lists '{path}' as '{label}' twice; leave one of the rows out")

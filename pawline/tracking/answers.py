@@ -51,7 +51,7 @@ DATABASE_ANSWERS: list[tuple[str, str, type[PawlineError]]] = [
 
 
 def check_address(address: str) -> None:
-    """Raises ParamsError for an address of MLFLOW_TRACKING_URI at which no store can be."""
+    """Raise ParamsError for an address of MLFLOW_TRACKING_URI at which no store can be."""
     if re.fullmatch(r"[\w.-]+:\d+(/[\w./-]*)?", address):  # localhost:5000
         raise ParamsError(f"{VARIABLE} is {address}, without a scheme; set it to http://{address}")
     try:

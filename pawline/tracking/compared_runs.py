@@ -11,8 +11,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pawline.card import read_card
-from pawline.compare import Judged
+from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
+from pawline.judging.predictions import read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.tracking.missed import send_missed
@@ -25,14 +26,13 @@ WORKSPACE_NAME = "workspace"  # the outputs as they are in this checkout
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 RUN_ID, MIN_PREFIX = re.compile(r"[0-9a-f]{32}"), 4
 NUM_LISTED = 5
-NAMES = dict.fromkeys(["path", "actual", "predicted", "digest", "group"], str)
 
 
 @dataclass(frozen=True)
 class ComparedRun:
     """A run's part in a comparison, and the id of its MLflow run; "" where there is none."""
 
-    judged: Judged
+    judged: JudgedModel
     run_id: str
 
 
@@ -128,9 +128,7 @@ def _downloaded(run: Run, file: str) -> pd.DataFrame | None:
 
 def _read(file: Path) -> pd.DataFrame:
     try:
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=NAMES, keep_default_na=False)  # a class called "001" or "null" stays
+        return pd.read_parquet(file) if file.suffix == ".parquet" else read_predictions(file)
     except (ValueError, OSError) as error:
         raise DatasetError(f"{file.name}: cannot be read: {str(error).splitlines()[0]}; evaluate again") from None
 
@@ -178,7 +176,7 @@ def _run_id_of_model(digest: str) -> str:
     return run.info.run_id if run else ""
 
 
-def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> Judged:
+def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> JudgedModel:
     if "digest" not in predictions:
         of_path = split.set_index("path")["digest"]
         unknown = ~predictions["path"].isin(of_path.index)
@@ -194,7 +192,7 @@ def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: d
         predictions["group"] = predictions["group"].fillna(predictions["digest"])
     if predictions.empty:
         raise DatasetError(f"the run {name} has an empty test part; raise split.test_fraction")
-    return Judged(
+    return JudgedModel(
         name=name,
         predictions=predictions,
         learned_from=frozenset(split.loc[split["split"] != "test", "digest"]),

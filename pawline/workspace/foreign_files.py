@@ -13,7 +13,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", "
 
 
 def check_outputs(root: Path) -> None:
-    """Raises DatasetError where the folders of ingested and prepared pictures hold files that no stage wrote."""
+    """Raise DatasetError where the folders of ingested and prepared pictures hold files that no stage wrote."""
     ingested = files_below(root / Layout().raw)
     _refuse(root / Layout().raw, ingested - _written(root) if ingested else set())
     prepared = files_below(root / Layout().prepared)  # a flat folder without a picture file

@@ -47,7 +47,7 @@ class Garbage:
 
 
 def refuse_while_at_work() -> None:
-    """Raises BusyError while a stage, a flow or DVC works in this checkout, its worktrees or its experiments."""
+    """Raise BusyError while a stage, a flow or DVC works in this checkout, its worktrees or its experiments."""
     own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
     folders = [main_checkout(), *_worktrees()]
     for process in psutil.process_iter(["pid", "cwd", "cmdline"]):

@@ -72,7 +72,7 @@ def _file(workspace: Path) -> Path | None:
     if not (workspace / at.model).exists() or (store_address() == local_store() and not local.store.exists()):
         return None
     parts = [file_digest(workspace / path) if (workspace / path).is_file() else "" for path in read]
-    # The address of a store of one's own is that of the checkout, which may have been moved.
+    # The local store's address is a path of the checkout, which may move: the key leaves it out.
     store = "" if store_address() == local_store() else store_address()
     parts += [store, load_params(workspace / at.params).promotion.model_dump_json()]
     return local.registered / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"

@@ -26,7 +26,7 @@ NO_SOURCE = "no such folder or archive; set ingest.source in params.yaml"
 
 
 def check_source(root: Path) -> str:
-    """Raises ParamsError or DatasetError for what DVC cannot read. Returns the source of a checkout."""
+    """Raise ParamsError or DatasetError for what DVC cannot read. Returns the source of a checkout."""
     source = load_params(root / Layout().params).ingest.source
     _refuse_shorthand(source)
     read_dag(read_yaml(root / Layout().params), root)  # refuses a source among the outputs

@@ -88,7 +88,7 @@ def _clause(kind: str, reasons: list[Reason], most: int) -> str:
 
 
 def check_stage(only: str | None) -> None:
-    """Raises ParamsError where dvc.yaml has no stage of this name."""
+    """Raise ParamsError where dvc.yaml has no stage of this name."""
     stages = read_dag(read_yaml(Layout().params))
     if only is not None and only not in stages:
         close = difflib.get_close_matches(only, stages, n=1)
