@@ -170,6 +170,7 @@ function cells(rows, columns, label) {
     set(values, color) {
       const most = Math.max(1e-12, ...values.map((v) => (v === null ? 0 : Math.abs(v))));
       const digits = most >= 100 ? 0 : most >= 10 ? 1 : most >= 1 ? 2 : 3;
+      const [low, high] = range(values.filter((v) => v !== null));
       values.forEach((v, i) => {
         const one = all[i];
         if (v === null) {
@@ -178,7 +179,7 @@ function cells(rows, columns, label) {
           one.style.color = "";
           return;
         }
-        const rgb = color(v / most);
+        const rgb = color(color === signed ? v / most : (v - low) / (high - low || 1));
         const short = v.toFixed(digits);
         one.textContent = (Number(short) === 0 ? (0).toFixed(digits) : short).replace("-", "−");
         one.style.background = `rgb(${rgb.map(Math.round)})`;
