@@ -98,15 +98,15 @@ def test_the_figures_are_those_of_scikit_learn_and_lie_in_their_intervals(num_cl
 
 
 def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """The true recalls are known: of 60 samples about 57 intervals of the balanced accuracy hold their mean."""
+    """The true recalls are known: of 20 samples about 19 intervals of the balanced accuracy hold their mean."""
     rng, truth = np.random.default_rng(2), np.array([0.9, 0.6])
     labels = np.resize([0, 1], 120)
     held = 0
-    for _ in range(60):
+    for _ in range(20):
         right = rng.random(120) < truth[labels]
         found = measure(answers(labels, np.eye(2)[np.where(right, labels, 1 - labels)]), ["cat", "dog"])
         held += found["balanced_accuracy_low"] <= truth.mean() <= found["balanced_accuracy_high"]
-    assert 52 <= held <= 60
+    assert 17 <= held <= 20
 
 
 def test_copies_make_no_interval_narrower() -> None:

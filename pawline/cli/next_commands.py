@@ -38,7 +38,8 @@ def _table(metrics: dict[str, dict[str, Any]]) -> str:
         ("images", f"{parts['train']} train, {parts['val']} val, {parts['test']} test"),
         ("left out", f"{metrics['prepare']['num_quarantined']} bad (data/quarantine.csv)"),
     ]
-    return "\n" + "".join(f"  {name:<15} {value}\n" for name, value in rows)
+    width = max(len(name) for name, _ in rows) + 1
+    return "\n" + "".join(f"  {name:<{width}} {value}\n" for name, value in rows)
 
 
 if __name__ == "__main__":
