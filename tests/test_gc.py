@@ -53,10 +53,9 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     (finished / "notes.txt").write_text("mine, and no commit has it")
-    for name in ("1-before", "2-now"):
-        (finished / ".pawline/champions" / name).mkdir(parents=True)
-        (finished / ".pawline/champions" / name / "model.onnx").write_text(name)
-    (finished / ".pawline/champion").symlink_to("champions/2-now")
+    champion = (finished / ".pawline/champion/model.onnx").read_bytes()
+    (finished / ".pawline/champions/0-before").mkdir()
+    (finished / ".pawline/champions/0-before/model.onnx").write_text("an earlier champion")
     before = files_of(finished)
     with FileLock(finished / ".pawline/runs/calm-dog.lock"):
         shown = gc(finished)
@@ -72,13 +71,13 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     gone = {path for path in before if not (finished / path).exists()}
     assert all(
         path.startswith(
-            (".pawline/decoded/", ".pawline/runs/brave", ".pawline/training/", ".pawline/champions/1-")
+            (".pawline/decoded/", ".pawline/runs/brave", ".pawline/training/", ".pawline/champions/0-")
         )
         for path in gone - {str(unused.relative_to(finished))}
     )
     assert mine.read_bytes() == b"mine" and (finished / "notes.txt").exists()
-    assert not (finished / ".pawline/champions/1-before").exists()
-    assert (finished / ".pawline/champion/model.onnx").read_text() == "2-now"
+    assert not (finished / ".pawline/champions/0-before").exists()
+    assert (finished / ".pawline/champion/model.onnx").read_bytes() == champion
     run(finished, "pawline", "verify")
     assert "up to date" in run(finished, "dvc", "repro").stdout
     assert "calm-dog" not in gc(finished, "--yes") and not alive.exists()  # nobody holds it any more

@@ -418,7 +418,7 @@ def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happe
         left_by_kills: list[Path] = []
 
         def keep_what_a_kill_leaves(kept: list[Path] = left_by_kills, number: int = number) -> None:
-            if number in (0, 3, 4):
+            if number in (3, 4):  # a version that is added and promoted, and the way back
                 kept.append(copy_state(Path(f"killed/{number}/{len(kept)}")))
 
         with after_each_write(keep_what_a_kill_leaves):
@@ -433,7 +433,7 @@ def test_after_a_kill_at_any_write_the_same_command_ends_as_if_nothing_had_happe
                 command()
                 found = state()
             assert found == after, left
-    assert num_kills > 15
+    assert num_kills > 10
 
 
 def copy_state(to: Path) -> Path:

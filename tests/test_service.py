@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 from starlette.datastructures import Headers
 
-from pawline.errors import ModelError
+from pawline.errors import ModelError, ParamsError
 from pawline.service.current_model import CurrentModel
 from pawline.service.hosts import Hosts
-from pawline.service.limits import RefusedError
+from pawline.service.limits import Limits, RefusedError
+from pawline.service.server import serve
 from tests.background import background
 from tests.conftest import run
 from tests.test_runtime import write_brightness
@@ -147,7 +148,7 @@ def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(client: 
 
 def test_other_paths_methods_and_values_are_refused_in_one_line(client: httpx.Client) -> None:
     assert error(client.get("/nothing"))[0] == 404
-    assert error(client.get("/predict"))[0] in (404, 405)
+    assert error(client.get("/predict"))[0] == 405
     assert error(client.put("/predict"))[0] == 405
     assert error(ask(client, picture(1), maps="perhaps"))[0] == 422
 
@@ -301,3 +302,20 @@ def test_a_model_that_cannot_be_loaded_or_a_port_in_use_is_one_line(tmp_path: Pa
         used = run(tmp_path, "pawline", "serve", "--port", port, expect=75)
     assert "name another with --port" in used.stderr
     shutil.rmtree(tmp_path / "models")
+
+
+def test_impatient_signals_end_the_service_in_one_line(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        assert ask(client, picture(BRIGHT)).status_code == 200
+        process: subprocess.Popen[str] = client.process  # type: ignore[attr-defined]
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        assert process.wait(timeout=30) == 130
+    lines = (tmp_path / "background.log").read_text().splitlines()
+    assert lines[1:] == ["pawline: stopped"]
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("203.0.113.7", 0), ("no host", 0)])
+def test_a_port_or_address_that_is_not_here_is_wrong_usage(tmp_path: Path, host: str, port: int) -> None:
+    with pytest.raises(ParamsError, match="expected 0 to 65535|--host"):
+        serve(write_brightness(tmp_path), host, port, [], Limits())

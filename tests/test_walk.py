@@ -280,7 +280,7 @@ def test_the_content_divides_the_logits_by_the_temperature(model: Path, tmp_path
     from pawline.model.neutral import read_model
 
     card = read_card(model)
-    hot = SimpleNamespace(**dict(card), temperature=2.0)
+    hot = SimpleNamespace(**dict(card) | {"temperature": 2.0})
     content, _ = walk_content(drawn_cat(), "cat.jpg", hot, read_model(model), False)  # type: ignore[arg-type]
     exponents = [np.exp(logit / 2.0) for logit in content["logits"]]
     assert content["probabilities"] == pytest.approx([one / sum(exponents) for one in exponents])

@@ -20,7 +20,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     folder = tmp_path_factory.mktemp("walk")
     model = save_untrained(folder)
-    card = SimpleNamespace(**dict(read_card(model)), temperature=1.6)
+    card = SimpleNamespace(**dict(read_card(model)) | {"temperature": 1.6})
     content, arrays = walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False)  # type: ignore[arg-type]
     (folder / "walk.html").write_text(render_walk(content, arrays))
     with chromium() as browser:

@@ -59,10 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         with _model_file(arguments.model) as model:
-            serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
+            return serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
     except ModelError as error:
         raise ModelError(f"{error}; make it with `dvc repro`, or name another with --model") from None
-    return 0
 
 
 def _model_file(named: str | None) -> AbstractContextManager[Path]:

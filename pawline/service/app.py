@@ -77,13 +77,14 @@ def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Fig
     def page() -> Response:
         return _html(_own_file("page.html"))
 
-    @app.get("/{name}", include_in_schema=False)
-    def static(name: str) -> Response:
-        if name not in STATIC:
-            raise HTTPException(404)
-        return Response(_own_file(name), media_type=STATIC[name])
+    for name, kind in STATIC.items():
+        app.add_route(f"/{name}", partial(_static, name, kind))
 
     return app
+
+
+def _static(name: str, kind: str, request: Request) -> Response:
+    return Response(_own_file(name), media_type=kind)
 
 
 class _Answers:

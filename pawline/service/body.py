@@ -13,7 +13,9 @@ from pawline.service.limits import MEGABYTE, Limits, RefusedError
 
 FORM = "multipart/form-data"
 BINARY = "application/octet-stream"
-EXPECTED = f"send the bytes of a picture as image/jpeg (or another image type) or {BINARY}, or pictures as {FORM}"
+EXPECTED = (
+    f"send pictures as {FORM} (curl -F picture=@cat.jpg), or one with its type (-H 'Content-Type: image/jpeg')"
+)
 
 
 class _MemoryParser(MultiPartParser):

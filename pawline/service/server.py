@@ -1,7 +1,12 @@
 """Run the service until it is stopped; accepted requests are answered first."""
 
+import errno
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -16,11 +21,30 @@ from pawline.terminal import say
 STOP_SECONDS = 30  # for accepted requests
 
 
-def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -> None:
-    """Answer on host:port, 0 for a free port, until SIGINT or SIGTERM.
+class _Server(uvicorn.Server):
+    """A server that a signal stops once: uvicorn's own gives up on accepted requests at the second Ctrl-C, and raises
+    each signal again in the middle of its event loop."""
+
+    stopped_by = 0
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.should_exit, self.stopped_by = True, self.stopped_by or sig
+
+
+def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -> int:
+    """Answer on host:port, 0 for a free port, until SIGINT or SIGTERM. Returns the exit code, 128 + the signal.
 
     names: further names under which the service may be addressed. Raises ModelError for a model that cannot be loaded,
-    BusyError for a port in use, ParamsError for an address that is not this machine's."""
+    BusyError for a port in use, ParamsError for a port or address that this machine does not have."""
     figures = Figures()
 
     def on_swap(loaded: bool) -> None:
@@ -34,7 +58,7 @@ def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -
     say(
         f"the model {current.predictor.card.model_digest[:12]} answers at http://{shown}:{listening.getsockname()[1]}/"
     )
-    uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -42,16 +66,23 @@ def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -
             server_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
-    ).run(sockets=[listening])
+    )
+    server.run(sockets=[listening])
+    say("stopped")
+    return 128 + server.stopped_by
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=2048)
-    except (socket.gaierror, PermissionError, OverflowError) as error:
-        raise ParamsError(f"{host}, port {port}: {getattr(error, 'strerror', None) or error}") from None
+    except OverflowError:
+        raise ParamsError(f"port {port}: expected 0 to 65535; --port 0 takes a free one") from None
+    except (socket.gaierror, PermissionError) as error:
+        raise ParamsError(f"{host}, port {port}: {error.strerror}; name another with --host or --port") from None
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ParamsError(f"{host}: no address of this machine; name one of its own with --host") from None
         raise BusyError(
             f"{host}, port {port}: {error.strerror}; name another with --port (0: a free one)"
         ) from None
