@@ -301,7 +301,7 @@ def test_a_missing_source_is_bad_data(finished: Path, server: dict[str, str]) ->
 
 
 def test_without_the_source_the_flow_trains_on_the_pulled_data(finished: Path, server: dict[str, str]) -> None:
-    """As for a colleague, a CI job or a worker: the photographs are on another machine."""
+    """A colleague, a CI job or a worker has the data, but the photographs are on another machine."""
     (finished / "pictures").rename(finished.parent / "away")
     shutil.rmtree(finished / "data/ingested")
     set_params(finished, {"prepare.max_bad_fraction": 0.5})

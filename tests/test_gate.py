@@ -70,7 +70,7 @@ def test_a_challenger_that_is_surely_worse_is_kept() -> None:
 
 
 def test_a_class_that_falls_too_far_keeps_a_challenger_that_is_better_on_the_whole() -> None:
-    """Of 100 dogs 3 are lost, 3 points; with 2 lost it is 2 points, the margin itself."""
+    """Three of 100 dogs lost are 3 points; two are 2 points, the margin itself."""
     lost = evidence(30, 0, 500, other_class=0)
     dogs = {"actual": ["dog"] * 100, "champion": ["dog"] * 100}
 

@@ -185,7 +185,7 @@ def log_stand_in(exported: Path, card: Card) -> None:
 
 
 def aliases() -> dict[str, int]:
-    """Of the store that a command has used last."""
+    """Read the aliases in the store that a command has used last."""
     found = [one for one in MlflowClient().search_registered_models() if one.name == "pawline"]
     if not found:
         return {}
@@ -598,7 +598,7 @@ def test_a_champion_whose_files_mlflow_lacks_is_one_line_and_the_old_files_stay(
 
 
 def promote_by_hand() -> tuple[bool, str]:
-    """Of a model that is registered without a look at the pictures."""
+    """Return the answer for a model that is registered without a look at the pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promotion, "_verdict", lambda *_: Verdict("can't tell", "can't tell", True))
         register()

@@ -73,7 +73,7 @@ def test_what_dvc_reads_is_let_through(project: Path, make: Callable[[Path], obj
 def test_a_file_that_goes_away_during_the_look_is_no_problem(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As half a download does, which its program renames at the end."""
+    """The file goes away like half a download, which its program renames at the end."""
     half = project / "pictures/cat/2.jpg.part"
     half.touch()
     is_utf8 = source_check._is_utf8

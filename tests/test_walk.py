@@ -33,7 +33,7 @@ def window(size: int, stride: int, padding: str) -> dict[str, Any]:
 
 
 def textbook_windows(maps: np.ndarray, size: int, stride: int, padding: str) -> dict[tuple[int, int], list[Any]]:
-    """By output pixel: (row in window, column in window, row, column) of each input pixel below the window.
+    """List, for each output pixel, (row in window, column in window, row, column) of each input pixel below the window.
 
     TensorFlow's "same" makes ceil(side / stride) outputs; the odd row of zeros stands at the end."""
     found = {}
