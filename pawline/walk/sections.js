@@ -201,6 +201,20 @@ const windowed = steps.filter(
 function isInner(number) {
   return !steps.some((s) => chainEnd(s) === number);
 }
+function wholeNumber(label, state, name, changed) {
+  return number(label, 0, 0, 0, (v) => {
+    state[name] = Math.round(v);
+    changed();
+  });
+}
+/* the fields that choose a map and a pixel of it */
+function placeFields(state, mapChanged, placeChanged) {
+  return [
+    wholeNumber("Feature map", state, "map", mapChanged),
+    wholeNumber("Row", state, "row", placeChanged),
+    wholeNumber("Column", state, "column", placeChanged),
+  ];
+}
 let goTo = () => {};
 function showWindow() {
   const host = byId("window-tool");
@@ -221,22 +235,8 @@ function showWindow() {
       rebuild();
     },
   );
-  const map = number("Feature map", 0, 0, 0, (v) => {
-      state.map = Math.round(v);
-      redrawMap();
-    }),
-    row = number("Row", 0, 0, 0, (v) => {
-      state.row = Math.round(v);
-      update();
-    }),
-    column = number("Column", 0, 0, 0, (v) => {
-      state.column = Math.round(v);
-      update();
-    }),
-    input = number("Input channel", 0, 0, 0, (v) => {
-      state.input = Math.round(v);
-      redrawInput();
-    });
+  const [map, row, column] = placeFields(state, () => redrawMap(), () => update()),
+    input = wholeNumber("Input channel", state, "input", () => redrawInput());
   const play = el(
     "button",
     {
@@ -754,18 +754,7 @@ function showPooling() {
       draw();
     },
   );
-  const map = number("Feature map", 0, 0, 0, (v) => {
-      state.map = Math.round(v);
-      draw();
-    }),
-    row = number("Row", 0, 0, 0, (v) => {
-      state.row = Math.round(v);
-      update();
-    }),
-    column = number("Column", 0, 0, 0, (v) => {
-      state.column = Math.round(v);
-      update();
-    });
+  const [map, row, column] = placeFields(state, () => draw(), () => update());
   const move = (by) => {
     const n = nodes[pools[state.pool].chain[0]],
       total = n.shape[0] * n.shape[1],
