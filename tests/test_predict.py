@@ -74,7 +74,11 @@ def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> No
     [
         (["nowhere*.jpg"], "pawline: nowhere*.jpg: no such file or folder; give the pictures to predict\n"),
         (["nowhere.jpg"], "pawline: nowhere.jpg: no such file or folder; give the pictures to predict\n"),
-        (["pictures", "--model", "none.onnx"], "export.json: not found; name another with --model\n"),
+        (
+            ["pictures", "--model", "none.onnx"],
+            "none.onnx: no such file, expected a model.onnx with its export.json beside it; "
+            "name another with --model\n",
+        ),
     ],
 )
 def test_a_missing_file_gives_one_line_and_exit_code_3(

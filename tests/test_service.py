@@ -293,7 +293,7 @@ def test_a_model_that_cannot_be_loaded_or_a_port_in_use_is_one_line(tmp_path: Pa
         CurrentModel(tmp_path / "model.onnx")
     missing = run(tmp_path, "pawline", "serve", expect=3)
     assert (
-        missing.stderr.startswith("pawline: models/export.json: not found; ") and missing.stderr.count("\n") == 1
+        missing.stderr.startswith("pawline: models/model.onnx: no such file, ") and missing.stderr.count("\n") == 1
     )
     (tmp_path / "models").mkdir()
     write_brightness(tmp_path / "models")

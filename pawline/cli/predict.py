@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pawline.cli.model_file import existing_model
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import printable, say
@@ -108,7 +109,7 @@ def _next_command(model: str) -> str:
 
 def _model_file(named: str) -> AbstractContextManager[Path]:
     if not re.match("(models|runs):/", named):
-        return nullcontext(Path(named))
+        return nullcontext(existing_model(named))
     from pawline.tracking.store import downloaded_model
 
     return downloaded_model(named)

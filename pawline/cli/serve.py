@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pawline.cli.model_file import existing_model
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import say
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _model_file(named: str | None) -> AbstractContextManager[Path]:
     if named and is_in_mlflow(named):
         return handed_over(named)
-    return nullcontext(Path(named) if named else _own_model())
+    return nullcontext(existing_model(named or _own_model()))
 
 
 def _own_model() -> Path:
