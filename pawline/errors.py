@@ -1,7 +1,7 @@
 """The errors, grouped by the cause that the user can fix. Each message is one line: what, where, expected, next.
 
 PawlineError
-├── ParamsError     2   params.yaml is wrong
+├── ParamsError     2   params.yaml or an argument of a command is wrong
 ├── DatasetError    3   the data is wrong
 ├── ModelError      3   the model file is missing, damaged or not made by Pawline
 └── BusyError      75   another process is busy, or a server does not answer; try again

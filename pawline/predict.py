@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.errors import DatasetError
+from pawline.errors import DatasetError, ParamsError
 from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
 from pawline.runtime.maps import Heat, map_kind, picture_map
@@ -111,13 +111,15 @@ class Predictor:
 
 def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[Path]:
     """The files that an argument of `predict` means: a file, the visible files of a folder, or the matches of a pattern
-    such as `more/*.jpg` or `more/**/*.jpg`, which may be folders too. Raises DatasetError where no file is found.
+    such as `more/*.jpg` or `more/**/*.jpg`, which may be folders too. Raises ParamsError where there is nothing of that
+    name, DatasetError for folders without a file.
 
     passed_over: receives the files of a folder that are no pictures by name and content, such as sidecars.
     """
     path = Path(pattern)
     if path == STANDARD_INPUT or os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a long name
         return [path]
+    matches: list[Path] = []
     if os.path.isdir(path):  # noqa: PTH112
         files = _files_below(path, passed_over)
     else:
@@ -125,9 +127,9 @@ def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[P
         files = [
             file for match in matches for file in (_files_below(match, passed_over) if match.is_dir() else [match])
         ]
-    if not files and not os.path.lexists(path):
-        raise DatasetError(f"{pattern}: no such file or folder; give the pictures to predict")
-    if not files and os.path.isdir(path):  # noqa: PTH112
+    if not files and not matches and not os.path.lexists(path):
+        raise ParamsError(f"{pattern}: no such file or folder; give the pictures to predict")
+    if not files and (matches or os.path.isdir(path)):  # noqa: PTH112
         raise DatasetError(f"{pattern}: holds no file to predict")
     return files or [path]  # a broken link or a FIFO: predicted as unreadable
 

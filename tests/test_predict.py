@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from pawline.cli.predict import _show_csv, _show_json, _show_json_lines, _show_lines, add_command
+from pawline.errors import DatasetError, ParamsError
 from pawline.predict import Prediction, Predictor, find_pictures
 from tests.conftest import encode, pawline_here, run
 from tests.sample_sources import PICTURE
@@ -69,24 +70,49 @@ def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> No
     assert line == f"{picture}: {evaluated['predicted']} {probability:.1%}\n"
 
 
+@pytest.mark.parametrize("name", ["nowhere.jpg", "nowhere*.jpg", "nowhere/", "a" * 300])
+def test_a_name_behind_which_there_is_nothing_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParamsError, match=r"no such file or folder; give the pictures to predict$") as error:
+        find_pictures(f"{tmp_path}/{name}")
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("pattern", ["empty", "emp*"])
+def test_a_folder_without_a_file_is_bad_data(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="holds no file to predict"):
+        find_pictures(f"{tmp_path}/{pattern}")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("model", "is_checkout", "advice"),
     [
-        (["nowhere*.jpg"], "pawline: nowhere*.jpg: no such file or folder; give the pictures to predict\n"),
-        (["nowhere.jpg"], "pawline: nowhere.jpg: no such file or folder; give the pictures to predict\n"),
+        ("models/model.onnx", False, "no dvc.yaml is here: name a model with --model, or `cd` into a checkout"),
         (
-            ["pictures", "--model", "none.onnx"],
-            "none.onnx: no such file, expected a model.onnx with its export.json beside it; "
-            "name another with --model\n",
+            "models/model.onnx",
+            True,
+            "make it with `dvc repro`, get it again with `dvc checkout`, or name another with --model",
         ),
+        ("none.onnx", True, "name another with --model"),
     ],
 )
-def test_a_missing_file_gives_one_line_and_exit_code_3(
-    finished_workspace: Path, arguments: list[str], message: str
+def test_the_advice_for_a_missing_model_works_where_it_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, is_checkout: bool, advice: str
 ) -> None:
-    line = run(finished_workspace, "pawline", "predict", *arguments, expect=3).stderr
-    assert message in line
-    assert line.count("\n") == 1
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    if is_checkout:
+        (tmp_path / "dvc.yaml").touch()
+    pawline_here(tmp_path, "predict", "a.png", "--model", model, expect=3)
+    expected = f"{model}: no such file, expected a model.onnx with its export.json beside it; {advice}\n"
+    assert capsys.readouterr().err == f"pawline: {expected}"
+
+
+def test_what_needs_a_checkout_says_so_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["suspects"], ["verify"], ["trace", "a.png"]):
+        pawline_here(tmp_path, *command, expect=2)
+        line = f"pawline: pawline {command[0]}: no dvc.yaml is here; `cd` into a checkout\n"
+        assert capsys.readouterr().err == line
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_changed_model_file_is_refused_before_it_is_loaded(finished_workspace: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pawline.cli.relabel import run as relabel
-from pawline.errors import DatasetError
+from pawline.errors import DatasetError, ParamsError
 from pawline.index import class_names
 from pawline.ingest import ingest, summarize
 from pawline.params.ingest import IngestParams
@@ -176,7 +176,7 @@ def test_another_format_costs_one_line_and_writes_nothing(
 
 
 def test_a_file_that_is_not_there_or_no_file_is_named(data: Path) -> None:
-    with pytest.raises(DatasetError, match=r"nowhere\.csv: No such file"):
+    with pytest.raises(ParamsError, match=r"nowhere\.csv: no such file; give the file that the page"):
         run_relabel(Path("nowhere.csv"))
     with pytest.raises(DatasetError, match="pictures: "):
         run_relabel(Path("pictures"))

@@ -4,7 +4,9 @@ import argparse
 import sys
 from importlib import import_module
 
+from pawline.errors import ParamsError
 from pawline.process import end_with
+from pawline.workspace.checkout import is_checkout
 
 # By command, the module beside this one; in the order in which people meet the commands.
 MODULES = {
@@ -27,6 +29,11 @@ MODULES = {
     "gc": "gc",
 }
 
+# These answer about the data, the model or the past of a checkout.
+OF_A_CHECKOUT = {
+    *("report", "suspects", "relabel", "folds", "learning-curve", "register", "why", "verify", "trace", "gc")
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="pawline", description="Train, explain and use image classifiers.")
@@ -36,7 +43,14 @@ def main() -> None:
     for module in dict.fromkeys([asked] if asked else MODULES.values()):
         import_module(f"pawline.cli.{module}").add_command(commands)
     arguments = parser.parse_args()
-    end_with(lambda: arguments.run(arguments))
+    end_with(lambda: _run(sys.argv[1], arguments))
+
+
+def _run(command: str, arguments: argparse.Namespace) -> int | None:
+    if command in OF_A_CHECKOUT and not is_checkout():
+        raise ParamsError(f"pawline {command}: no dvc.yaml is here; `cd` into a checkout")
+    code: int | None = arguments.run(arguments)
+    return code
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.card import Card, read_card
-from pawline.errors import DatasetError, ModelError
+from pawline.cli.model_file import next_step
+from pawline.cli.named_file import refuse_missing
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
@@ -41,7 +43,8 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page; exit code 3 for a picture or model that cannot be read, and then nothing is written."""
+    """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there
+    and a place that cannot be written to; then nothing is written."""
     from pawline.files import read_regular_file, write_text
     from pawline.pictures.decode import BadImage
     from pawline.predict import MAX_BYTES
@@ -51,15 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     begin, picture = time.monotonic(), arguments.picture
     shown = printable(str(picture))
+    refuse_missing(picture, "give one picture's file")
     try:
         content = read_regular_file(picture, MAX_BYTES)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DatasetError(f"{shown}: cannot be read: {reason}; give one picture's file") from None
     if _is_same(arguments.out, picture) or _is_same(arguments.out, arguments.model):
-        raise DatasetError(f"--out {arguments.out}: is an input of this command; name another file")
+        raise ParamsError(f"--out {arguments.out}: is an input of this command; name another file")
     if arguments.out.is_dir() or not arguments.out.parent.is_dir():
-        raise DatasetError(f"--out {arguments.out}: not a file in an existing folder; name another place")
+        raise ParamsError(f"--out {arguments.out}: not a file in an existing folder; name another place")
     if arguments.model.suffix == ".onnx":
         raise ModelError(
             f"--model {printable(str(arguments.model))}: is an exported model, whose layers are packed for its engine; "
@@ -69,8 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         card = read_card(arguments.model)
         network = kept_network(arguments.model, card, LocalState(main_checkout()).walks)
     except ModelError as error:
-        advice = "make it with `dvc repro`, or name another with --model"
-        raise ModelError(f"{error}; {advice}") from None
+        raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
     try:
         exciting = None if arguments.no_training_pictures else _exciting(card, network)
         described, arrays = walk_content(content, picture.name, card, network, arguments.full, exciting)

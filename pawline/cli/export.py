@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pawline.card import card_path, read_card
+from pawline.cli.model_file import next_step
 from pawline.errors import ModelError
 from pawline.export import NAMES, export_to
 from pawline.files import write_bytes
@@ -37,10 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         card = read_card(arguments.model)
     except ModelError as error:
-        next_command = (
-            "make it with `dvc repro`" if arguments.model == Layout().model else "name another with --model"
-        )
-        raise ModelError(f"{error}; {next_command}") from None
+        raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
     parity = export_to(arguments.to, arguments.model, card, to)
     write_bytes(card_path(to), card_path(arguments.model).read_bytes())
     print(

@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pawline.cli.model_file import existing_model
+from pawline.cli.model_file import existing_model, next_step
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import printable, say
@@ -53,7 +53,8 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same."""
+    """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same. A name behind which
+    there is nothing is wrong usage, exit code 2, and then nothing is predicted."""
     from pawline.predict import Predictor, find_pictures
 
     passed_over: list[Path] = []
@@ -97,14 +98,12 @@ def _with_progress(predictions: Predictions, count: int) -> Predictions:
 
 
 def _next_command(model: str) -> str:
-    if model == str(Layout().exported):
-        return "make it with `dvc repro`, get it again with `dvc checkout`, or name another with --model"
     if model.endswith(".keras"):
         folder = quote(str(Path(model).parent))
         return (
             f"export it with `pawline export --model {quote(model)} --out {folder}`, or name another with --model"
         )
-    return "name another with --model"
+    return next_step(model, Layout().exported)
 
 
 def _model_file(named: str) -> AbstractContextManager[Path]:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pawline.cli.model_file import existing_model
+from pawline.cli.model_file import existing_model, next_step
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import say
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         with _model_file(arguments.model) as model:
             return serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
     except ModelError as error:
-        raise ModelError(f"{error}; make it with `dvc repro`, or name another with --model") from None
+        raise ModelError(f"{error}; {next_step(arguments.model, Layout().exported)}") from None
 
 
 def _model_file(named: str | None) -> AbstractContextManager[Path]:

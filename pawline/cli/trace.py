@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.named_file import refuse_missing
 from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
 from pawline.terminal import printable
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def trace(picture: Path) -> tuple[str, list[Sighting]]:
     """(SHA-256 of the picture, one sighting per version and path, newest version first)."""
+    refuse_missing(picture, "give a picture file to trace")
     try:
         digest = hashlib.sha256(read_regular_file(picture)).hexdigest()
     except OSError as error:

@@ -32,6 +32,11 @@ def main_checkout(here: Path | None = None) -> Path:
     return main if common and (main / "dvc.yaml").exists() else project
 
 
+def is_checkout(here: Path = Path()) -> bool:
+    """Whether a folder is one in which DVC's commands work."""
+    return (here / "dvc.yaml").is_file()
+
+
 def is_experiment(here: Path | None = None) -> bool:
     """Whether this is the checkout of a DVC experiment or of a flow run with other params, not one of the user's."""
     here = (here or Path.cwd()).resolve()
