@@ -116,6 +116,26 @@ def test_system_folders_are_passed_over_and_listed(tmp_path: Path, make: Callabl
     assert result.understood[-1].endswith(" and 5 more")
 
 
+@pytest.mark.parametrize("make", MAKERS)
+def test_hidden_and_system_files_are_passed_over_and_counted_wherever_they_lie(
+    tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    litter = [
+        "Thumbs.db",
+        "desktop.ini",
+        ".DS_Store",
+        "cat/Thumbs.db",
+        "cat/._1.jpg",
+        "dog/._1.jpg",
+        "dog/.nomedia",
+    ]
+    result = ingest_source(make(tmp_path / "source", TWO_CLASSES | dict.fromkeys(litter, b"x")), tmp_path)
+    assert content(tmp_path / "raw") == TWO_CLASSES
+    assert result.understood[-1] == (
+        "ingest: passed over: 7 system or hidden files (.* 3, .DS_Store 1, Thumbs.db 2, desktop.ini 1)"
+    )
+
+
 def test_a_system_folder_that_nobody_may_list_does_not_stop_ingest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

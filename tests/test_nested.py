@@ -54,7 +54,7 @@ def test_the_zip_of_zips_of_kaggle_is_read_as_it_is_handed_out(tmp_path: Path, o
     assert set(result.rows.table()["class_name"]) == {"cat", "dog"}
     assert (result.num_unlabelled, result.num_beside_classes) == (3, 1)
     assert result.understood == [
-        "ingest: 4 pictures in 2 classes: cat 2, dog 2",
+        "ingest: 4 files in 2 classes (prepare checks them): cat 2, dog 2",
         f"ingest: opened the archives inside the source: train{suffix}, test1{suffix}",
         "ingest: the names of the files give the classes: cat.0.jpg is 'cat'; "
         "ingest.classes_from_names: false turns this off",

@@ -140,7 +140,7 @@ def test_right_names_are_not_suspicious(tmp_path: Path, name: str) -> None:
 def test_a_long_list_of_classes_is_shortened(tmp_path: Path) -> None:
     files = {f"class{number:03}/1.jpg": PICTURE for number in range(100)}
     (line,) = ingest_source(folder_of(tmp_path / "source", files), tmp_path).understood
-    assert line.startswith("ingest: 100 pictures in 100 classes: class000 1, class001 1, ")
+    assert line.startswith("ingest: 100 files in 100 classes (prepare checks them): class000 1, class001 1, ")
     assert line.endswith("class009 1 and 90 more")
 
 

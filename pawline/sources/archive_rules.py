@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pawline.errors import DatasetError
-from pawline.files import is_litter_name
+from pawline.files import LITTER, is_litter_name
 from pawline.sources.listing import CONTROL_CHARACTER, first_repeated, folded, leads_out, plain_path
 
 # ImageNet has 1.4 million pictures and 160 GB. The limits are several times larger; a larger archive is an attack.
@@ -21,6 +21,9 @@ FREE_BYTES = 64 * 2**20
 
 # No operating system opens a longer path. Names are kept in memory, so long names could fill it.
 MAX_NAME = 4096
+
+# Hidden names that say something to people; the others are counted together.
+NAMED_LITTER = LITTER | {".ds_store"}
 
 NOT_A_FILE = "a link or a device, not a regular file"
 
@@ -37,9 +40,20 @@ def safe_path(name: str, archive: Path | str) -> str:
     return path
 
 
-def litter_folder(path: str) -> str:
-    """The first folder of a path that is hidden or of a system, such as @eaDir; empty where there is none."""
-    return next((part for part in path.split("/")[:-1] if is_litter_name(part)), "")
+def hidden_part(path: str) -> str:
+    """What makes a file invisible: the first folder that is hidden or of a system, with a "/" behind it, or its own
+    name as `hidden_name` gives it. Empty for a visible file."""
+    *folders, name = path.split("/")
+    folder = next((part for part in folders if is_litter_name(part)), "")
+    return f"{folder}/" if folder else hidden_name(name)
+
+
+def hidden_name(name: str) -> str:
+    """The name of a hidden or system file, such as Thumbs.db; ".*" for names that each file has for itself, such as
+    macOS's ._IMG_1.jpg. Empty for a visible one."""
+    if not is_litter_name(name):
+        return ""
+    return name if name.lower() in NAMED_LITTER else ".*"
 
 
 def is_visible(path: str) -> bool:

@@ -1,5 +1,6 @@
 """Cloud storage, read through fsspec. Each provider's package is an extra of this project (`pawline[s3]`)."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pawline.addresses import public_address
 from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError
-from pawline.sources.archive_rules import check_amount, check_names_differ, is_visible, litter_folder, safe_path
+from pawline.sources.archive_rules import check_amount, check_names_differ, hidden_part, safe_path
 from pawline.sources.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
 
 # The extra that installs the package for a scheme.
@@ -64,15 +65,16 @@ def list_bucket(bucket: Bucket, name: str) -> Listing:
     Strangers chose the names, so the paths are checked as an archive's are. name: the folder's name in messages.
     """
     paths = []
-    passed_over = set()
+    passed_over: Counter[str] = Counter()
     try:
         objects = bucket.files.find(bucket.path)
     except Exception as error:  # each provider's package raises its own exceptions
         raise _explain(error, name) from None
     for object_path in objects:
         path = safe_path(object_path.removeprefix(f"{bucket.path.rstrip('/')}/"), name)
-        passed_over.add(litter_folder(path))
-        if is_visible(path):
+        if hidden := hidden_part(path):
+            passed_over[hidden] += 1
+        else:
             paths.append(path)
     check_amount(len(paths), 0, name)
     check_names_differ(paths, name)
@@ -81,7 +83,7 @@ def list_bucket(bucket: Bucket, name: str) -> Listing:
         paths,
         partial(_reads, bucket, paths, name),
         num_threads=16,
-        passed_over=frozenset(passed_over - {""}),
+        passed_over=passed_over,
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pawline.errors import DatasetError
 from pawline.files import is_litter_name, read_regular_file
+from pawline.sources.archive_rules import hidden_name
 from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, MAX_FILE_BYTES, Listing, Read
 
 
@@ -21,7 +23,7 @@ def list_folder(folder: Path, follow_links: bool = False) -> Listing:
     """
     paths: list[str] = []
     linked_folders: set[str] = set()
-    passed_over: set[str] = set()
+    passed_over: Counter[str] = Counter()
     folders: list[str] = []
     waiting = [""]
     while waiting:
@@ -29,8 +31,8 @@ def list_folder(folder: Path, follow_links: bool = False) -> Listing:
         for entry in _scan(folder, prefix):
             path = prefix + entry.name
             if is_litter_name(entry.name):
-                if entry.is_dir(follow_symlinks=False):
-                    passed_over.add(entry.name)
+                is_folder = entry.is_dir(follow_symlinks=False)
+                passed_over[f"{entry.name}/" if is_folder else hidden_name(entry.name)] += 1
                 continue
             if entry.is_dir(follow_symlinks=False) or (follow_links and _leads_on(folder / path, folder)):
                 waiting.append(f"{path}/")
@@ -43,7 +45,7 @@ def list_folder(folder: Path, follow_links: bool = False) -> Listing:
         paths,
         partial(read_below, folder, paths.__getitem__, follow_links=follow_links),
         linked_folders=frozenset(linked_folders),
-        passed_over=frozenset(passed_over),
+        passed_over=passed_over,
         folders=folders,
     )
 

@@ -5,8 +5,9 @@ Its memory grows with the number of files, so a listing holds one string per fil
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class Listing:
     unclear_names: positions of paths whose code page the archive does not say.
     num_bytes: of an archive, the size of its files when unpacked.
     copy_to: of an archive, writes single files to given paths, of any size; leaves out links and devices.
-    passed_over: the names of system folders and hidden folders that were not entered.
+    passed_over: how often each system or hidden name was met; that of a folder, which was not entered, ends in "/".
     opened: the names of the archives inside an archive whose files are in `paths`.
     given_parts, given_groups: what a table says of each path; empty where it says nothing.
     notes: what was guessed or passed over, a line each.
@@ -59,7 +60,7 @@ class Listing:
     unclear_names: Sequence[int] = ()
     num_bytes: int = 0
     copy_to: Callable[[Mapping[int, Path]], None] | None = None
-    passed_over: frozenset[str] = frozenset()
+    passed_over: Counter[str] = field(default_factory=Counter)
     opened: str = ""
     given_parts: Sequence[str] = ()
     given_groups: Sequence[str] = ()

@@ -107,7 +107,7 @@ def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
     for inner in opened.values():
         unclear_names += [start + position for position in inner.unclear_names]
         start += len(inner.paths)
-    passed_over = outer.passed_over.union(*(inner.passed_over for inner in opened.values()))
+    passed_over = sum((inner.passed_over for inner in opened.values()), outer.passed_over)
     return replace(
         outer,
         paths=paths,

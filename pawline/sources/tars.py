@@ -9,6 +9,7 @@ import io
 import lzma
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,8 +26,7 @@ from pawline.sources.archive_rules import (
     check_amount,
     check_names_differ,
     check_ratio,
-    is_visible,
-    litter_folder,
+    hidden_part,
     safe_path,
 )
 from pawline.sources.listing import MAX_FILE_BYTES, TOO_LARGE, Listing, Read
@@ -54,7 +54,7 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
     name: the name of the archive in messages. num_packed: of an archive inside another, the size of the outer one.
     """
     paths: list[str] = []
-    passed_over: set[str] = set()
+    passed_over: Counter[str] = Counter()
     folders: list[str] = []
     num_bytes = 0
     with _open_stream(source, name) as stream:
@@ -70,7 +70,7 @@ def list_tar(source: Path, name: str, num_packed: int = 0) -> Listing:
         partial(_reads, source, name),
         num_bytes=num_bytes,
         copy_to=partial(_copy_to, source, name),
-        passed_over=frozenset(passed_over - {""}),
+        passed_over=passed_over,
         folders=folders,
     )
 
@@ -101,11 +101,11 @@ def _copy_member(stream: "_ForwardStream", size: int, target: Path, problem: str
 
 
 def _members(
-    stream: "_ForwardStream", name: str, passed_over: set[str] | None = None, folders: list[str] | None = None
+    stream: "_ForwardStream", name: str, passed_over: Counter[str] | None = None, folders: list[str] | None = None
 ) -> Iterator[tuple[tarfile.TarInfo, str]]:
     """The visible files with their paths.
 
-    passed_over, folders: receive the names of folders whose files are not visible, and the paths of the others.
+    passed_over, folders: receive what was not visible, see Listing, and the paths of the folders.
     """
     archive = tarfile.TarFile(fileobj=stream, mode="r")  # type: ignore[arg-type]
     while member := archive.next():
@@ -117,10 +117,10 @@ def _members(
                 folders.append(f"{safe_path(member.name, name)}/")
         else:
             path = safe_path(member.name, name)
-            if passed_over is not None:
-                passed_over.add(litter_folder(path))
-            if is_visible(path):
+            if not (hidden := hidden_part(path)):
                 yield member, path
+            elif passed_over is not None:
+                passed_over[hidden] += 1
     stream.check_end()
 
 

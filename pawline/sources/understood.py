@@ -1,7 +1,7 @@
 """What was understood of a source, in a few lines for people: classes, parts, files passed over, what looks wrong."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pawline.sources.class_folders import are_pieces
@@ -25,10 +25,10 @@ def describe(
         *_unlabelled(source),
         *_not_pictures(not_pictures),
         *_beside(num_beside_classes),
-        *_system_folders(source.listing.passed_over),
+        *_hidden(source.listing.passed_over),
     ]
     lines = [
-        f"{_number(len(rows), 'picture')} in {_number(len({*rows.texts('class_name')}), 'class')}: "
+        f"{_number(len(rows), 'file')} in {_number(len({*rows.texts('class_name')}), 'class')} (prepare checks them): "
         f"{_counts(rows.texts('class_name'))}",
         *_origin(source),
         *_parts(rows),
@@ -118,8 +118,13 @@ def _not_pictures(endings: Counter[str]) -> list[str]:
     return [f"{_number(endings.total(), 'file')} that by name and content {verb} no picture ({by_ending})"]
 
 
-def _system_folders(names: Collection[str]) -> list[str]:
-    return [f"system and hidden folders: {_listed(sorted(map(_printable, names)))}"] if names else []
+def _hidden(passed_over: Counter[str]) -> list[str]:
+    files = Counter({name: count for name, count in passed_over.items() if not name.endswith("/")})
+    folders = sorted(_printable(name.rstrip("/")) for name in passed_over.keys() - files)
+    return [
+        *([f"{_number(files.total(), 'system or hidden file')} ({_counts(files.elements())})"] if files else []),
+        *([f"system and hidden folders: {_listed(folders)}"] if folders else []),
+    ]
 
 
 def _beside(num_beside_classes: int) -> list[str]:

@@ -12,6 +12,7 @@ import stat
 import struct
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,8 +28,7 @@ from pawline.sources.archive_rules import (
     check_amount,
     check_names_differ,
     check_ratio,
-    is_visible,
-    litter_folder,
+    hidden_part,
     refuse,
     safe_path,
 )
@@ -69,7 +69,7 @@ def list_zip(file: BinaryIO, name: str) -> Listing:
         directory.reads,
         num_bytes=directory.num_bytes,
         copy_to=directory.copy_to,
-        passed_over=frozenset(directory.passed_over - {""}),
+        passed_over=directory.passed_over,
         folders=directory.folders,
         unclear_names=directory.unclear_names,
     )
@@ -120,7 +120,7 @@ class _Directory:
     def __init__(self, file: BinaryIO, archive: str) -> None:
         self._file, self._archive = file, archive
         self.paths: list[str] = []
-        self.passed_over: set[str] = set()
+        self.passed_over: Counter[str] = Counter()
         self.folders: list[str] = []
         self.unclear_names = array("L")
         self._offsets, self._packed, self._sizes = array("Q"), array("Q"), array("Q")
@@ -134,11 +134,12 @@ class _Directory:
             if entry.offset + LOCAL.size + entry.packed > self._end:
                 refuse(archive, f"entry {entry.name!r} reaches beyond the archive")
             path = safe_path(entry.name, archive)
-            self.passed_over.add(litter_folder(path))
-            is_folder = entry.raw_name.endswith((b"/", b"\\"))
-            if is_folder and is_visible(path):
+            is_folder, hidden = entry.raw_name.endswith((b"/", b"\\")), hidden_part(path)
+            if is_folder and not hidden:
                 self.folders.append(f"{path}/")
-            if is_folder or not is_visible(path):
+            elif hidden and not is_folder:
+                self.passed_over[hidden] += 1
+            if is_folder or hidden:
                 self._check_skipped_entry(entry.name, entry.offset, zlib.crc32(entry.raw_name))
             else:
                 self._add(entry)
