@@ -402,7 +402,7 @@ def test_the_stage_writes_raw_index_and_metrics(tmp_path: Path) -> None:
     result = run(workspace_with(tmp_path, "source"), "python", "-m", "tasks.ingest")
     assert (result.stdout, result.stderr) == (
         "",
-        "ingest: 2 files in 2 classes (prepare checks them): cat 1, dog 1\n",
+        "pawline: ingest: 2 files in 2 classes (prepare checks them): cat 1, dog 1\n",
     )
     assert content(tmp_path / "data/ingested") == TWO_CLASSES
     assert paths(pd.read_parquet(tmp_path / "data/index.parquet")) == ["cat/1.jpg", "dog/1.jpg"]
