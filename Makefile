@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 run: setup
 	@python -m pawline.cli.before_run
-	@dvc repro
+	@PAWLINE_FIGURES_FOLLOW=1 dvc repro
 	@python -m pawline.cli.next_commands
 
 test: setup

@@ -1,6 +1,6 @@
 """The figures of a model on the test part, for readers: everywhere the same figures in the same order.
 
-`evaluate` measures the figures; the terminal after `make run`, the Prefect page and the report show them.
+`evaluate` measures the figures; the terminal after a run, the Prefect page and the report show them.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,12 @@ FIGURES = (
     Figure("calibration_error", "calibration error", ".3f"),
     Figure("num_images", "test images", ",d"),
 )
+
+
+def in_one_line(metrics: Mapping[str, Any]) -> str:
+    """The accuracy with its interval, and how many pictures it rests on."""
+    accuracy = " ".join(FIGURES[0].text(metrics).split())
+    return f"{FIGURES[0].name} {accuracy}, {metrics['num_images']:,} pictures"
 
 
 def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

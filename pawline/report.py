@@ -4,13 +4,20 @@ The modules of `pawline/page/` select and measure the content of each section; `
 page depends on its inputs alone. Every list on the page has a limit, and the page says where a list was cut.
 """
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pawline.figures import in_one_line
 from pawline.page import data_sections, finding_sections, model_sections, template
 from pawline.page.album import Album
 from pawline.page.as_data import as_data
 from pawline.page.inputs import MAX_CLASSES, PARTS, ReportInputs, hardest_classes
 from pawline.page.provenance import provenance
+from pawline.terminal import say
+
+FIGURES_FOLLOW = "PAWLINE_FIGURES_FOLLOW"  # set by `make run`, which ends with a table of them
 
 
 def describe(inputs: ReportInputs, pictures: bool = True) -> dict[str, Any]:
@@ -56,3 +63,11 @@ def render(content: dict[str, Any]) -> str:
 def report_data(content: dict[str, Any]) -> Any:
     """The content as plain data for JSON, without pictures."""
     return as_data({key: value for key, value in content.items() if key not in ("samples", "pictures", "parts")})
+
+
+def announce(metrics: Mapping[str, Any], page: Path) -> None:
+    """Show the accuracy and where the page is, in one line; nothing where a table of the figures follows.
+
+    metrics: those of metrics/evaluate.json."""
+    if FIGURES_FOLLOW not in os.environ:
+        say(f"report: {in_one_line(metrics)}; {page} shows the whole run")

@@ -3,15 +3,17 @@
 from pawline.files import write_json, write_text
 from pawline.page.inputs import read_inputs
 from pawline.params.whole import Params
-from pawline.report import describe, render, report_data
+from pawline.report import announce, describe, render, report_data
 from pawline.workspace.layout import Layout
 from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    content = describe(read_inputs(vars(at)))
+    inputs = read_inputs(vars(at))
+    content = describe(inputs)
     write_text(at.report, render(content))
     write_json(at.report_data, report_data(content))
+    announce(inputs.metrics["evaluate"], at.report)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,12 @@ from pawline.pictures.duplicates import NUM_HASHES
 from pawline.prepare import QUARANTINE_COLUMNS
 from pawline.prepare import summarize as summarize_prepare
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
-from pawline.report import describe, render, report_data
+from pawline.report import FIGURES_FOLLOW, announce, describe, render, report_data
 from pawline.split import Split
 from pawline.split import summarize as summarize_split
 from tests.conftest import encode, stripes
 from tests.planted import plant_gps
+from tests.source import ROOT
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = '"><script>alert("1")</script>\n\u202e{{ 7 * 7 }}&amp;'
@@ -202,6 +203,23 @@ def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -
     assert "75.1% accuracy on 4 test images; 95% interval 30.1% to 95.4%" in text
     assert "learned from 12 images (train), its best epoch was chosen on 4 others (val)" in text
     assert "AUC 0.8750" in text
+
+
+def test_a_run_ends_with_its_figures_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make run` prints a table of them afterwards, so the stage is silent there."""
+    metrics = {"accuracy": 0.9787, "accuracy_low": 0.926, "accuracy_high": 0.994, "num_images": 1094}
+    announce(metrics, Path("reports/report.html"))
+    assert capsys.readouterr().err == (
+        "pawline: report: test accuracy 0.979 (95 % interval 0.926 to 0.994), 1,094 pictures; "
+        "reports/report.html shows the whole run\n"
+    )
+    monkeypatch.setenv(FIGURES_FOLLOW, "1")
+    announce(metrics, Path("reports/report.html"))
+    assert capsys.readouterr().err == ""
+    recipe = (ROOT / "Makefile").read_text().partition("\nrun:")[2]
+    assert recipe.index(f"{FIGURES_FOLLOW}=1 dvc repro") < recipe.index("pawline.cli.next_commands")
 
 
 def test_a_new_figure_appears_on_the_page(inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
