@@ -19,7 +19,7 @@ from pawline.parts import data_digest
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
 from pawline.tracking.training_run import shown_params
-from pawline.workspace.checkout import main_checkout
+from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
 
 WORKSPACE_NAME = "workspace"  # the outputs as they are in this checkout
@@ -155,7 +155,8 @@ def _workspace() -> ComparedRun:
     at = Layout()
     for file in (at.predictions, at.split, at.model):
         if not file.exists():
-            raise DatasetError(f"{file}: not there; make the present outputs first: `dvc repro`")
+            make = "make the present outputs first: `dvc repro`"
+            raise DatasetError(f"{file}: not there; {make if is_checkout() else '`cd` into a checkout'}")
     split, card = pd.read_parquet(at.split), read_card(at.model)
     if card.training_data_digest != data_digest(split):
         raise DatasetError(
