@@ -48,7 +48,7 @@ COMMANDS = {
 
 @dataclass
 class House:
-    """Where it happens: the workspace, what it was before each stage, and the environment of a Prefect server."""
+    """The place of the kills: the workspace, what it was before each stage, and the environment of a Prefect server."""
 
     folder: Path
     server: dict[str, str]

@@ -118,7 +118,8 @@ def file_digest(path: Path) -> str:
 
 
 def check_digest(file: Path, expected: str, name: str) -> None:
-    """Raises DatasetError where the SHA-256 of a file is not `expected`. name: the file's name in the message."""
+    """Compare the SHA-256 of a file with `expected`. Raises DatasetError where it differs; name: the file's name in the
+    message."""
     digest = file_digest(file)
     if digest != expected.lower():
         raise DatasetError(

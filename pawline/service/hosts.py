@@ -17,7 +17,7 @@ class Hosts:
         self._names = {"localhost", *map(str.lower, names)}
 
     def check(self, headers: Headers) -> None:
-        """Raises RefusedError for a foreign Host header (400) or the page of another site (403)."""
+        """Refuse a foreign Host header (400) and the page of another site (403): raise RefusedError."""
         host = headers.get("host", "")
         if not self._is_ours(host):
             raise RefusedError(

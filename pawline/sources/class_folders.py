@@ -24,8 +24,8 @@ UNLABELLED = {"pred", "predict", "prediction", "predictions", "unlabeled", "unla
 
 
 class Place(NamedTuple):
-    """Where a file belongs. `path` is relative to the class root; `given_part` and `given_group` are empty where none
-    was given."""
+    """The place of a file in the data set. `path` is relative to the class root; `given_part` and `given_group` are
+    empty where none was given."""
 
     path: str
     class_name: str

@@ -192,7 +192,7 @@ class TodaysTest:
 
     @classmethod
     def read(cls, at: Layout) -> "TodaysTest":
-        """Raises DatasetError where the stages have not written what is needed."""
+        """Read what the stages wrote. Raises DatasetError where something that is needed is missing."""
         for file in (at.split, at.left_out, at.index, at.raw):
             if not file.exists():
                 raise DatasetError(
@@ -248,7 +248,8 @@ class Model:
 
 
 def _workspace_model(at: Layout) -> Model:
-    """Raises ModelError and DatasetError where the model and the split are not there, or not of one run."""
+    """The model of this checkout. Raises ModelError and DatasetError where it or the split is missing, or both are not
+    of one run."""
     try:
         card = read_card(at.model)
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""Where a series of trainings (folds, a learning curve) is kept: below `.pawline/`, by the digest of its data.
+"""Keep a series of trainings (folds, a learning curve) below `.pawline/`, by the digest of its data.
 
 .pawline/folds/<data digest>/predictions.parquet, figures.json    the last complete series
 .pawline/folds/<data digest>/<key>/                               one under way: finished trainings, checkpoints

@@ -65,7 +65,7 @@ class Pipeline:
         return self._status
 
     def without_source(self, stage: str) -> str:
-        """Where the source is not on this machine: a line on the data set that stands in its place; else empty."""
+        """A line on the data set that stands in place of a source that is not on this machine; else empty."""
         stages = read_dag(read_yaml(self.workspace / Layout().params), self.workspace)
         note = without_source(self.workspace, stages[stage], self.status()[stage])
         self._status = None if note else self._status

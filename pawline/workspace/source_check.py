@@ -154,8 +154,9 @@ def _is_utf8(name: str) -> bool:
 
 
 def without_source(root: Path, stage: Stage, changes: list[Any]) -> str:
-    """Where the source alone is not there, the data set that was pulled stands: restore it, and return a line that
-    says so. Empty where the source is there. Raises DatasetError where something else changed too."""
+    """Restore the data set that was pulled, if the source alone is not there, and return a line that says so.
+
+    Empty where the source is there. Raises DatasetError where something else changed too."""
     source = load_params(root / Layout().params).ingest.source
     if source not in stage.deps and os.path.normpath(source) not in stage.deps:
         return ""
