@@ -80,7 +80,7 @@ def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:
         if not needed.exists():
             raise DatasetError(f"{needed}: not there; make it with `dvc repro`")
     images, split = PreparedImages(at.prepared), pd.read_parquet(at.split)
-    folds = LocalState(main_checkout()).folds / data_digest(split) / "predictions.parquet"
+    folds = LocalState(main_checkout()).fold_predictions(data_digest(split))
     if folds.exists():
         return from_folds(folds, images.class_names), images.class_names
     try:

@@ -28,7 +28,7 @@ from pawline.training.pretrained_weights import weights_digest
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.dag import read_dag
 from pawline.workspace.history import code_digests
-from pawline.workspace.layout import Layout, LocalState
+from pawline.workspace.layout import SERIES_PREDICTIONS, Layout, LocalState
 from pawline.yaml_files import read_yaml
 
 
@@ -45,7 +45,7 @@ class KeptSeries:
 
     @property
     def predictions(self) -> Path:
-        return self.folder / "predictions.parquet"
+        return self.folder / SERIES_PREDICTIONS
 
     @property
     def figures(self) -> Path:

@@ -10,6 +10,7 @@ from pawline.workspace.checkout import main_checkout
 # A relative source may lead out of the checkout by as many `..`: links to it stand in these, not at home.
 ISOLATED_NEST = Path("1/2/3/4/5/checkout")
 SQLITE = "sqlite:///"
+SERIES_PREDICTIONS = "predictions.parquet"  # of a complete series of trainings, in the folder of its data
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class LocalState:
         self.store = checkout / "mlflow.db"
         self.store_lock = checkout / ".mlflow.lock"
         self.artifacts = checkout / "mlartifacts"
+
+    def fold_predictions(self, data_digest: str) -> Path:
+        """What `pawline folds` found on this data, once it is complete; see workspace/kept_series.py."""
+        return self.folds / data_digest / SERIES_PREDICTIONS
 
     def refused_list(self, workspace: Path) -> Path:
         """The bad files of the last stage of a workspace that failed for them. Experiments and worktrees that fail at
