@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from pawline.errors import DatasetError, ModelError
 from pawline.judging.clustered import accuracy_interval
+from pawline.judging.predictions import PROBABILITY
 from pawline.judging.reliability import calibration_table
 from pawline.judging.replicates import Figures, Found, mirrored, percentiles, replicate
 from pawline.judging.thresholds import mark_chosen, threshold_table
@@ -70,7 +71,7 @@ def predictions_table(answers: Answers, class_names: list[str]) -> pd.DataFrame:
         actual=names[answers.labels], predicted=names[predicted]
     )
     columns = {
-        f"probability_{name}": answers.probabilities[:, label].round(6) for label, name in enumerate(class_names)
+        f"{PROBABILITY}{name}": answers.probabilities[:, label].round(6) for label, name in enumerate(class_names)
     }
     return pd.concat([table, pd.DataFrame(columns)], axis=1)
 

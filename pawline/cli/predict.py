@@ -154,7 +154,9 @@ def _show_json_lines(predictions: Predictions, top: int | None = None) -> None:
 
 def _show_csv(predictions: Predictions, class_names: list[str], top: int | None = None) -> None:
     """Print a table with a column per class; with `top`, pairs of columns for the likeliest, the second, …"""
-    columns = [f"probability_{name}" for name in class_names]
+    from pawline.judging.predictions import PROBABILITY
+
+    columns = [f"{PROBABILITY}{name}" for name in class_names]
     if top:
         columns = [f"{column}_{rank}" for rank in range(1, top + 1) for column in ("label", "probability")]
     writer = csv.writer(_Escaped(sys.stdout), lineterminator="\n")

@@ -11,6 +11,7 @@ from mlflow.types import ColSpec, Schema
 
 from pawline.card import Card, card_path
 from pawline.files import file_digest
+from pawline.judging.predictions import PROBABILITY
 from pawline.params.whole import dotted
 from pawline.pictures.decode import to_jpeg
 from pawline.runtime.export_card import export_card_path
@@ -57,7 +58,7 @@ def _served_with(card: Card) -> list[str]:
 
 
 def _signature(card: Card) -> ModelSignature:
-    probabilities = [ColSpec("double", f"probability_{name}", required=False) for name in card.class_names]
+    probabilities = [ColSpec("double", f"{PROBABILITY}{name}", required=False) for name in card.class_names]
     unsure, error = ColSpec("boolean", "unsure", required=False), ColSpec("string", "error", required=False)
     return ModelSignature(
         inputs=Schema([ColSpec("binary", "image", required=False), ColSpec("string", "path", required=False)]),

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 
+from pawline.judging.predictions import PROBABILITY
 from pawline.pictures.decode import BadImage
 from pawline.predict import Predictor, read_picture
 
@@ -33,7 +34,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc]
         rows = [
             {
                 "label": prediction.label,
-                **{f"probability_{name}": p for name, p in (prediction.probabilities or nothing).items()},
+                **{f"{PROBABILITY}{name}": p for name, p in (prediction.probabilities or nothing).items()},
                 "unsure": prediction.unsure,
                 "error": prediction.error,
             }
