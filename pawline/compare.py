@@ -24,6 +24,7 @@ from pawline.judging.paired import (
 )
 from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
+from pawline.terminal import listed
 
 BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
 
@@ -143,7 +144,7 @@ def _refuse_other_classes(first: JudgedModel, second: JudgedModel) -> None:
             sorted({*one.class_names} - {*other.class_names}) for one, other in ((first, second), (second, first))
         ]
         lists = "; ".join(
-            f"only {side.name} knows {', '.join(map(repr, names[:5]))}{' …' if len(names) > 5 else ''}"
+            f"only {side.name} knows {listed(map(repr, names), 5)}"
             for side, names in zip((first, second), only, strict=True)
             if names
         )

@@ -19,6 +19,7 @@ from pawline.params.judging import JudgingParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.runtime.model import RuntimeModel, softmax
+from pawline.terminal import listed
 
 # By resampling. Chance makes a calibration error larger, so its interval is made in another way.
 RESAMPLED = ("balanced_accuracy", "macro_f1", "auc", "average_precision", "loss", "brier")
@@ -46,8 +47,8 @@ class Answers:
         Raises DatasetError for a part without pictures, ModelError for a model of other classes."""
         if model.card.class_names != images.class_names:
             raise ModelError(
-                f"the model tells {_listed(model.card.class_names)} apart, but the pictures are of "
-                f"{_listed(images.class_names)}: train it on these pictures, or bring its own data back"
+                f"the model tells {listed(model.card.class_names, 5, 'classes')} apart, but the pictures are of "
+                f"{listed(images.class_names, 5, 'classes')}: train it on these pictures, or bring its own data back"
             )
         asked = Part.of(part, images, split)
         if not len(asked.rows):
@@ -186,8 +187,3 @@ def _bounded(key: str, value: float | None, interval: tuple[float, float] | None
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more classes"

@@ -14,6 +14,7 @@ from pathlib import Path
 from pawline.errors import DatasetError
 from pawline.files import read_regular_file, write_text
 from pawline.index import IndexRow
+from pawline.terminal import listed
 
 COLUMNS = ("digest", "path", "label", "who", "when")
 NEEDED = ("digest", "label")
@@ -86,7 +87,7 @@ def refuse_unknown_classes(decisions: Sequence[Decision], class_names: Sequence[
     if unknown := sorted({one.label for one in decisions} - known):
         raise DatasetError(
             f"{file}: label {', '.join(map(repr, unknown))} is no class of the data; expected "
-            f"{', '.join(list(class_names)[:10])}{' …' if len(class_names) > 10 else ''}, or {NO_CLASS}"
+            f"{listed(class_names, 10)}, or {NO_CLASS}"
         )
 
 
@@ -148,7 +149,7 @@ class Relabelling:
         if label != NO_CLASS:
             raise DatasetError(
                 f"data/relabel.csv: {row.path} shall be {label!r}, which is no class of the source; expected one of "
-                f"{', '.join(sorted(self._class_names)[:10])}, or {NO_CLASS}"
+                f"{listed(sorted(self._class_names), 10)}, or {NO_CLASS}"
             )
         self.num_removed += 1
         return None

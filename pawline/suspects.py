@@ -13,6 +13,7 @@ from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.runtime.model import RuntimeModel
+from pawline.terminal import listed
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     model = RuntimeModel(model_file)
     if model.card.class_names != images.class_names:
         raise ModelError(
-            f"{model_file}: it knows the classes {_names(model.card.class_names)}, but the data has "
-            f"{_names(images.class_names)}"
+            f"{model_file}: it knows the classes {listed(model.card.class_names, 5)}, but the data has "
+            f"{listed(images.class_names, 5)}"
         )
     parts = [Part.of(name, images, split) for name in ("val", "test")]
     rows, labels = (np.concatenate([getattr(part, field) for part in parts]) for field in ("rows", "labels"))
@@ -56,10 +57,6 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
         "train, where a model has learned the wrong labels too"
     )
     return HeldOutPredictions(table.assign(**columns), source)
-
-
-def _names(class_names: list[str]) -> str:
-    return ", ".join(class_names[:5]) + (" …" if len(class_names) > 5 else "")
 
 
 def find_suspects(

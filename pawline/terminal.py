@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from shlex import quote
 from typing import TextIO
 
@@ -25,6 +26,13 @@ def printable(name: str, stream: TextIO | None = None) -> str:
 def from_printable(text: str) -> str:
     """The name that `printable` turned into this text, whatever the encoding."""
     return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+
+def listed(names: Iterable[str], most: int, noun: str = "") -> str:
+    """The first `most` names, and how many are left: "a, b, c and 4 more", with a noun "and 4 more classes"."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more {noun}".rstrip() if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def shell_word(name: str) -> str:

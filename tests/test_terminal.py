@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pawline.process import _complain
-from pawline.terminal import from_printable, printable, shell_word
+from pawline.terminal import from_printable, listed, printable, shell_word
 
 
 def stream(encoding: str) -> io.TextIOWrapper:
@@ -47,3 +47,10 @@ def test_a_command_to_paste_names_any_file_and_holds_no_escape_code(name: str) -
     assert word.isprintable()
     shown = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
     assert os.fsdecode(shown) == name
+
+
+def test_a_long_list_of_names_ends_in_their_number() -> None:
+    assert listed([], 2) == ""
+    assert listed("ab", 2) == "a, b"
+    assert listed("abcd", 2) == "a, b and 2 more"
+    assert listed((str(number) for number in range(1003)), 1, "classes") == "0 and 1,002 more classes"

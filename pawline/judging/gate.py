@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pawline.judging.paired import SignTest, detectable_difference, mcnemar
 from pawline.params.promotion import PromotionParams
+from pawline.terminal import listed
 
 PROMOTE, KEEP, CANNOT_TELL = "promote", "keep", "can't tell"
 NUM_NAMED = 3  # classes in a line
@@ -133,9 +134,10 @@ def _worse_classes(
     )
     if not worse:
         return []
-    named = ", ".join(f"'{name}' falls by {100 * falls[name]:.1f} points" for name in worse[:NUM_NAMED])
-    more = f" and {len(worse) - NUM_NAMED} more classes" if len(worse) > NUM_NAMED else ""
-    return [f"the recall of {named}{more}, more than promotion.class_margin, {100 * margin:g}"]
+    phrases = [f"'{name}' falls by {100 * falls[name]:.1f} points" for name in worse]
+    return [
+        f"the recall of {listed(phrases, NUM_NAMED, 'classes')}, more than promotion.class_margin, {100 * margin:g}"
+    ]
 
 
 def _over_budget(evidence: Evidence, params: PromotionParams) -> list[str]:

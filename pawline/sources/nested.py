@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pawline.sources.archive_rules import check_amount, check_names_differ, check_ratio, refuse
 from pawline.sources.listing import Listing, Read
+from pawline.terminal import listed
 
 ARCHIVE_NAME = re.compile(r"\.(zip|tar|tar\.(gz|bz2|xz|zst)|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 MAX_INNER = 200  # each keeps a file open
@@ -99,8 +100,6 @@ def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
         paths += [f"{prefix}{path}" for path in inner.paths]
     check_names_differ(paths, name)
     reads = partial(_reads, outer, np.array(kept, np.int64), list(opened.values()))
-    inner_names = ", ".join(outer.paths[position] for position in list(opened)[:5])
-    more = f" and {len(opened) - 5} more" if len(opened) > 5 else ""
     unclear = {*outer.unclear_names}
     unclear_names = [number for number, position in enumerate(kept) if position in unclear]
     start = len(kept)
@@ -116,7 +115,7 @@ def _join(outer: Listing, opened: dict[int, Listing], name: str) -> Listing:
         folders=(),
         unclear_names=unclear_names,
         passed_over=passed_over,
-        opened=f"{inner_names}{more}",
+        opened=listed([outer.paths[position] for position in opened], 5),
     )
 
 

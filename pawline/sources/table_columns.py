@@ -8,6 +8,7 @@ from pawline.errors import DatasetError, ParamsError
 from pawline.params.ingest import NO_COLUMN, TableParams
 from pawline.sources.class_folders import READY_MADE_PARTS
 from pawline.sources.table_files import Table
+from pawline.terminal import listed
 
 # Names without spaces, lines and capitals, the surest first: of several in one line, none is sure.
 PATH_NAMES = (
@@ -258,5 +259,4 @@ def _plain(name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:8]))
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
+    return listed(map(repr, names), 8)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pawline.sources.class_folders import are_pieces
 from pawline.sources.class_names import NamedClasses
 from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
+from pawline.terminal import listed
 
 if TYPE_CHECKING:
     from pawline.index import IndexRows
@@ -137,8 +138,7 @@ def _counts(texts: Iterable[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    return listed(names, MAX_NAMED)
 
 
 def _number(count: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.judging.predictions import read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
+from pawline.terminal import listed
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
 from pawline.tracking.training_run import shown_params
@@ -113,8 +114,7 @@ def _unknown(named: str, runs: list[Run]) -> ParamsError:
 
 
 def _listed(runs: list[Run]) -> str:
-    listed = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs[:NUM_LISTED])
-    return f"{listed}, …" if len(runs) > NUM_LISTED else listed
+    return listed([f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs], NUM_LISTED)
 
 
 def _downloaded(run: Run, file: str) -> pd.DataFrame | None:

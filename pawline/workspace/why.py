@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pawline.addresses import is_address, public_address
 from pawline.errors import ParamsError
 from pawline.params.whole import dotted, load_params
+from pawline.terminal import listed
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dag import PACKAGES, Stage, makers, plain, read_dag, value
 from pawline.workspace.history import StageRun, code_digests, content_of_entry, duration, read_history
@@ -83,8 +84,7 @@ class Explanation:
 
 
 def _clause(kind: str, reasons: list[Reason], most: int) -> str:
-    more = f" and {len(reasons) - most} more" if len(reasons) > most else ""
-    return INTRODUCED.get(kind, "") + ", ".join(reason.text for reason in reasons[:most]) + more
+    return INTRODUCED.get(kind, "") + listed([reason.text for reason in reasons], most)
 
 
 def check_stage(only: str | None) -> None:
