@@ -119,12 +119,7 @@ def through_table(
     classes = _classes_of_folders(listing.paths, source) if has_tables else None
     found = find_tables(listing.paths, any_name=not classes) if has_tables else []
     if not found:
-        if params.chosen:
-            key, column = next(iter(params.chosen.items()))
-            raise ParamsError(
-                f"ingest.table.{key} is {column!r}, but {source} has no table; call it labels.csv and put it beside "
-                "the pictures, or leave the section ingest.table empty"
-            )
+        _refuse_chosen_columns(params, source)
         return _with_unread_tables(listing, source) if has_tables else listing
     rows = _Rows()
     finder = PictureFinder(frozenset(listing.paths).__contains__, lambda: listing.paths)
@@ -132,27 +127,9 @@ def through_table(
         finder = PictureFinder(partial(_is_file, folder), lambda: listing.paths)
     tables = [(place, Table(*_content(listing, source, place, folder))) for place in found]
     for place, table in _with_classes(tables, params, rows):
-        try:
-            columns = find_columns(table, params)
-        except DatasetError as error:
-            if classes and not params.chosen:  # some other table, such as a list of captions
-                return _with_note(listing, f"{error}; the folders give the classes")
-            raise
-        is_ours = folder and place.path in OURS and columns.are_the_documented_ones
-        folders_count = classes and not params.label and not is_ours
-        if folders_count and not columns.sure:
-            return _with_note(listing, f"{table.name}: no column is sure to hold classes; the folders give them")
-        start = len(rows.paths)
-        try:
-            _add_rows(rows, table, columns, place, finder)
-        except DatasetError as error:
-            raise DatasetError(f"{error}{FOLDERS_INSTEAD}" if classes else str(error)) from None
-        if classes and folders_count:
-            _refuse_other_classes(rows, start, classes, table.name, columns)
-            if not (params.chosen or any(rows.parts) or any(rows.groups)):
-                return _with_note(
-                    listing, f"{table.name}: gives no other classes than the folders, and is not used"
-                )
+        is_ours = folder is not None and place.path in OURS
+        if why_not := _add_table(rows, table, place, finder, params, classes, is_ours):
+            return _with_note(listing, why_not)
     if 0 < len(rows.embedded) < len(tables):
         raise DatasetError(
             f"{source}: only some of its tables hold the pictures' bytes; set ingest.source to one kind"
@@ -163,6 +140,51 @@ def through_table(
         reads = partial(read_below, folder, rows.path_of, follow_links=follow_links)
         return rows.listing(reads, num_threads=1)
     return rows.listing(partial(_reads_of_rows, rows, listing), num_threads=listing.num_threads)
+
+
+def _refuse_chosen_columns(params: TableParams, source: str) -> None:
+    """Raise ParamsError where params name columns of a table that is not there."""
+    if params.chosen:
+        key, column = next(iter(params.chosen.items()))
+        raise ParamsError(
+            f"ingest.table.{key} is {column!r}, but {source} has no table; call it labels.csv and put it beside "
+            "the pictures, or leave the section ingest.table empty"
+        )
+
+
+def _add_table(
+    rows: _Rows,
+    table: Table,
+    place: Found,
+    finder: PictureFinder,
+    params: TableParams,
+    classes: ClassFolders | None,
+    is_ours: bool,
+) -> str:
+    """Add what a table says of the pictures. Returns why the folders count instead, which ends the search for tables;
+    empty where the table counts.
+
+    classes: those of the folders. is_ours: whether the table has a name of the documented form.
+    """
+    try:
+        columns = find_columns(table, params)
+    except DatasetError as error:
+        if classes and not params.chosen:  # some other table, such as a list of captions
+            return f"{error}; the folders give the classes"
+        raise
+    folders_count = classes and not params.label and not (is_ours and columns.are_the_documented_ones)
+    if folders_count and not columns.sure:
+        return f"{table.name}: no column is sure to hold classes; the folders give them"
+    start = len(rows.paths)
+    try:
+        _add_rows(rows, table, columns, place, finder)
+    except DatasetError as error:
+        raise DatasetError(f"{error}{FOLDERS_INSTEAD}" if classes else str(error)) from None
+    if classes and folders_count:
+        _refuse_other_classes(rows, start, classes, table.name, columns)
+        if not (params.chosen or any(rows.parts) or any(rows.groups)):
+            return f"{table.name}: gives no other classes than the folders, and is not used"
+    return ""
 
 
 def _with_unread_tables(listing: Listing, source: str) -> Listing:
