@@ -42,42 +42,38 @@ def prepare(
     Raises DatasetError when more than `max_bad_fraction` of the images are bad or a class has no image left.
     """
     decoder = _Decoder(raw, params.form, cache, keep=params.cache_gigabytes > 0)
+    with whole_folder(prepared) as folder:
+        with ShardWriter(folder) as shards:
+            accepted, hashes, quarantine = _decode_all(index, decoder, shards, shard_size(params.form))
+            _say_missing_decoder(quarantine)
+            _refuse_too_many_bad(index, quarantine, params, refused_list)
+            _say_guessed_bits(decoder.deep_values)
+        table, decoders = _table(index, accepted), _decoders(accepted["format"])
+        write_description(folder, table, hashes, class_names(index), decoders, params.form)
+    DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
+    return quarantine
+
+
+def _decode_all(
+    index: pd.DataFrame, decoder: "_Decoder", shards: ShardWriter, batch_size: int
+) -> tuple[pd.DataFrame, NDArray[np.uint64], pd.DataFrame]:
+    """Write the pixels of every good image to `shards`, batch by batch.
+
+    Returns (the rows of the index that are good, their hashes uint64 (n, NUM_HASHES), the quarantine)."""
     conflicting = _conflicting_digests(index)
-    accepted_rows, hashes, quarantine_rows = [], [], []
-    with (
-        whole_folder(prepared) as folder,
-        tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar,
-        ShardWriter(folder) as shards,
-    ):
-        size = shard_size(params.form)
-        for start in range(0, len(index), size):
-            batch = index.iloc[start : start + size]
+    accepted, hashes, quarantine = [], [], []
+    with tqdm(total=len(index), desc="prepare", unit="image", disable=None) as bar:
+        for start in range(0, len(index), batch_size):
+            batch = index.iloc[start : start + batch_size]
             decoded, rows, problems = decoder.decode(batch, bar)
             problems |= _label_conflicts(batch, conflicting, problems)
             good = np.setdiff1d(np.arange(len(batch)), list(problems))
             shards.write(decoded["pixels"], rows[good])
             hashes.append(decoded["hashes"].read(rows[good]))
-            accepted_rows.append(batch.index[good])
-            quarantine_rows += [
-                _quarantine_row(batch.iloc[row], problem) for row, problem in sorted(problems.items())
-            ]
-        quarantine = pd.DataFrame(quarantine_rows, columns=QUARANTINE_COLUMNS)
-        _say_missing_decoder(quarantine)
-        try:
-            _check_enough(index, quarantine, params)
-        except DatasetError as error:
-            if refused_list is None:
-                raise
-            write_table(refused_list, quarantine)
-            raise DatasetError(f"{error}; {refused_list} lists them all with their reasons") from None
-        accepted = index.loc[np.concatenate(accepted_rows)]
-        table = _table(index, accepted)
-        _say_guessed_bits(decoder.deep_values)
-        write_description(
-            folder, table, np.concatenate(hashes), class_names(index), _decoders(accepted["format"]), params.form
-        )
-    DecodedCache.evict(cache, params.cache_gigabytes * 1e9)
-    return quarantine
+            accepted.append(batch.index[good])
+            quarantine += [_quarantine_row(batch.iloc[row], problem) for row, problem in sorted(problems.items())]
+    accepted_rows = index.loc[np.concatenate(accepted)]
+    return accepted_rows, np.concatenate(hashes), pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS)
 
 
 def summarize(index: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
@@ -176,6 +172,19 @@ def _read(row: Any, raw: Path) -> bytes:
     if hashlib.sha256(data).hexdigest() != row.digest:
         raise BadImage("unreadable", "the bytes under data/ingested are not those that were taken in")
     return data
+
+
+def _refuse_too_many_bad(
+    index: pd.DataFrame, quarantine: pd.DataFrame, params: PrepareParams, refused_list: Path | None
+) -> None:
+    """Raise DatasetError where `_check_enough` does, after the whole list is where it survives."""
+    try:
+        _check_enough(index, quarantine, params)
+    except DatasetError as error:
+        if refused_list is None:
+            raise
+        write_table(refused_list, quarantine)
+        raise DatasetError(f"{error}; {refused_list} lists them all with their reasons") from None
 
 
 def _check_enough(index: pd.DataFrame, quarantine: pd.DataFrame, params: PrepareParams) -> None:
