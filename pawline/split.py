@@ -52,10 +52,7 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
     labels = table["label"].to_numpy(np.int64)
     given_groups = group_names(table, params.group)
     keys = table["digest"].where(given_groups == "", given_groups)
-    if params.near_duplicates:
-        near, in_scene = find_duplicates(table["digest"], images.hashes, partial(_pictures, images))
-    else:
-        near, in_scene = group_copies(table["digest"]), np.zeros(len(table), bool)
+    near, in_scene = _near_duplicates(images, params)
     together = [near, pd.factorize(keys)[0]]
     part, fills = parts_by_hash(keys, labels, table["given_part"], params)
     keeps = _keeps(part, together)
@@ -84,6 +81,15 @@ def split_images(images: PreparedImages, params: SplitParams) -> Split:
     without_val = np.setdiff1d(counts.without_val(), rare)
     findings += _findings(split, labels[fills], without_val, int((used & ~keeps).sum()), names, params)
     return split
+
+
+def _near_duplicates(images: PreparedImages, params: SplitParams) -> tuple[Numbers, Mask]:
+    """(the group of each image, whether it was compared without its scene), see find_duplicates; copies alone where the
+    search is off."""
+    digests = images.table["digest"]
+    if params.near_duplicates:
+        return find_duplicates(digests, images.hashes, partial(_pictures, images))
+    return group_copies(digests), np.zeros(len(digests), bool)
 
 
 def _pictures(images: PreparedImages, rows: Numbers) -> Pictures:
@@ -135,6 +141,12 @@ def _findings(
     params: SplitParams,
 ) -> list[str]:
     """What the user should know, a line each. filling: the label of each image that fills a part."""
+    by_parts = _findings_on_parts(filling, without_val, names, params)
+    return by_parts + _findings_on_duplicates(split, num_straddling)
+
+
+def _findings_on_parts(filling: Numbers, without_val: Numbers, names: list[str], params: SplitParams) -> list[str]:
+    """What became of the classes whose hashes leave a part short."""
     lines = []
     if len(filling):
         lines.append(
@@ -146,6 +158,12 @@ def _findings(
             f"no picture in val, since all there are near-duplicates of pictures in test: {named(without_val, names)}; "
             f"split.min_per_part {params.min_per_part + 1} fills up more"
         )
+    return lines
+
+
+def _findings_on_duplicates(split: Split, num_straddling: int) -> list[str]:
+    """What the search for near-duplicates found, and what it cost."""
+    lines = []
     if num_straddling:
         lines.append(
             f"{num_straddling} pictures are left out, since copies, near-duplicates or others of their group stand in "
