@@ -6,7 +6,7 @@ is counted by reason.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -95,25 +95,13 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
     _refuse_other_classes(first, second)
     pairs, left_out = _paired(first, second)
     if pairs.empty:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
-        raise DatasetError(
-            f"{first.name} and {second.name} share no test pictures that can be compared ({reasons}); compare runs of "
-            "the same data set, or of one that grew, with the same split params"
-        )
-    names = first.class_names
-    labels = np.array([names.index(name) for name in pairs["actual"]], np.int64)
+        _refuse_without_pairs(first, second, left_out)
     groups = linked([pairs["group_1"], pairs["group_2"]])
     first_right, second_right = (
         (pairs[f"predicted_{number}"] == pairs["actual"]).to_numpy(bool) for number in (1, 2)
     )
     test = mcnemar(first_right, second_right, groups)
-    metrics = paired_bootstrap(
-        labels,
-        _probabilities(pairs, names, 1),
-        _probabilities(pairs, names, 2),
-        groups,
-        metrics={name: of for name, (of, _) in METRICS.items()},
-    )
+    metrics = _metrics(pairs, first.class_names, groups)
     num_groups, num_disagreements = int(groups.max()) + 1, test.num_fixed + test.num_broken
     detectable = detectable_difference(num_groups, num_disagreements)
     verdict = _verdict(test, metrics["accuracy"])
@@ -135,6 +123,25 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
         broken=_changed(broken),
         params=_differences(first.params, second.params),
         data=_data(first, second),
+    )
+
+
+def _metrics(pairs: pd.DataFrame, names: list[str], groups: NDArray[np.int64]) -> dict[str, Difference]:
+    """Each of METRICS of both models, and the difference."""
+    return paired_bootstrap(
+        np.array([names.index(name) for name in pairs["actual"]], np.int64),
+        _probabilities(pairs, names, 1),
+        _probabilities(pairs, names, 2),
+        groups,
+        metrics={name: of for name, (of, _) in METRICS.items()},
+    )
+
+
+def _refuse_without_pairs(first: JudgedModel, second: JudgedModel, left_out: Mapping[str, int]) -> NoReturn:
+    reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+    raise DatasetError(
+        f"{first.name} and {second.name} share no test pictures that can be compared ({reasons}); compare runs of "
+        "the same data set, or of one that grew, with the same split params"
     )
 
 
