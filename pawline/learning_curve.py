@@ -194,19 +194,13 @@ def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REP
     law = fit_power_law(sizes, means, spread)
     ahead = law.whole * np.array([1, *AHEAD])
     grid = np.geomspace(sizes.min(), ahead[-1], 40)
-    points, laws = [], []
     noise = deviation / np.sqrt(measured.counts), freedom
-    for moved in _replicates(measured, noise, seed, num_replicates):
-        try:
-            laws.append(fit_power_law(sizes, moved, spread))
-        except RuntimeError:  # no fit within the limit of steps
-            continue
-        points.append(moved)
+    points, laws = _refitted(sizes, spread, _replicates(measured, noise, seed, num_replicates))
     found = {
         "points": [
             {"num_images": size, "num_trainings": int(count), "accuracy": mean, **_interval(accuracy)}
             for size, count, mean, accuracy in zip(
-                sizes.tolist(), measured.counts, means.tolist(), np.array(points).T, strict=True
+                sizes.tolist(), measured.counts, means.tolist(), points.T, strict=True
             )
         ],
         "trainings": [
@@ -236,6 +230,18 @@ def _replicates(
         for drawn in (measured.right @ weights.T / weights.sum(axis=1)).T:
             moves = t.rvs(freedom, size=len(errors), random_state=rng) * errors
             yield np.clip(_means(measured, drawn) + moves, 0, 1)
+
+
+def _refitted(sizes: Values, spread: Values, replicates: Iterator[Values]) -> tuple[Values, list[PowerLaw]]:
+    """(the points of each replicate that can be fitted, (n, number of sizes); their curves)."""
+    points, laws = [], []
+    for moved in replicates:
+        try:
+            laws.append(fit_power_law(sizes, moved, spread))
+        except RuntimeError:  # no fit within the limit of steps
+            continue
+        points.append(moved)
+    return np.array(points), laws
 
 
 def _forecast(law: PowerLaw, replicates: Values) -> list[dict[str, float]]:
