@@ -121,12 +121,7 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
         active = mlflow.start_run(run_id, run_name=name, tags=tags)
     shown, data_set = shown_params(params), data_set_of(params, split, training.data_digest)
-    is_whole = True
-    # What a kill left out; what is there stays, since MLflow lets no param change.
-    if not (stopped and stopped.data.params):
-        is_whole &= mirror(lambda: mlflow.log_params(shown))
-    if not (stopped and stopped.inputs and stopped.inputs.dataset_inputs):
-        is_whole &= mirror(lambda: mlflow.log_input(data_set, context="training"))
+    is_whole = _log_begin(stopped, shown, data_set)
     run = TrainingRun(active.info.run_id, num_epochs(stopped) if stopped else 0, _curves(params, training))
     status = "FINISHED"
     try:
@@ -153,6 +148,18 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
                 conditions=run.conditions,
             )
             keep_run(missed, split)
+
+
+def _log_begin(stopped: Run | None, shown: dict[str, Any], data_set: PandasDataset) -> bool:
+    """Log params and data set into the active run; returns whether MLflow has both.
+
+    Of a stopped run only what a kill left out: what is there stays, since MLflow lets no param change."""
+    is_whole = True
+    if not (stopped and stopped.data.params):
+        is_whole &= mirror(lambda: mlflow.log_params(shown))
+    if not (stopped and stopped.inputs and stopped.inputs.dataset_inputs):
+        is_whole &= mirror(lambda: mlflow.log_input(data_set, context="training"))
+    return is_whole
 
 
 def log_export(exported: Path, card: Card) -> None:
