@@ -18,7 +18,8 @@ from pawline.linked_groups import group_keys
 from pawline.params.judging import JudgingParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
-from pawline.runtime.model import RuntimeModel, softmax
+from pawline.runtime.model import RuntimeModel
+from pawline.softmax import softmax
 from pawline.terminal import listed
 
 # By resampling. Chance makes a calibration error larger, so its interval is made in another way.

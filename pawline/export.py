@@ -19,7 +19,8 @@ from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.runtime.engine import OUTPUTS, Engine
 from pawline.runtime.export_card import ExportCard, read_export_card, write_export_card
-from pawline.runtime.model import RuntimeModel, softmax
+from pawline.runtime.model import RuntimeModel
+from pawline.softmax import softmax
 from pawline.terminal import say
 
 # What `export_to` writes for each form, beside the model: a file, or a folder.

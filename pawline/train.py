@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pawline.errors import ParamsError
 from pawline.model.machine import choose_precision
@@ -19,6 +18,7 @@ from pawline.params.network import NetworkParams
 from pawline.params.train import TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
 from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
@@ -112,7 +112,7 @@ def train(
     finished = finish_network(model, network, form, num_classes, params.flip_at_test)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
     logits = logits_of_rows(finished, images, val_part.rows)
-    val = val_figures(val_part.labels, np.asarray(softmax(logits, axis=1), np.float32))
+    val = val_figures(val_part.labels, softmax(logits))
     shrunk = params.batch_size if params.batch_size < asked_batch_size else None
     temperature = _temperature(val_part.labels, logits)
     return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val, temperature)

@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from pawline.errors import ModelError
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import ExportCard, read_export_card, write_export_card
-from pawline.runtime.model import RuntimeModel, softmax
+from pawline.runtime.model import RuntimeModel
 from pawline.runtime.side_by_side import side_by_side
+from pawline.softmax import softmax
 from tests.conftest import run
 
 SIDE = 8

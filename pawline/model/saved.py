@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pawline.card import Card, Conditions, write_card
 from pawline.errors import ModelError
 from pawline.files import file_digest, whole_file
 from pawline.model.backend import NUM_PIECES, keras, tf
 from pawline.prepared import PreparedImages
+from pawline.softmax import softmax
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 BATCH_SIZE, BATCH_PIXELS = 256, 256 * 96 * 96  # at most, of one batch of predictions
@@ -71,14 +71,14 @@ def load_model(path: Path) -> keras.Model:
 
 def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
-    return np.asarray(softmax(_ask(model, images), axis=1), np.float32)
+    return softmax(_ask(model, images))
 
 
 def predict_rows(
     model: keras.Model, images: PreparedImages, rows: NDArray[np.int64], temperature: float = 1.0
 ) -> NDArray[np.float32]:
     """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
-    return np.asarray(softmax(logits_of_rows(model, images, rows) / np.float32(temperature), axis=1), np.float32)
+    return softmax(logits_of_rows(model, images, rows) / np.float32(temperature))
 
 
 def logits_of_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:

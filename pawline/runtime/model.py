@@ -11,6 +11,7 @@ from pawline.errors import ModelError
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import ExportCard, read_export_card
 from pawline.runtime.side_by_side import side_by_side
+from pawline.softmax import softmax
 
 if TYPE_CHECKING:
     from pawline.prepared import PreparedImages
@@ -70,12 +71,6 @@ class RuntimeModel:
                 f"{exported}: takes pixels {found[0]} and gives logits {found[1]}, but export.json says {expected[0]} "
                 f"and {expected[1]}: get both again"
             )
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits into probabilities: float32 (n, num_classes) to the same; rows sum to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def _checked(exported: Path, card: ExportCard) -> bytes:
