@@ -1,13 +1,12 @@
 """Ingest a source: copy its files unchanged to `data/ingested` and write one row of the index for each file."""
 
 import hashlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from pawline.index import IndexRow, IndexRows
 from pawline.params.ingest import IngestParams
 from pawline.pictures.decode import BadImage, read_header
 from pawline.relabel import Decision, Relabelling
+from pawline.side_by_side import side_by_side
 from pawline.sources.class_folders import Place, check_classes
 from pawline.sources.classified import ClassifiedSource, open_classified
 from pawline.sources.file_kinds import is_no_picture, is_other_name
@@ -24,8 +24,6 @@ from pawline.sources.hints import FOLDER_PER_CLASS, hint
 from pawline.sources.listing import TOO_LARGE, Read, display_path, name_problem
 from pawline.sources.understood import describe
 from pawline.terminal import say
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def _copy_files(
     rows = IndexRows()
     every_file = source.listing.has_classes  # who lists a file in a table says that it is a picture
     calls = (partial(_copy, source.place(position), read, folder, every_file) for position, read in source.reads())
-    results = _in_order(calls, source.listing.num_threads)
+    results = side_by_side(_call_each, calls, 1, source.listing.num_threads)
     for row in tqdm(results, desc="ingest", unit="file", total=int(source.has_place.sum()), disable=None):
         if isinstance(row, str):
             not_pictures[row.lower()] += 1
@@ -93,19 +91,8 @@ def _copy_files(
     return rows
 
 
-def _in_order(calls: Iterable[Callable[[], Result]], num_threads: int) -> Iterator[Result]:
-    """Yield the result of each call, in order. At most twice as many calls as threads hold their bytes in memory."""
-    if num_threads == 1:
-        yield from (call() for call in calls)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(num_threads) as pool:
-        for call in calls:
-            waiting.append(pool.submit(call))
-            if len(waiting) > 2 * num_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+def _call_each(calls: list[partial[IndexRow | str]]) -> list[IndexRow | str]:
+    return [call() for call in calls]
 
 
 def _copy(place: Place, read: Read, folder: Path, every_file: bool) -> IndexRow | str:

@@ -15,7 +15,7 @@ from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
 from pawline.runtime.maps import Heat, map_kind, picture_map
 from pawline.runtime.model import RuntimeModel
-from pawline.runtime.side_by_side import side_by_side
+from pawline.side_by_side import side_by_side
 from pawline.sources.file_kinds import is_no_picture, is_other_name
 from pawline.sources.listing import MAX_FILE_BYTES
 

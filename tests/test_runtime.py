@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pawline.errors import ModelError
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import ExportCard, read_export_card, write_export_card
 from pawline.runtime.model import RuntimeModel
-from pawline.runtime.side_by_side import side_by_side
+from pawline.side_by_side import side_by_side
 from pawline.softmax import softmax
 from tests.conftest import run
 
@@ -182,7 +183,7 @@ def test_results_come_in_the_order_of_the_items(count: int) -> None:
 
 
 def test_few_items_are_taken_ahead_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pawline.runtime.side_by_side.num_threads", lambda: 2)
+    monkeypatch.setattr("pawline.side_by_side.num_threads", lambda: 2)
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -195,6 +196,24 @@ def test_few_items_are_taken_ahead_of_the_result(monkeypatch: pytest.MonkeyPatch
         assert next(results) == number
         assert len(taken) <= number + 1 + 5 * 4
     results.close()  # type: ignore[attr-defined]
+
+
+def test_a_single_worker_is_this_thread_and_takes_nothing_ahead() -> None:
+    """The files of a tar are read in its stream's order, each before the stream moves on."""
+    events: list[str] = []
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            events.append(f"taken {number}")
+            yield number
+
+    def work(batch: list[int]) -> list[int]:
+        events.append(f"done {batch[0]} {get_ident() == here}")
+        return batch
+
+    here = get_ident()
+    assert list(side_by_side(work, items(), 1, num_workers=1)) == [0, 1, 2]
+    assert events == [f"{event} {n}{' True' * (event == 'done')}" for n in range(3) for event in ("taken", "done")]
 
 
 def test_an_error_of_the_work_reaches_the_reader() -> None:

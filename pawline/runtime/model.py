@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pawline.errors import ModelError
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import ExportCard, read_export_card
-from pawline.runtime.side_by_side import side_by_side
+from pawline.side_by_side import side_by_side
 from pawline.softmax import softmax
 
 if TYPE_CHECKING:

@@ -13,13 +13,21 @@ Result = TypeVar("Result")
 
 
 def side_by_side(
-    work: Callable[[list[Item]], list[Result]], items: Iterable[Item], batch_size: int
+    work: Callable[[list[Item]], list[Result]],
+    items: Iterable[Item],
+    batch_size: int,
+    num_workers: int | None = None,
 ) -> Iterator[Result]:
     """Yield the results of `work`, which gets up to `batch_size` items at a time, in the order of the items.
 
-    At most two batches per processor are taken ahead of the result that is yielded. A single batch is done by this
-    thread."""
-    remaining, num_workers = iter(items), num_threads()
+    num_workers: by default the number of processors. At most two batches per worker are taken ahead of the result that
+    is yielded. This thread does a single batch, or all of them where 1 worker is asked for."""
+    remaining = iter(items)
+    if num_workers == 1:
+        while batch := _batch(remaining, batch_size):
+            yield from work(batch)
+        return
+    num_workers = num_workers or num_threads()
     first, second = _batch(remaining, batch_size), _batch(remaining, batch_size)
     if not second:
         yield from work(first) if first else []
