@@ -80,10 +80,13 @@ def test_after_dvc_repro_the_flow_runs_nothing(finished: Path, server: dict[str,
 
 
 def test_a_lost_and_a_damaged_output_come_back_from_the_cache(finished: Path, server: dict[str, str]) -> None:
+    """What a killed run left in DVC's list of locks blocks nothing, and a page in Prefect shows each stage."""
     damaged, lost = finished / "data/split.parquet", finished / "models/model.keras"
     before = damaged.read_bytes(), lost.read_bytes()
     damaged.write_bytes(b"tampered with")
     lost.unlink()
+    killed = {"write": {str(damaged): {"pid": 1, "cmd": "dvc repro"}}}
+    (finished / ".dvc/tmp/rwlock").write_text(json.dumps(killed))
     restored = "Cached restored from DVC's cache"
     unchanged = "Cached unchanged since the last run"
     assert training(finished, **server) == dict.fromkeys(STAGES, unchanged) | {
@@ -93,6 +96,25 @@ def test_a_lost_and_a_damaged_output_come_back_from_the_cache(finished: Path, se
     }
     assert (damaged.read_bytes(), lost.read_bytes()) == before
     assert_recorded(server, UNCHANGED)
+    assert_page(server, finished)
+
+
+def assert_page(server: dict[str, str], workspace: Path) -> None:
+    """The latest flow run has a page on its stages, of which the one of `train` was restored."""
+    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
+        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        [artifact] = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[latest.id]))
+        )
+    page = str(artifact.data)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    cells = {row[0]: row for row in rows}
+    assert [cells[stage][1] for stage in STAGES] == ["Cached"] * len(STAGES)
+    assert cells["train"][2] == "restored from DVC's cache"
+    assert cells["prepare"][4].endswith(" s")  # what the run by `dvc repro` had taken
+    accuracy = json.loads((workspace / "metrics/evaluate.json").read_text())["accuracy"]
+    assert cells["test accuracy"][1].startswith(f"{accuracy:.3f} ")
+    assert f"Report: `{workspace / 'reports/report.html'}`" in page
 
 
 def test_a_changed_param_runs_only_what_it_affects(finished: Path, server: dict[str, str]) -> None:
@@ -236,25 +258,6 @@ def test_only_abandoned_workspaces_are_removed(workspace: Path) -> None:
     assert len(run(workspace, "git", "worktree", "list").stdout.splitlines()) == 2
 
 
-def test_each_flow_run_leaves_a_page_on_its_stages(finished: Path, server: dict[str, str]) -> None:
-    (finished / "models/card.json").unlink()
-    training(finished, **server)
-    with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        [artifact] = client.read_artifacts(
-            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[latest.id]))
-        )
-    page = str(artifact.data)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
-    cells = {row[0]: row for row in rows}
-    assert [cells[stage][1] for stage in STAGES] == ["Cached"] * len(STAGES)
-    assert cells["train"][2] == "restored from DVC's cache"
-    assert cells["split"][4].endswith(" s")  # what the run by `dvc repro` had taken
-    accuracy = json.loads((finished / "metrics/evaluate.json").read_text())["accuracy"]
-    assert cells["test accuracy"][1].startswith(f"{accuracy:.3f} ")
-    assert f"Report: `{finished / 'reports/report.html'}`" in page
-
-
 def test_another_checkout_with_the_same_cache_has_nothing_to_run(
     finished: Path, server: dict[str, str], tmp_path: Path
 ) -> None:
@@ -275,17 +278,12 @@ def test_another_checkout_with_the_same_cache_has_nothing_to_run(
     assert (finished / "dvc.lock").read_bytes() == (worktree / "dvc.lock").read_bytes()
 
 
-@pytest.mark.parametrize("record", ["", '{"write": {"data/split.parquet": {"pid": 1, "cmd": "dvc repro"}}}'])
-def test_a_stale_lock_blocks_nothing(finished: Path, server: dict[str, str], record: str) -> None:
-    (finished / "data/split.parquet").unlink()
-    (finished / ".dvc/tmp/rwlock").write_text(record.replace("data/", f"{finished}/data/"))
-    assert training(finished, **server)["split"] == "Cached restored from DVC's cache"
-
-
 def test_a_lock_file_that_was_cut_off_is_put_back(finished: Path, server: dict[str, str]) -> None:
+    """An empty list of DVC's locks, cut off too, blocks nothing."""
     lock = (finished / "dvc.lock").read_bytes()
     (finished / "models/card.json").unlink()
-    training(finished, **server)  # which keeps it
+    (finished / ".dvc/tmp/rwlock").write_text("")
+    assert training(finished, **server)["train"] == "Cached restored from DVC's cache"  # and keeps the lock file
     (finished / "dvc.lock").write_bytes(b"")
     run(finished, "dvc", "status", expect=1)
     assert names(training(finished, **server)) == UNCHANGED

@@ -78,7 +78,7 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     assert mine.read_bytes() == b"mine" and (finished / "notes.txt").exists()
     assert not (finished / ".pawline/champions/0-before").exists()
     assert (finished / ".pawline/champion/model.onnx").read_bytes() == champion
-    run(finished, "pawline", "verify")
+    pawline_here(finished, "verify")
     assert "up to date" in run(finished, "dvc", "repro").stdout
     assert "calm-dog" not in gc(finished, "--yes") and not alive.exists()  # nobody holds it any more
     assert gc(finished) == "nothing to delete\n"

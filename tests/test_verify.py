@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pawline.workspace.lock import Cache, read_lock
-from tests.conftest import run
+from tests.conftest import pawline_here, run
 
 
 def verify(workspace: Path, expect: int) -> list[str]:
-    return run(workspace, "pawline", "verify", expect=expect).stdout.splitlines()
+    return pawline_here(workspace, "verify", expect=expect).splitlines()
 
 
 def test_untouched_outputs_are_all_found_right(finished_workspace: Path) -> None:

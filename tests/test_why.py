@@ -20,7 +20,7 @@ from pawline.workspace.layout import LocalState
 from pawline.workspace.why import explain
 from pawline.yaml_files import read_yaml
 from tests.background import background, wait_for
-from tests.conftest import encode, run, set_params, stripes, write_pictures
+from tests.conftest import encode, pawline_here, run, set_params, stripes, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
@@ -28,7 +28,7 @@ WHEN = datetime(2026, 11, 23, 4, 12, tzinfo=UTC)
 
 
 def why(workspace: Path, *arguments: str) -> dict[str, dict[str, Any]]:
-    answer = json.loads(run(workspace, "pawline", "why", "--json", *arguments).stdout)
+    answer = json.loads(pawline_here(workspace, "why", "--json", *arguments))
     return {entry["stage"]: entry for entry in answer}
 
 
@@ -48,7 +48,7 @@ def test_an_unchanged_stage_names_the_run_that_made_it_and_what_it_saves(finishe
         assert (entry["reasons"], entry["made_by"]) == ([], "dvc repro")
         assert abs((datetime.now(UTC) - datetime.fromisoformat(entry["made_at"])).total_seconds()) < 86400
         assert 0 < entry["saved_seconds"] < 600
-    lines = run(finished_workspace, "pawline", "why").stdout.splitlines()
+    lines = pawline_here(finished_workspace, "why").splitlines()
     assert [line.split()[0] for line in lines] == STAGES
     assert all(" by dvc repro; saved " in line for line in lines)
 
@@ -62,7 +62,7 @@ def test_changed_params_are_shown_with_their_old_and_new_value(finished: Path) -
     assert states(answer) == dict.fromkeys(STAGES, "may run") | {
         **{"ingest": "unchanged", "prepare": "will run", "train": "will run"},
     }
-    line = run(finished, "pawline", "why").stdout.splitlines()[STAGES.index("split")]
+    line = pawline_here(finished, "why").splitlines()[STAGES.index("split")]
     assert line.split(maxsplit=3) == ["split", "may", "run", "after prepare"]
 
 
@@ -120,7 +120,7 @@ def test_an_edited_module_is_named(finished: Path) -> None:
     answer = why(finished)
     assert answer["prepare"]["state"] == "unchanged"
     assert texts(answer["split"]) == ["pawline/split.py"]
-    assert "edited pawline/split.py" in run(finished, "pawline", "why", "split").stdout
+    assert "edited pawline/split.py" in pawline_here(finished, "why", "split")
 
 
 def test_an_edited_module_of_a_folder_is_named_by_the_history_or_by_git(finished: Path) -> None:
