@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pawline.card import Card
 from pawline.errors import ModelError, PawlineError
 from pawline.files import file_digest, write_bytes
+from pawline.judging.reference import MIN_IMAGES as MIN_DESCRIBED
+from pawline.judging.reference import measure_reference
 from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
 from pawline.params.judging import JudgingParams
 from pawline.parts import Part
@@ -38,11 +40,11 @@ class Parity:
     largest_difference: float  # of a probability
 
 
-def export_model(model: Path, card: Card, exported: Path, unsure_below: float = 0.0) -> ExportCard:
+def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
     """Write the engine's file and export.json beside it. Equal models give equal bytes.
 
-    card: that of the model, whose digest was checked; unsure_below: see choose_unsure. Raises ModelError for a layer
-    that has no rule, or if the engine cannot load the file; then nothing is written."""
+    card: that of the model, whose digest was checked. Raises ModelError for a layer that has no rule, or if the engine
+    cannot load the file; then nothing is written."""
     from pawline.exporting.graph import onnx_graph
     from pawline.model.saved import load_model
 
@@ -57,7 +59,6 @@ def export_model(model: Path, card: Card, exported: Path, unsure_below: float = 
         decoder=card.decoder,
         outputs=[name for name in OUTPUTS if name in outputs],
         temperature=card.temperature,
-        unsure_below=unsure_below,
     )
     write_export_card(exported, export_card)
     return export_card
@@ -81,6 +82,22 @@ def choose_unsure(
     return card
 
 
+def describe_data(exported: Path, images: PreparedImages, index: pd.DataFrame, split: pd.DataFrame) -> ExportCard:
+    """Write into export.json what the model's data is like, so that other pictures can be told from it.
+
+    Call it last: it asks the exported file, and counts what `choose_unsure` makes unsure. Returns the new card."""
+    model = RuntimeModel(exported)
+    reference = measure_reference(model, images, index, split)
+    if reference is None:
+        say(
+            f"export: train and val need {MIN_DESCRIBED} images each to tell other pictures from them: nothing "
+            "will be called unlike the training data"
+        )
+    card = replace(model.card, reference=reference.to_json() if reference else {})
+    write_export_card(exported, card)
+    return card
+
+
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
     """Write the model in a form of NAMES, and compare the written form with Keras on random pictures.
 
@@ -90,7 +107,8 @@ def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
 
     loaded, pixels = load_model(model), _random_pictures(card)
     if form == "onnx":
-        export_model(model, card, to, _threshold_beside(model, card))
+        export_model(model, card, to)
+        _keep_what_data_chose(model, to)
     else:
         WRITERS[form](loaded, to)
     expected, found = predict_probabilities(loaded, pixels), softmax(ASKERS[form](to)(pixels))
@@ -104,13 +122,15 @@ def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
     return parity
 
 
-def _threshold_beside(model: Path, card: Card) -> float:
-    """The threshold in the export.json beside a model; 0 where there is none of this model."""
+def _keep_what_data_chose(model: Path, to: Path) -> None:
+    """Take over what the stage `export` measured on data, from the export.json beside the same model."""
+    card = read_export_card(to)
     try:
         beside = read_export_card(model)
     except ModelError:
-        return 0.0
-    return beside.unsure_below if beside.model_digest == card.digest else 0.0
+        return
+    if beside.model_digest == card.model_digest:
+        write_export_card(to, replace(card, unsure_below=beside.unsure_below, reference=beside.reference))
 
 
 def _random_pictures(card: Card) -> NDArray[np.uint8]:

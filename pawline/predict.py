@@ -26,13 +26,18 @@ STANDARD_INPUT = Path("-")  # holds one picture; a file with the name "-" is giv
 @dataclass(frozen=True)
 class Prediction:
     """`label` is the name of the likeliest class, `probabilities` gives the probability of every class by name,
-    `unsure` says that the label's is below the card's threshold. A picture that cannot be read has an `error`, which
-    gives the reason, and None for the rest."""
+    `unsure` says that the label's is below the card's threshold. `distance` is how far the picture is from those that
+    the model learned from, see runtime/reference.py; above 1 it is `unlike` them. Both are None where the model does
+    not know them. `appearance` is measured by pictures/appearance.py. A picture that cannot be read has an `error`,
+    which gives the reason, and None for the rest."""
 
     label: str | None
     probabilities: dict[str, float] | None
     error: str | None = None
     unsure: bool | None = None
+    unlike: bool | None = None
+    distance: float | None = None
+    appearance: dict[str, float] | None = None
 
     def likeliest(self, count: int | None = None) -> dict[str, float]:
         """The probabilities of the `count` likeliest classes, the largest first; of equal ones the first class first.
@@ -59,7 +64,7 @@ class Predictor:
 
     def __init__(self, model_file: Path) -> None:
         self._model = RuntimeModel(model_file)
-        self.card = self._model.card
+        self.card, self.reference = self._model.card, self._model.reference
 
     def predict(self, pictures: Iterable[bytes | BadImage]) -> Iterator[Prediction]:
         """Yield one prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken a few
@@ -76,9 +81,9 @@ class Predictor:
         pixels = self._decode(picture)
         if isinstance(pixels, BadImage):
             return Prediction(None, None, str(pixels)), None
-        probabilities = self._model.probabilities(pixels[np.newaxis])[0]
-        heat = picture_map(self._model, pixels, int(probabilities.argmax()))
-        return self._prediction(probabilities), Seen(pixels, map_kind(self._model), heat)
+        [prediction] = self._predictions([pixels])
+        heat = picture_map(self._model, pixels, self.card.class_names.index(prediction.label or ""))
+        return prediction, Seen(pixels, map_kind(self._model), heat)
 
     def _predict_paths(self, paths: list[Path]) -> list[tuple[Path, Prediction]]:
         return list(zip(paths, self._predict_batch(_read(path) for path in paths), strict=True))
@@ -86,11 +91,9 @@ class Predictor:
     def _predict_batch(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
         decoded = [self._decode(picture) for picture in pictures]
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
-        probabilities = iter(self._model.probabilities(np.stack(good))) if good else iter(())
+        predictions = iter(self._predictions(good))
         return [
-            Prediction(None, None, str(pixels))
-            if isinstance(pixels, BadImage)
-            else self._prediction(next(probabilities))
+            Prediction(None, None, str(pixels)) if isinstance(pixels, BadImage) else next(predictions)
             for pixels in decoded
         ]
 
@@ -102,11 +105,25 @@ class Predictor:
         except BadImage as bad:
             return bad
 
-    def _prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
+    def _predictions(self, pictures: list[Pixels]) -> list[Prediction]:
+        if not pictures:
+            return []
+        probabilities, distances, appearances = self._model.answers(np.stack(pictures))
+        known = [None] * len(pictures) if distances is None else distances.tolist()
+        return list(map(self._prediction, probabilities, known, appearances))
+
+    def _prediction(
+        self, probabilities: NDArray[np.float32], distance: float | None, appearance: dict[str, float]
+    ) -> Prediction:
         names, likeliest = self.card.class_names, int(probabilities.argmax())
-        by_name = {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)}
-        unsure = bool(probabilities[likeliest] < self.card.unsure_below)
-        return Prediction(names[likeliest], by_name, unsure=unsure)
+        return Prediction(
+            names[likeliest],
+            {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)},
+            unsure=bool(probabilities[likeliest] < self.card.unsure_below),
+            unlike=None if distance is None else distance > 1,
+            distance=None if distance is None else round(distance, 4),
+            appearance=appearance,
+        )
 
 
 def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[Path]:

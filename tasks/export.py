@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pawline.card import read_card
-from pawline.export import choose_unsure, export_model
+from pawline.export import choose_unsure, describe_data, export_model
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
 from pawline.tracking.training_run import log_export
@@ -15,6 +15,7 @@ def main(params: Params, at: Layout) -> None:
     card, images, split = read_card(at.model), PreparedImages(at.prepared), pd.read_parquet(at.split)
     export_model(at.model, card, at.exported)
     choose_unsure(at.exported, images, split, params.judging)
+    describe_data(at.exported, images, pd.read_parquet(at.index), split)
     log_export(at.exported, card)
 
 

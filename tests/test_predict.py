@@ -239,12 +239,14 @@ def test_a_pattern_may_match_folders_and_go_deep(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_json_is_one_list_as_the_json_module_writes_it(count: int, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
-        (Path(f"{n}\n\udce9.jpg"), Prediction("é", {"é": 0.75, "b": 0.25}, unsure=False)) for n in range(count)
+        (Path(f"{n}\n\udce9.jpg"), Prediction("é", {"é": 0.75, "b": 0.25}, None, False, True, 1.5))
+        for n in range(count)
     ]
     bad = [(Path("bad.jpg"), Prediction(None, None, "empty: the file has no bytes"))] * (count > 1)
     _show_json([*rows, *bad])
     expected = [
-        {"path": str(path), "label": "é", "probabilities": {"é": 0.75, "b": 0.25}, "unsure": False}
+        {"path": str(path), "label": "é", "probabilities": {"é": 0.75, "b": 0.25}}
+        | {"unsure": False, "unlike": True, "distance": 1.5}
         for path, _ in rows
     ]
     expected += [{"path": "bad.jpg", "label": None, "probabilities": None, "error": bad[0][1].error} for _ in bad]
@@ -254,7 +256,7 @@ def test_the_json_is_one_list_as_the_json_module_writes_it(count: int, capsys: p
 
 
 THREE = [
-    (Path("a,b.jpg"), Prediction("b", {"a": 0.2, "b": 0.5, "c": 0.3}, unsure=True)),
+    (Path("a,b.jpg"), Prediction("b", {"a": 0.2, "b": 0.5, "c": 0.3}, None, True, True, 1.5)),
     (Path("c.jpg"), Prediction(None, None, "empty: the file has no bytes")),
 ]
 
@@ -264,15 +266,15 @@ THREE = [
     [
         (
             None,
-            "path,label,probability_a,probability_b,probability_c,unsure,error\n"
-            '"a,b.jpg",b,0.2,0.5,0.3,true,\n'
-            "c.jpg,,,,,,empty: the file has no bytes\n",
+            "path,label,probability_a,probability_b,probability_c,unsure,unlike,distance,error\n"
+            '"a,b.jpg",b,0.2,0.5,0.3,true,true,1.5,\n'
+            "c.jpg,,,,,,,,empty: the file has no bytes\n",
         ),
         (
             2,
-            "path,label,label_1,probability_1,label_2,probability_2,unsure,error\n"
-            '"a,b.jpg",b,b,0.5,c,0.3,true,\n'
-            "c.jpg,,,,,,,empty: the file has no bytes\n",
+            "path,label,label_1,probability_1,label_2,probability_2,unsure,unlike,distance,error\n"
+            '"a,b.jpg",b,b,0.5,c,0.3,true,true,1.5,\n'
+            "c.jpg,,,,,,,,,empty: the file has no bytes\n",
         ),
     ],
 )
@@ -287,7 +289,7 @@ def test_the_likeliest_classes_come_first(capsys: pytest.CaptureFixture[str]) ->
     _show_lines(THREE, 2)
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == (
-        "a,b.jpg: b 50.0%, c 30.0% (unsure)\n",
+        "a,b.jpg: b 50.0%, c 30.0% (unsure, unlike the training data)\n",
         "c.jpg: empty: the file has no bytes\n",
     )
 
@@ -324,9 +326,9 @@ def test_a_strict_terminal_and_strange_names_end_in_lines(monkeypatch: pytest.Mo
     assert out.buffer.getvalue().decode().splitlines() == [  # type: ignore[attr-defined]
         "a\\nb\\udce9.jpg: K\\xe4se\\x1b[31m 100.0%",
         "\\x1b]0;x\\x07.jpg: empty: the file has no bytes",
-        "path,label,probability_K\\xe4se,unsure,error",
+        "path,label,probability_K\\xe4se,unsure,unlike,distance,error",
         '"a',
-        'b\\udce9.jpg",K\\xe4se\x1b[31m,1.0,,',
+        'b\\udce9.jpg",K\\xe4se\x1b[31m,1.0,,,,',
     ]
 
 

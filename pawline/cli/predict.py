@@ -36,9 +36,9 @@ def add_command(commands: Any) -> None:
         help="a picture, a folder of them, a pattern such as '*.jpg', or - for one picture from standard input",
     )
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one list of {path, label, probabilities, unsure}")
+    form.add_argument("--json", action="store_true", help="one list of objects: path, label, probabilities, …")
     form.add_argument("--jsonl", action="store_true", help="the same, one object a line, as soon as it is known")
-    form.add_argument("--csv", action="store_true", help="a table: path, label, probabilities, unsure, error")
+    form.add_argument("--csv", action="store_true", help="a table: path, label, probabilities, …, error")
     command.add_argument(
         "--top", type=positive, metavar="K", help="give the probabilities of the K likeliest classes only"
     )
@@ -62,30 +62,41 @@ def run(arguments: argparse.Namespace) -> int:
     if passed_over:
         example = printable(str(passed_over[0]), sys.stderr)
         say(f"passed over {len(passed_over)} files that are no pictures, such as {example}")
-    unreadable = _Unreadable()
+    counts = _Counts()
     try:
         with _model_file(arguments.model) as file:
             predictor = Predictor(file)
-            predictions = unreadable.counted(_with_progress(predictor.predict_files(pictures), len(pictures)))
+            predictions = counts.counted(_with_progress(predictor.predict_files(pictures), len(pictures)))
             _show(arguments, predictor.card.class_names)(predictions)
             sys.stdout.flush()
+            if counts.unlike and predictor.reference:
+                say(_warning(counts, predictor.reference.false_alarms))
     except ModelError as error:
         raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
     except BrokenPipeError:  # whoever reads has enough: `pawline predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    return 3 if unreadable.count else 0
+    return 3 if counts.unreadable else 0
 
 
-class _Unreadable:
-    """Counts the pictures that could not be read, while they pass."""
+class _Counts:
+    """Counts pictures while they pass: all, those that could not be read, those unlike the training data."""
 
-    count = 0
+    all = unreadable = unlike = 0
 
     def counted(self, predictions: Predictions) -> Iterator[tuple[Path, "Prediction"]]:
         for path, prediction in predictions:
-            self.count += prediction.error is not None
+            self.all += 1
+            self.unreadable += prediction.error is not None
+            self.unlike += bool(prediction.unlike)
             yield path, prediction
+
+
+def _warning(counts: _Counts, false_alarms: float) -> str:
+    return (
+        f"{counts.unlike} of {counts.all - counts.unreadable} pictures are unlike the training data: do not rely on "
+        f"their answers (false alarms: {false_alarms:.1%} at most)"
+    )
 
 
 def _with_progress(predictions: Predictions, count: int) -> Predictions:
@@ -134,6 +145,8 @@ def _row(path: Path, prediction: "Prediction", top: int | None) -> dict[str, Any
         "label": prediction.label,
         "probabilities": probabilities,
         "unsure": prediction.unsure,
+        "unlike": prediction.unlike,
+        "distance": prediction.distance,
     }
 
 
@@ -160,16 +173,20 @@ def _show_csv(predictions: Predictions, class_names: list[str], top: int | None 
     if top:
         columns = [f"{column}_{rank}" for rank in range(1, top + 1) for column in ("label", "probability")]
     writer = csv.writer(_Escaped(sys.stdout), lineterminator="\n")
-    writer.writerow(["path", "label", *columns, "unsure", "error"])
+    writer.writerow(["path", "label", *columns, "unsure", "unlike", "distance", "error"])
     for path, prediction in predictions:
         likeliest = prediction.likeliest(top)
         values: list[Any] = (
             list(likeliest.values()) if not top else [x for pair in likeliest.items() for x in pair]
         )
         values = values or [""] * len(columns)
-        unsure = "" if prediction.unsure is None else str(prediction.unsure).lower()
-        writer.writerow([path, prediction.label or "", *values, unsure, prediction.error or ""])
+        words = [_word(prediction.unsure), _word(prediction.unlike)]
+        writer.writerow([path, prediction.label or "", *values, *words, prediction.distance, prediction.error])
         sys.stdout.flush()
+
+
+def _word(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()
 
 
 class _Escaped:
@@ -190,4 +207,9 @@ def _show_lines(predictions: Predictions, top: int | None = None) -> None:
             continue
         likeliest = prediction.likeliest(top or 1)
         shown = ", ".join(f"{printable(name)} {probability:.1%}" for name, probability in likeliest.items())
-        print(f"{printable(str(path))}: {shown}{' (unsure)' if prediction.unsure else ''}")
+        print(f"{printable(str(path))}: {shown}{_doubt(prediction)}")
+
+
+def _doubt(prediction: "Prediction") -> str:
+    doubts = ["unsure"] * bool(prediction.unsure) + ["unlike the training data"] * bool(prediction.unlike)
+    return f" ({', '.join(doubts)})" if doubts else ""

@@ -1,5 +1,6 @@
 """ONNX Runtime, the light engine: docs/decisions/0008-light-engine.md compares it with others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,5 +46,10 @@ class Engine:
         rows, columns), see exporting/graph.py; only networks that average their last maps have the last."""
         if not len(pixels):
             return np.zeros((0, *self.outputs[output]), np.float32)
-        [answer] = self._session.run([output], {"pixels": pixels}, self._only_needed)
-        return np.asarray(answer, np.float32)
+        [answer] = self.ask_for(pixels, (output,))
+        return answer
+
+    def ask_for(self, pixels: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Compute several outputs of a batch of at least one picture at once; see `ask`."""
+        answers = self._session.run(list(outputs), {"pixels": pixels}, self._only_needed)
+        return [np.asarray(answer, np.float32) for answer in answers]

@@ -5,7 +5,7 @@ It is a plain dataclass. The model's own card needs pydantic, whose import would
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,14 @@ class ExportCard:
     outputs: list[str]  # what the engine can compute, see exporting/graph.py
     temperature: float = 1.0  # divides the logits (Guo et al., "On Calibration of Modern Neural Networks", 2017)
     unsure_below: float = 0.0  # a prediction whose probability is below this is unsure
+    reference: dict[str, Any] = field(default_factory=dict)  # see runtime/reference.py; empty: not measured
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value of another type: it would surface much later, as a wrong answer or a crash."""
-        for field in fields(self):
-            value, kind = getattr(self, field.name), KINDS[field.name]
+        for each in fields(self):
+            value, kind = getattr(self, each.name), KINDS[each.name]
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise ValueError(f"{field.name} is {value!r}, expected {kind}")
+                raise ValueError(f"{each.name} is {value!r}, expected {kind}")
         if not self.class_names or {type(name) for name in self.class_names} != {str}:
             raise ValueError("class_names holds no names")
         if not self.temperature > 0:
@@ -57,6 +58,7 @@ KINDS: dict[str, Any] = {
     "outputs": list,
     "temperature": int | float,
     "unsure_below": int | float,
+    "reference": dict,
 }
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pawline.errors import ModelError
+from pawline.pictures.appearance import appearance
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import ExportCard, read_export_card
+from pawline.runtime.reference import Reference
 from pawline.side_by_side import side_by_side
 from pawline.softmax import softmax
 
@@ -38,6 +40,7 @@ class RuntimeModel:
             _refuse_another_model(file, exported, self.card)
         self.engine = Engine(content, exported)
         self._refuse_another_form(exported)
+        self.reference = self._read_reference(exported)
 
     @property
     def batch_size(self) -> int:
@@ -47,6 +50,20 @@ class RuntimeModel:
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
         return softmax(self.engine.ask(pixels) / np.float32(self.card.temperature))
+
+    def answers(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, list[dict[str, float]]]:
+        """(probabilities, distances, appearances) of one batch of at least one picture.
+
+        pixels: uint8 (n, height, width, channels). distances: float64 (n,), from the pictures that the model learned
+        from, see runtime/reference.py; None where export.json does not describe them."""
+        appearances = [appearance(picture) for picture in pixels]
+        if self.reference is None:
+            return self.probabilities(pixels), None, appearances
+        logits, features = self.engine.ask_for(pixels, ("logits", "features"))
+        probabilities = softmax(logits / np.float32(self.card.temperature))
+        return probabilities, self.reference.distances(features, appearances), appearances
 
     def predict_rows(self, images: "PreparedImages", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
@@ -62,6 +79,23 @@ class RuntimeModel:
 
         answers = list(side_by_side(ask, rows.tolist(), self.batch_size))
         return np.array(answers, np.float32).reshape(len(rows), len(self.card.class_names))
+
+    def _read_reference(self, exported: Path) -> Reference | None:
+        if not self.card.reference:
+            return None
+        try:
+            reference = Reference.from_json(self.card.reference)
+            expected = self.engine.outputs["features"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{exported}: reference in export.json is damaged: {error!r}; get both again"
+            ) from None
+        if reference.center.shape != expected:
+            raise ModelError(
+                f"{exported}: gives features {expected}, but export.json describes {reference.center.shape}: get both "
+                "again"
+            )
+        return reference
 
     def _refuse_another_form(self, exported: Path) -> None:
         side, channels = self.card.image_size, 1 if self.card.form["color"] == "grayscale" else 3
