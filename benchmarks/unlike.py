@@ -1,8 +1,8 @@
 """How well pictures unlike the training data are told:  python -m benchmarks.unlike [--pictures 300]
 
 Asks the model of this checkout (`dvc repro`) about its own test part, which must raise few alarms; about drawn animals
-of another seed, and about photographs where they are there: one of these is what the model knows, the other foreign; and
-about test pictures that were altered or replaced. Prints the share called unlike, with its 95 % interval (Wilson).
+of another seed, and about photographs where they are there: one of these is what the model knows, the other foreign;
+and about test pictures that were altered or replaced. Prints the share called unlike, with its 95 % interval (Wilson).
 """
 
 import argparse

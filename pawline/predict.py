@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.errors import DatasetError, ParamsError
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.files import is_litter, read_regular_file
 from pawline.pictures.decode import BadImage, Pixels, decode_image
 from pawline.runtime.maps import Heat, map_kind, picture_map
 from pawline.runtime.model import RuntimeModel
+from pawline.runtime.reference import Reference
 from pawline.side_by_side import side_by_side
 from pawline.sources.file_kinds import is_no_picture, is_other_name
 from pawline.sources.listing import MAX_FILE_BYTES
@@ -69,7 +70,7 @@ class Predictor:
     def predict(self, pictures: Iterable[bytes | BadImage]) -> Iterator[Prediction]:
         """Yield one prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken a few
         at a time, so their number does not change the memory needed."""
-        return side_by_side(self._predict_batch, pictures, self._model.batch_size)
+        return side_by_side(self.predict_batch, pictures, self._model.batch_size)
 
     def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction]]:
         """Yield (path, prediction) for each file, in order. In memory are a few decoded pictures, and the bytes of one
@@ -85,10 +86,20 @@ class Predictor:
         heat = picture_map(self._model, pixels, self.card.class_names.index(prediction.label or ""))
         return prediction, Seen(pixels, map_kind(self._model), heat)
 
-    def _predict_paths(self, paths: list[Path]) -> list[tuple[Path, Prediction]]:
-        return list(zip(paths, self._predict_batch(_read(path) for path in paths), strict=True))
+    def reference_or_refuse(self) -> Reference:
+        """What the model knows of its training data. Raises ModelError where it knows nothing."""
+        if self.reference is None:
+            raise ModelError("the model's export.json does not describe its training data")
+        return self.reference
 
-    def _predict_batch(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
+    @property
+    def batch_size(self) -> int:
+        return self._model.batch_size
+
+    def _predict_paths(self, paths: list[Path]) -> list[tuple[Path, Prediction]]:
+        return list(zip(paths, self.predict_batch(_read(path) for path in paths), strict=True))
+
+    def predict_batch(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
         decoded = [self._decode(picture) for picture in pictures]
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
         predictions = iter(self._predictions(good))

@@ -14,6 +14,7 @@ MODULES = {
     "explain": "explain",
     "serve": "serve",
     "export": "export",
+    "drift": "drift",
     "report": "report",
     "suspects": "suspects",
     "relabel": "relabel",

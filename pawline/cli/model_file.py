@@ -1,9 +1,13 @@
 """The file that `--model` names, for every command that asks a model."""
 
+import re
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from shlex import quote
 
 from pawline.errors import ModelError
 from pawline.workspace.checkout import is_checkout
+from pawline.workspace.layout import Layout
 
 
 def existing_model(named: str | Path) -> Path:
@@ -21,3 +25,23 @@ def next_step(named: str | Path | None, own: Path) -> str:
     if is_checkout():
         return "make it with `dvc repro`, get it again with `dvc checkout`, or name another with --model"
     return "no dvc.yaml is here: name a model with --model, or `cd` into a checkout"
+
+
+def named_model(named: str) -> AbstractContextManager[Path]:
+    """The file that is named, or that is fetched for as long as the block lasts: an address of MLflow. Raises
+    ModelError."""
+    if not re.match("(models|runs):/", named):
+        return nullcontext(existing_model(named))
+    from pawline.tracking.store import downloaded_model
+
+    return downloaded_model(named)
+
+
+def next_command(named: str) -> str:
+    """What helps where the named model cannot be used."""
+    if named.endswith(".keras"):
+        folder = quote(str(Path(named).parent))
+        return (
+            f"export it with `pawline export --model {quote(named)} --out {folder}`, or name another with --model"
+        )
+    return next_step(named, Layout().exported)

@@ -4,25 +4,21 @@ import argparse
 import csv
 import json
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pawline.cli.model_file import existing_model, next_step
+from pawline.cli.model_file import named_model, next_command
 from pawline.cli.positive import positive
+from pawline.cli.progress import with_progress
 from pawline.errors import ModelError
 from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
     from pawline.predict import Prediction
-
-MANY = 100  # pictures: from here on, progress is shown
 
 Predictions = Iterable[tuple[Path, "Prediction"]]
 
@@ -64,15 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"passed over {len(passed_over)} files that are no pictures, such as {example}")
     counts = _Counts()
     try:
-        with _model_file(arguments.model) as file:
+        with named_model(arguments.model) as file:
             predictor = Predictor(file)
-            predictions = counts.counted(_with_progress(predictor.predict_files(pictures), len(pictures)))
+            predictions = counts.counted(
+                with_progress(predictor.predict_files(pictures), len(pictures), "predict")
+            )
             _show(arguments, predictor.card.class_names)(predictions)
             sys.stdout.flush()
             if counts.unlike and predictor.reference:
                 say(_warning(counts, predictor.reference.false_alarms))
     except ModelError as error:
-        raise ModelError(f"{error}; {_next_command(arguments.model)}") from None
+        raise ModelError(f"{error}; {next_command(arguments.model)}") from None
     except BrokenPipeError:  # whoever reads has enough: `pawline predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -97,32 +95,6 @@ def _warning(counts: _Counts, false_alarms: float) -> str:
         f"{counts.unlike} of {counts.all - counts.unreadable} pictures are unlike the training data: do not rely on "
         f"their answers (false alarms: {false_alarms:.1%} at most)"
     )
-
-
-def _with_progress(predictions: Predictions, count: int) -> Predictions:
-    """Show a bar where many pictures take time and the results do not scroll over it."""
-    if count < MANY or not sys.stderr.isatty() or sys.stdout.isatty():
-        return predictions
-    from tqdm import tqdm  # only here: it takes a while to load
-
-    return tqdm(predictions, total=count, unit=" pictures", desc="predict", file=sys.stderr)
-
-
-def _next_command(model: str) -> str:
-    if model.endswith(".keras"):
-        folder = quote(str(Path(model).parent))
-        return (
-            f"export it with `pawline export --model {quote(model)} --out {folder}`, or name another with --model"
-        )
-    return next_step(model, Layout().exported)
-
-
-def _model_file(named: str) -> AbstractContextManager[Path]:
-    if not re.match("(models|runs):/", named):
-        return nullcontext(existing_model(named))
-    from pawline.tracking.store import downloaded_model
-
-    return downloaded_model(named)
 
 
 def _show(arguments: argparse.Namespace, class_names: list[str]) -> Callable[[Predictions], None]:

@@ -28,31 +28,43 @@ def drift(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     if len(train) and len(test):
         for name in numeric_traits(train):
             rows.append(
-                (name, "", float(train[name].median()), float(test[name].median()), *_ks(train[name], test[name]))
+                (
+                    name,
+                    "",
+                    float(train[name].median()),
+                    float(test[name].median()),
+                    *ks(*(part[name].to_numpy(float) for part in (train, test))),
+                )
             )
         for name, column in ((FORMAT, FORMAT), (CLASS, "class_name")):
             frequent = sorted(train[column].value_counts().items(), key=lambda item: (-item[1], item[0]))[0][0]
             shares = [float((part[column] == frequent).mean()) for part in (train, test)]
-            rows.append((name, str(frequent), *shares, *_chi_squared(train[column], test[column])))
+            rows.append((name, str(frequent), *shares, *of_names(*_counts(train[column], test[column]))))
     table = pd.DataFrame(rows, columns=["trait", "name", "train", "test", "effect", "p"])
     corrected = holm(table["p"].to_numpy(float))
     return table.assign(p_corrected=corrected, alarm=(corrected < ALPHA) & (table["effect"] >= MIN_EFFECT))
 
 
-def _ks(train: pd.Series, test: pd.Series) -> tuple[float, float]:
-    """(Kolmogorov-Smirnov distance, p)."""
-    found = ks_2samp(train.to_numpy(float), test.to_numpy(float), method="asymp")
+def ks(train: NDArray[np.float64], test: NDArray[np.float64]) -> tuple[float, float]:
+    """(Kolmogorov-Smirnov distance, p) of two samples."""
+    found = ks_2samp(train, test, method="asymp")
     return float(found.statistic), float(found.pvalue)
 
 
-def _chi_squared(train: pd.Series, test: pd.Series) -> tuple[float, float]:
-    """(Cramér's V, p) of names in two parts."""
-    names = pd.Index(sorted({*train, *test}))
-    counts = np.array([part.value_counts().reindex(names, fill_value=0).to_numpy() for part in (train, test)])
-    if len(names) < 2:
+def of_names(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[float, float]:
+    """(Cramér's V, p) of how often each name occurs in two parts: int64 (num_names,) each. Names that occur in neither
+    do not count."""
+    counts = np.array([train, test])[:, train + test > 0]
+    if counts.shape[1] < 2:
         return 0.0, 1.0
     found = chi2_contingency(counts, correction=False)
     return float(np.sqrt(found.statistic / counts.sum())), float(found.pvalue)
+
+
+def _counts(train: pd.Series, test: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    names = sorted({*train, *test})
+    before, after = (np.array([int((part == name).sum()) for name in names]) for part in (train, test))
+    return before, after
 
 
 def leaks(images: PreparedImages, split: pd.DataFrame) -> pd.DataFrame:

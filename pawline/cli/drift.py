@@ -1,0 +1,107 @@
+"""`pawline drift`: do new pictures differ from those that the model learned from, and which are worth a label?"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.cli.model_file import named_model, next_command
+from pawline.cli.positive import positive
+from pawline.cli.progress import with_progress
+from pawline.errors import ModelError
+from pawline.terminal import printable, say
+from pawline.workspace.layout import Layout
+
+if TYPE_CHECKING:
+    from pawline.drift import NewPictures, Verdict
+    from pawline.new_pictures import Content
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser(
+        "drift", help="do new pictures differ from the training data; which of them are worth a label"
+    )
+    command.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a folder of new pictures, a pattern, or pictures"
+    )
+    command.add_argument("--json", action="store_true", help="one object: verdict, counts, and a row per trait")
+    command.add_argument(
+        "--queue",
+        type=Path,
+        default=Path("label_queue.csv"),
+        metavar="FILE",
+        help="where pictures worth a label are listed (default: %(default)s)",
+    )
+    command.add_argument(
+        "--limit", type=positive, default=60, metavar="N", help="list at most so many (default: %(default)s)"
+    )
+    command.add_argument(
+        "--model",
+        default=str(Layout().exported),
+        metavar="FILE|URI",
+        help="a model.onnx with its export.json beside it, or an MLflow address (default: %(default)s)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0 where nothing differs, 1 where something does."""
+    from pawline.drift import NewPictures, judge, label_queue
+    from pawline.files import write_table
+    from pawline.new_pictures import ask
+    from pawline.predict import Predictor
+
+    named = list(_named(arguments.paths))
+    try:
+        with named_model(arguments.model) as file:
+            predictor = Predictor(file)
+            reference = predictor.reference_or_refuse()
+            new = NewPictures.of(with_progress(ask(predictor, named), len(named), "drift"))
+    except ModelError as error:
+        raise ModelError(f"{error}; {next_command(arguments.model)}") from None
+    verdict = judge(reference, new)
+    queue = label_queue(new.table, arguments.limit)
+    write_table(arguments.queue, queue)
+    show = _show_json if arguments.json else _show
+    show(verdict, new)
+    if new.num_unreadable or new.num_copies:
+        say(f"left out: {new.num_unreadable} pictures that cannot be read, {new.num_copies} copies")
+    say(
+        f"{len(queue)} pictures worth a label: {arguments.queue}; look at them: "
+        f"`pawline suspects --queue {arguments.queue} --out queue.html`"
+    )
+    return 1 if verdict.is_drift else 0
+
+
+def _named(patterns: list[str]) -> Iterator[tuple[str, "Content"]]:
+    from pawline.predict import find_pictures, read_picture
+
+    passed_over: list[Path] = []
+    for path in dict.fromkeys(path for pattern in patterns for path in find_pictures(pattern, passed_over)):
+        yield str(path), partial(read_picture, path)
+    if passed_over:
+        example = printable(str(passed_over[0]), sys.stderr)
+        say(f"passed over {len(passed_over)} files that are no pictures, such as {example}")
+
+
+def _show(verdict: "Verdict", new: "NewPictures") -> None:
+    from pawline.drift_lines import drift_lines
+
+    for line in drift_lines(verdict):
+        print(printable(line))
+
+
+def _show_json(verdict: "Verdict", new: "NewPictures") -> None:
+    answer = {
+        "verdict": "drift" if verdict.is_drift else "no drift",
+        "differing": verdict.differing,
+        "num_pictures": verdict.num_pictures,
+        "num_unreadable": new.num_unreadable,
+        "num_copies": new.num_copies,
+        "smallest_seen": round(verdict.smallest, 4),
+        "traits": verdict.table.to_dict("records"),
+    }
+    print(json.dumps(answer, indent=2, allow_nan=False))
