@@ -12,11 +12,11 @@ from scipy.stats import binom, binomtest
 from pawline.errors import DatasetError
 from pawline.judging.drift import MIN_EFFECT, ks, of_names
 from pawline.judging.many_tests import ALPHA, holm
+from pawline.label_queue import QUEUE_COLUMNS
 from pawline.new_pictures import NewPicture
 from pawline.runtime.reference import Reference
 
 MIN_PICTURES = 20  # fewer say nothing
-QUEUE_COLUMNS = ["digest", "path", "suggested", "probability", "distance", "why"]
 UNLIKE, UNSURE, SPREAD = "unlike the training data", "unsure", "evenly chosen"
 
 
@@ -161,4 +161,4 @@ def label_queue(new: pd.DataFrame, count: int) -> pd.DataFrame:
     wanted = min(count - len(unlike) - len(unsure), len(rest))
     spread = rest.iloc[np.linspace(0, len(rest) - 1, max(wanted, 0)).round().astype(int)]
     chosen = [part.assign(why=why) for part, why in ((unlike, UNLIKE), (unsure, UNSURE), (spread, SPREAD))]
-    return pd.concat(chosen, ignore_index=True).rename(columns={"class": "suggested"})[QUEUE_COLUMNS]
+    return pd.concat(chosen, ignore_index=True).rename(columns={"class": "suggested"})[list(QUEUE_COLUMNS)]

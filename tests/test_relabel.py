@@ -10,6 +10,7 @@ from pawline.cli.relabel import run as relabel
 from pawline.errors import DatasetError, ParamsError
 from pawline.index import class_names
 from pawline.ingest import ingest, summarize
+from pawline.label_queue import QUEUE_COLUMNS, read_queue
 from pawline.params.ingest import IngestParams
 from pawline.relabel import COLUMNS, NO_CLASS, Decision, merge, read_decisions, write_decisions
 from pawline.workspace.source_changes import changes_by_content, changes_by_path
@@ -44,10 +45,10 @@ def take_in(*decisions: Decision) -> pd.DataFrame:
     return pd.read_parquet("data/index.parquet").set_index("path")
 
 
-def run_relabel(file: Path, who: str = "") -> int:
+def run_relabel(file: Path, who: str = "", add_to: Path | None = None) -> int:
     from argparse import Namespace
 
-    return relabel(Namespace(file=file, who=who))
+    return relabel(Namespace(file=file, who=who, add_to=add_to))
 
 
 def test_git_holds_the_file_with_its_header_only() -> None:
@@ -198,3 +199,66 @@ def test_names_with_commas_quotes_and_line_breaks_survive(tmp_path: Path) -> Non
 def test_a_file_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_bytes(f"\ufeffdigest,label\r\n{'a' * 64},cat\r\n".encode())
     assert [found.label for found in read_decisions(tmp_path / "one.csv")] == ["cat"]
+
+
+@pytest.fixture
+def new(data: Path) -> Path:
+    """Two pictures that the data does not hold, and decisions about them and about one that it holds."""
+    write_pictures(data / "new", count=1, first=500)
+    first, second = (data / f"new/{name}/500.jpg" for name in ("horizontal", "vertical"))
+    held = digest_of(data / "pictures/vertical/000.jpg")
+    write_decisions(
+        data / "decisions.csv",
+        [
+            decide(digest_of(first), "vertical", "new/horizontal/500.jpg"),
+            decide(digest_of(second), NO_CLASS, "new/vertical/500.jpg"),
+            decide(held, "horizontal", "vertical/000.jpg"),
+        ],
+    )
+    return data / "decisions.csv"
+
+
+def test_decided_pictures_that_the_data_lacks_are_added_and_learned_with_their_label(
+    new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_relabel(new, add_to=Path("pictures")) == 0
+    assert "pictures: 1 pictures added (vertical 1), 0 there before;" in capsys.readouterr().out
+    digest = digest_of(Path("new/horizontal/500.jpg"))
+    assert digest_of(Path(f"pictures/vertical/{digest[:16]}.jpg")) == digest
+    table = take_in(*read_decisions(Path("data/relabel.csv")))
+    assert table.loc[f"vertical/{digest[:16]}.jpg", "class_name"] == "vertical"
+    assert table.loc["vertical/000.jpg", "class_name"] == "horizontal"
+    assert len(table) == 7, "the picture of no class was not added"
+    assert run_relabel(new, add_to=Path("pictures")) == 0
+    assert "0 pictures added, 0 there before" in capsys.readouterr().out, "the data holds it by now"
+
+
+def test_a_changed_or_lost_picture_is_refused_before_any_is_copied(new: Path) -> None:
+    Path("new/horizontal/500.jpg").write_bytes(b"another")
+    with pytest.raises(
+        DatasetError, match=r"new/horizontal/500\.jpg: its bytes are others than on the page; expected"
+    ):
+        run_relabel(new, add_to=Path("drop"))
+    Path("new/horizontal/500.jpg").unlink()
+    with pytest.raises(
+        DatasetError, match=r"new/horizontal/500\.jpg: No such file or directory; expected the picture"
+    ):
+        run_relabel(new, add_to=Path("drop"))
+    assert not Path("drop").exists() and not Path("data/relabel.csv").exists()
+
+
+def test_without_a_folder_the_way_to_learn_from_them_is_named(
+    new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_relabel(new) == 0
+    assert "2 match no picture of data/index.parquet" in (said := capsys.readouterr().out)
+    assert "to learn from those pictures too: `pawline relabel --add-to FOLDER`" in said
+
+
+def test_a_damaged_queue_costs_one_line(tmp_path: Path) -> None:
+    for content, found in (("path\na.jpg\n", "digest"), (f"{','.join(QUEUE_COLUMNS)}\na,b,c,d,e,f\n", "float")):
+        (tmp_path / "queue.csv").write_text(content)
+        with pytest.raises(DatasetError, match=f"queue.csv: .*{found}.*expected CSV with the columns digest,path"):
+            read_queue(tmp_path / "queue.csv")
+    with pytest.raises(DatasetError, match="No such file or directory; expected CSV"):
+        read_queue(tmp_path / "none.csv")

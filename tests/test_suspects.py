@@ -1,6 +1,7 @@
 """Likely wrong labels are listed by models that did not train on the pictures, and decided on a page."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -16,7 +17,8 @@ import pytest
 
 from pawline.cli.suspects import run as suspects
 from pawline.errors import DatasetError, ModelError
-from pawline.page.suspects import render_suspects
+from pawline.label_queue import Queued
+from pawline.page.suspects import render_queue, render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
 from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out
@@ -101,7 +103,7 @@ def test_the_command_says_what_it_judged_by(finished_workspace: Path, tmp_path: 
 def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatasetError, match="data/prepared: not there; make it with `dvc repro`"):
-        suspects(Namespace(out=None, json=False, limit=5))
+        suspects(Namespace(out=None, json=False, limit=5, queue=None))
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
@@ -141,7 +143,6 @@ def test_the_page_holds_pixels_only(raw: Path) -> None:
 
 def test_the_page_asks_nobody_and_runs_its_own_script_alone(raw: Path) -> None:
     import base64
-    import hashlib
 
     html = page_of(raw, HOSTILE)
     assert not re.search(r"https?://|<link|<iframe|@import|url\(", html)
@@ -151,7 +152,7 @@ def test_the_page_asks_nobody_and_runs_its_own_script_alone(raw: Path) -> None:
     assert f"script-src 'sha256-{digest}'" in html and "unsafe-eval" not in html
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as browser:
         yield browser
@@ -187,3 +188,25 @@ def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path
     download.value.save_as(file)
     assert [row["label"] for row in csv.DictReader(file.open())] == ["dog", NO_CLASS]
     assert problems == [] and [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_a_picture_of_the_queue_has_no_label_to_confirm(raw: Path, tmp_path: Path, browser: Any) -> None:
+    digests = [hashlib.sha256((raw / f"{number}.jpg").read_bytes()).hexdigest() for number in range(2)]
+    queue = [Queued(one, str(raw / f"{number}.jpg"), "dog", 0.6, "unsure") for number, one in enumerate(digests)]
+    (raw / "1.jpg").write_bytes(encode(stripes(True, 99)))
+    html = render_queue(queue, NAMES, "chosen by an example")
+    assert html.count('src="data:image/jpeg') == 1 and "cannot be shown" in html, "the second one was changed"
+    assert "2 pictures worth a label" in html and "labelled" not in html.split("<main>")[1].split("<script")[0]
+    (tmp_path / "page.html").write_text(html)
+    page = browser.new_context(offline=True).new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.locator("li").first.focus()
+    page.keyboard.press("k")
+    assert page.inner_text("#count") == "0 of 2 decided"
+    page.keyboard.press("Enter")  # as the model says
+    page.locator("li").nth(1).get_by_text("It is cat").click()
+    with page.expect_download() as download:
+        page.click("#save")
+    download.value.save_as(tmp_path / "decisions.csv")
+    decided = read_decisions(tmp_path / "decisions.csv")
+    assert [(one.digest, one.label) for one in decided] == [(digests[0], "dog"), (digests[1], "cat")]

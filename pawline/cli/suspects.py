@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.cli.positive import positive
-from pawline.errors import DatasetError, ModelError
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout, LocalState
 
@@ -21,6 +21,12 @@ MAX_SHOWN = 200
 def add_command(commands: Any) -> None:
     command = commands.add_parser("suspects", help="list likely wrong labels, and make a page to confirm them")
     command.add_argument("--out", metavar="FILE", type=Path, help="the page to make, such as suspects.html")
+    command.add_argument(
+        "--queue",
+        metavar="FILE",
+        type=Path,
+        help="make the page of the pictures that `pawline drift` found worth a label",
+    )
     command.add_argument("--json", action="store_true", help="one object: source, num_suspects, suspects")
     command.add_argument(
         "--limit", type=positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
@@ -35,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.suspects import find_suspects
 
     at = Layout()
+    if arguments.queue:
+        return _queue_page(arguments.queue, arguments.out, at)
     judged, class_names = _judged(at)
     decisions = kept_decisions(at.relabel)
     found = find_suspects(judged, class_names, {(one.digest, one.label) for one in decisions})
@@ -56,6 +64,29 @@ def run(arguments: argparse.Namespace) -> int:
         suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
         print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
     say(_summary(found, shown, judged, arguments.out))
+    return 0
+
+
+def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
+    from pawline.files import write_text
+    from pawline.label_queue import read_queue
+    from pawline.page.suspects import render_queue
+    from pawline.relabel import kept_decisions
+    from pawline.runtime.export_card import read_export_card
+
+    if out is None:
+        raise ParamsError("--queue needs --out FILE, the page to make, such as queue.html")
+    queue, decided = read_queue(file), {one.digest for one in kept_decisions(at.relabel)}
+    undecided = [one for one in queue if one.digest not in decided]
+    try:
+        class_names = read_export_card(at.exported).class_names
+    except ModelError as error:
+        raise ModelError(f"{error}; the classes stand there: `dvc repro` makes it") from None
+    write_text(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
+    say(
+        f"{len(undecided)} pictures worth a label, {len(queue) - len(undecided)} decided before; open {out} in a "
+        "browser, then `pawline relabel decisions.csv --add-to FOLDER`"
+    )
     return 0
 
 

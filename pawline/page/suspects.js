@@ -68,7 +68,7 @@ function save() {
 }
 
 const keys = {
-  k: () => decide(current, data.rows[current].label),
+  k: () => data.rows[current].label && decide(current, data.rows[current].label),
   Enter: () => decide(current, data.rows[current].suggested),
   n: () => decide(current, data.none),
   u: undo,
