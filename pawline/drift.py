@@ -20,6 +20,10 @@ MIN_PICTURES = 20  # fewer say nothing
 UNLIKE, UNSURE, SPREAD = "unlike the training data", "unsure", "evenly chosen"
 
 
+class TooFewError(DatasetError):
+    """There are too few new pictures to say anything; more may come."""
+
+
 @dataclass(frozen=True)
 class NewPictures:
     """table: one row per picture that could be read, copies once: path, digest, class (as predicted), probability,
@@ -31,7 +35,7 @@ class NewPictures:
 
     @classmethod
     def of(cls, pictures: Iterable[NewPicture]) -> "NewPictures":
-        """Raises DatasetError for fewer than MIN_PICTURES to compare."""
+        """Raises TooFewError for fewer than MIN_PICTURES to compare."""
         rows, num_unreadable = [], 0
         for one in pictures:
             if one.prediction.error is None:
@@ -40,7 +44,7 @@ class NewPictures:
         table = pd.DataFrame(rows)
         distinct = table.drop_duplicates("digest", ignore_index=True) if rows else table
         if len(distinct) < MIN_PICTURES:
-            raise DatasetError(
+            raise TooFewError(
                 f"{len(distinct)} different pictures that can be read, expected at least {MIN_PICTURES} to compare: "
                 "collect more, and ask again"
             )

@@ -169,4 +169,6 @@ def test_new_deployments_have_inactive_schedules() -> None:
         "flows/training.py:training": [False],
         "flows/retrain.py:retrain_on_new_data": [False],
         "flows/folds.py:folds": [],
+        "flows/predict.py:predict": [],
+        "flows/drift.py:drift": [False],
     }
