@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed, State
 
 from flows.asked_model import asked_model, run_alone
 from pawline.drift import NewPictures, TooFewError, Verdict, judge, label_queue
-from pawline.drift_lines import HEADER, drift_rows
+from pawline.drift_lines import HEADER, drift_rows, left_out
 from pawline.errors import PawlineError
 from pawline.files import write_table
 from pawline.new_pictures import ask
@@ -35,7 +35,8 @@ def drift(folder: str, queue: str = "label_queue.csv", limit: int = 60, model: s
         with asked_model(model) as file:
             predictor = Predictor(file)
             reference = predictor.reference_or_refuse()
-            named = [(str(path), partial(read_picture, path)) for path in find_pictures(folder, [])]
+            passed_over: list[Path] = []
+            named = [(str(path), partial(read_picture, path)) for path in find_pictures(folder, passed_over)]
             new = NewPictures.of(ask(predictor, named))
     except TooFewError as error:
         return Completed(name="Waiting", message=str(error))
@@ -43,7 +44,7 @@ def drift(folder: str, queue: str = "label_queue.csv", limit: int = 60, model: s
         return Failed(message=str(error), data=error)
     verdict = judge(reference, new)
     write_table(Path(queue), label_queue(new.table, limit))
-    publish(page(folder, verdict, queue))
+    publish(page(folder, verdict, queue, left_out(new, len(passed_over))))
     return Completed(name="Drift" if verdict.is_drift else "Same", message=str(verdict))
 
 
@@ -51,10 +52,10 @@ def publish(text: str) -> None:
     create_markdown_artifact(text, key=KEY, description="New pictures beside the training data")
 
 
-def page(folder: str, verdict: Verdict, queue: str) -> str:
+def page(folder: str, verdict: Verdict, queue: str, note: str) -> str:
     rows = ["| " + " | ".join(row).replace("\n", " ") + " |" for row in [HEADER, *drift_rows(verdict)]]
     rows.insert(1, "|---" * len(HEADER) + "|")
-    return "\n".join([f"`{folder}`: {verdict}", "", *rows, "", f"Worth a label: `{queue}`"])
+    return "\n".join([f"`{folder}`: {verdict}", "", *rows, "", f"Worth a label: `{queue}`", "", note])
 
 
 def main() -> None:

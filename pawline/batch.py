@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from pawline.addresses import is_address
-from pawline.errors import BusyError, DatasetError
+from pawline.errors import BusyError, DatasetError, ParamsError
 from pawline.files import whole_file
 from pawline.judging.predictions import PROBABILITY
 from pawline.new_pictures import NewPicture, ask
@@ -75,8 +75,12 @@ def predict_source(predictor: Predictor, source: str, out: Path, downloads: Path
         raise DatasetError(f"{source}: no such folder or archive; give one that holds the pictures to predict")
     with _lock(out):
         kept = _Kept.of(out, predictor.card)
-        with open_source(_as_params(source), downloads) as listing:
-            found = _ask_new(predictor, listing, kept)
+        try:
+            with open_source(_as_params(source), downloads) as listing:
+                found = _ask_new(predictor, listing, kept)
+        except (DatasetError, ParamsError) as error:  # in the words of the pipeline's own source
+            words = str(error).replace("; correct ingest.source in params.yaml", "")
+            raise type(error)(words.replace("ingest.source", "source")) from None
         table = _joined(found, kept.answers(), predictor.card)
         with whole_file(out) as partial_file:
             pq.write_table(_arrow(table, kept.key), partial_file, row_group_size=10_000)

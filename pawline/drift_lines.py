@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pawline.drift import Verdict
+from pawline.drift import NewPictures, Verdict
 from pawline.page.words import number, percent
 
 HEADER = ("", "training data", "new pictures", "effect", "")
@@ -16,6 +16,17 @@ def drift_lines(verdict: Verdict) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [HEADER, *rows]
     )
     return [*(line.rstrip() for line in lines), "", str(verdict)]
+
+
+def left_out(new: NewPictures, num_passed_over: int) -> str:
+    """What does not count, in one line; empty where all counts."""
+    counts = {
+        "pictures that cannot be read": new.num_unreadable,
+        "copies": new.num_copies,
+        "files that are no pictures": num_passed_over,
+    }
+    parts = [f"{count} {what}" for what, count in counts.items() if count]
+    return f"left out: {', '.join(parts)}" if parts else ""
 
 
 def drift_rows(verdict: Verdict) -> list[tuple[str, str, str, str, str]]:

@@ -12,7 +12,7 @@ from flows import drift as drift_flow
 from flows import predict as predict_flow
 from pawline import batch
 from pawline.batch import BatchResult, predict_source
-from pawline.errors import BusyError, DatasetError
+from pawline.errors import BusyError, DatasetError, ParamsError
 from pawline.predict import Predictor
 from tests.test_predict import one_grey
 from tests.test_reference import describe, picture
@@ -160,6 +160,11 @@ def test_what_cannot_be_written_or_read_costs_one_line(place: Path) -> None:
             answer(place, out=out)
     with pytest.raises(DatasetError, match="nowhere: no such folder or archive"):
         answer(place, "nowhere")
+    (place / "no.zip").write_text("no archive")
+    with pytest.raises(DatasetError, match="no.zip: neither a folder, a zip"):
+        answer(place, "no.zip")
+    with pytest.raises(ParamsError, match="^source nosuch://bucket: "):
+        predict_source(Predictor(place / "model.onnx"), "nosuch://bucket", place / "a.parquet", place)
     assert list(pd.read_parquet(place / "mine.parquet")) == ["a"]
     with FileLock(place / "answers.parquet.lock"), pytest.raises(BusyError, match="another run writes it"):
         answer(place)

@@ -174,11 +174,12 @@ def test_darker_pictures_are_named_and_the_ones_worth_a_label_listed(
     for number in range(30):
         (folder / f"new/{number:02}.png").write_bytes(picture(20 + number))
     (folder / "new/bad.png").touch()
+    (folder / "new/bad.png.json").write_text("{}")
     (folder / "new/copy.png").write_bytes((folder / "new/00.png").read_bytes())
     drift(folder, expect=1, json=False)
     shown = capsys.readouterr()
     assert "brightness" in shown.out.splitlines()[-1] and shown.out.splitlines()[-1].startswith("drift: ")
-    assert "left out: 1 pictures that cannot be read, 1 copies" in shown.err
+    assert "left out: 1 pictures that cannot be read, 1 copies, 1 files that are no pictures" in shown.err
     queue = pd.read_csv(folder / "label_queue.csv")
     assert list(queue) == ["digest", "path", "suggested", "probability", "distance", "why"]
     assert set(queue["why"]) >= {UNLIKE} and len(queue) == 6

@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pawline.params.judging import JudgingParams
 from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
 from pawline.params.prepare import ImageForm
 from pawline.runtime.engine import Engine
+from pawline.runtime.export_card import read_export_card, write_export_card
 from pawline.runtime.model import RuntimeModel
 from pawline.training.networks import build_network, finish_network, pretrained
 
@@ -252,8 +254,10 @@ def test_the_threshold_is_chosen_on_val_and_handed_on_to_another_form(
     chosen = choose_unsure(exported, images, val, costs).unsure_below
     # Every answer is right, so none may be unsure; as far as that allows, theory says 0.8.
     assert chosen == pytest.approx(min(0.8, np.floor(asked.max(axis=1).min() * 100) / 100))
+    write_export_card(exported, replace(read_export_card(exported), reference={"measured": "on data"}))
     export_to("onnx", path, saved[1], tmp_path / "other/model.onnx")
-    assert json.loads((tmp_path / "other/export.json").read_text())["unsure_below"] == chosen
+    kept = read_export_card(tmp_path / "other/model.onnx")
+    assert (kept.unsure_below, kept.reference) == (chosen, {"measured": "on data"})
 
 
 def test_a_failed_export_leaves_no_file(

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -50,11 +49,13 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 where nothing differs, 1 where something does."""
     from pawline.drift import NewPictures, judge, label_queue
+    from pawline.drift_lines import left_out
     from pawline.files import write_table
     from pawline.new_pictures import ask
     from pawline.predict import Predictor
 
-    named = list(_named(arguments.paths))
+    passed_over: list[Path] = []
+    named = list(_named(arguments.paths, passed_over))
     try:
         with named_model(arguments.model) as file:
             predictor = Predictor(file)
@@ -67,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_table(arguments.queue, queue)
     show = _show_json if arguments.json else _show
     show(verdict, new)
-    if new.num_unreadable or new.num_copies:
-        say(f"left out: {new.num_unreadable} pictures that cannot be read, {new.num_copies} copies")
+    if note := left_out(new, len(passed_over)):
+        say(note)
     say(
         f"{len(queue)} pictures worth a label: {arguments.queue}; look at them: "
         f"`pawline suspects --queue {arguments.queue} --out queue.html`"
@@ -76,15 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if verdict.is_drift else 0
 
 
-def _named(patterns: list[str]) -> Iterator[tuple[str, "Content"]]:
+def _named(patterns: list[str], passed_over: list[Path]) -> Iterator[tuple[str, "Content"]]:
     from pawline.predict import find_pictures, read_picture
 
-    passed_over: list[Path] = []
     for path in dict.fromkeys(path for pattern in patterns for path in find_pictures(pattern, passed_over)):
         yield str(path), partial(read_picture, path)
-    if passed_over:
-        example = printable(str(passed_over[0]), sys.stderr)
-        say(f"passed over {len(passed_over)} files that are no pictures, such as {example}")
 
 
 def _show(verdict: "Verdict", new: "NewPictures") -> None:
