@@ -24,13 +24,18 @@ def appearance(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """Measure what APPEARANCE lists. pixels: uint8 (height, width, channels), one channel or red, green, blue."""
     is_gray = pixels.shape[2] == 1
     level = pixels[:, :, 0] if is_gray else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    # OpenCV's mean and deviation take a few microseconds where NumPy's take fifty.
+    mean, contrast = cv2.meanStdDev(level)
+    _, of_edges = cv2.meanStdDev(cv2.Laplacian(level, cv2.CV_16S))
     found = {
-        "brightness": float(level.mean()),
-        "contrast": float(level.std()),
-        "sharpness": float(cv2.Laplacian(level, cv2.CV_16S).var()),
+        "brightness": float(mean[0, 0]),
+        "contrast": float(contrast[0, 0]),
+        "sharpness": float(of_edges[0, 0] ** 2),
     }
     if not is_gray:
-        found["colour"] = float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
+        red, green, blue = cv2.split(pixels)
+        range_of_colours = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+        found["colour"] = cv2.mean(range_of_colours)[0]
     return found
 
 
