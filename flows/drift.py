@@ -14,6 +14,7 @@ from pawline.drift import NewPictures, TooFewError, Verdict, judge, label_queue
 from pawline.drift_lines import HEADER, drift_rows, left_out
 from pawline.errors import PawlineError
 from pawline.files import write_table
+from pawline.label_queue import refuse_foreign
 from pawline.new_pictures import ask
 from pawline.predict import Predictor, find_pictures, read_picture
 from pawline.process import end_with
@@ -32,6 +33,7 @@ def drift(folder: str, queue: str = "label_queue.csv", limit: int = 60, model: s
     end_with_worker()
     os.chdir(WORKSPACE)  # this process is the flow run's own
     try:
+        refuse_foreign(Path(queue))
         with asked_model(model) as file:
             predictor = Predictor(file)
             reference = predictor.reference_or_refuse()

@@ -47,6 +47,12 @@ def read_queue(file: Path) -> list[Queued]:
         raise DatasetError(f"{file}: {error!r}; {expected}") from None
 
 
+def refuse_foreign(file: Path) -> None:
+    """Raise DatasetError where a queue would replace a file that is none."""
+    if file.exists() and not read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode()):
+        raise DatasetError(f"{file}: holds no queue and is not overwritten; name another file for the queue")
+
+
 @dataclass(frozen=True)
 class Added:
     """How many pictures were copied, by class, and how many lay there before."""

@@ -193,3 +193,10 @@ def test_a_model_that_knows_no_data_is_refused_and_nothing_is_written(folder: Pa
     with pytest.raises(ModelError, match=r"export\.json does not describe its training data; name another with"):
         drift(folder, expect=1)
     assert not (folder / "label_queue.csv").exists()
+
+
+def test_a_file_that_is_no_queue_is_not_overwritten(folder: Path) -> None:
+    (folder / "label_queue.csv").write_text("my notes")
+    with pytest.raises(DatasetError, match=r"label_queue\.csv: holds no queue and is not overwritten"):
+        drift(folder, expect=1)
+    assert (folder / "label_queue.csv").read_text() == "my notes"

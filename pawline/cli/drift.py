@@ -51,9 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.drift import NewPictures, judge, label_queue
     from pawline.drift_lines import left_out
     from pawline.files import write_table
+    from pawline.label_queue import refuse_foreign
     from pawline.new_pictures import ask
     from pawline.predict import Predictor
 
+    refuse_foreign(arguments.queue)
     passed_over: list[Path] = []
     named = list(_named(arguments.paths, passed_over))
     try:
