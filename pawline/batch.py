@@ -243,7 +243,7 @@ def _key(card: ExportCard) -> bytes:
 
 
 def _key_of(file: Path) -> bytes:
-    """Raises DatasetError for a file that no run wrote: it is the user's, and stays."""
+    """The key of a file. Raises DatasetError for a file that no run wrote: it is the user's, and stays."""
     try:
         key: bytes | None = (pq.read_schema(file).metadata or {}).get(KEY)
     except (OSError, pa.ArrowException) as error:

@@ -35,7 +35,7 @@ class NewPictures:
 
     @classmethod
     def of(cls, pictures: Iterable[NewPicture]) -> "NewPictures":
-        """Raises TooFewError for fewer than MIN_PICTURES to compare."""
+        """Collect the answers. Raises TooFewError for fewer than MIN_PICTURES to compare."""
         rows, num_unreadable = [], 0
         for one in pictures:
             if one.prediction.error is None:

@@ -42,7 +42,7 @@ def test_with_few_features_the_distance_is_mahalanobis_own() -> None:
 
 
 def test_with_many_features_the_directions_beside_the_main_axes_count_alike() -> None:
-    """Of 40 independent features 32 vary by 3 and 8 by 1, so the axes are known by hand."""
+    """32 independent features vary by 3 and 8 others by 1, so the axes are known by hand."""
     spread = np.array([3.0] * 32 + [1.0] * 8)
     learned = (RNG.normal(size=(20_000, 40)) * spread).astype(np.float32)
     found = known(learned)

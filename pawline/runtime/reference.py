@@ -77,7 +77,7 @@ class Reference:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Reference":
-        """Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
+        """Read it again. Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
         center, variances, look = (_unpacked(values[name]) for name in ("center", "variances", "look"))
         numbers = ("false_alarms", "other_variance", "features_limit", "look_limit")
         return cls(
