@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -84,6 +85,21 @@ def test_the_temperature_divides_the_logits(tmp_path: Path) -> None:
 
 def test_softmax_stands_large_logits() -> None:
     assert softmax(np.array([[1000, 0], [-1000, -1000]], np.float32)).tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_a_model_that_pawline_did_not_export_is_refused_in_one_line(tmp_path: Path) -> None:
+    foreign = onnx.load_from_string(brightness_graph())
+    for renamed in (foreign.graph.output[0], foreign.graph.node[3]):
+        if isinstance(renamed, onnx.NodeProto):
+            renamed.output[0] = "scores"
+        else:
+            renamed.name = "scores"
+    file = write_brightness(tmp_path)
+    file.write_bytes(foreign.SerializeToString())
+    card = read_export_card(file)
+    write_export_card(file, replace(card, digest=hashlib.sha256(file.read_bytes()).hexdigest()))
+    with pytest.raises(ModelError, match="takes pixels and gives scores, features, expected pixels and logits"):
+        RuntimeModel(file)
 
 
 def test_a_changed_file_never_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

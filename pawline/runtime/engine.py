@@ -36,8 +36,14 @@ class Engine:
         except Exception as error:  # the engine has a dozen types of errors without a common base
             reason = str(error).splitlines()[0]
             raise ModelError(f"{name}: the engine cannot load it: {reason}") from None
-        self.input = tuple(self._session.get_inputs()[0].shape[1:])  # (height, width, channels)
+        inputs = {one.name: tuple(one.shape) for one in self._session.get_inputs()}
         self.outputs = {output.name: tuple(output.shape[1:]) for output in self._session.get_outputs()}
+        if list(inputs) != ["pixels"] or "logits" not in self.outputs:
+            raise ModelError(
+                f"{name}: takes {', '.join(inputs)} and gives {', '.join(self.outputs)}, expected pixels and logits: "
+                "it is no model that Pawline exported"
+            )
+        self.input = inputs["pixels"][1:]  # (height, width, channels)
 
     def ask(self, pixels: NDArray[np.uint8], output: str = "logits") -> NDArray[np.float32]:
         """Compute an output for a batch: uint8 (n, height, width, channels) to float32 (n, ...).
