@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.files import is_litter, read_regular_file
-from pawline.pictures.decode import BadImage, Pixels, decode_image
+from pawline.pictures.decode import MAX_MEGAPIXELS, BadImage, Pixels, decode_image
 from pawline.runtime.maps import Heat, map_kind, picture_map
 from pawline.runtime.model import RuntimeModel
 from pawline.runtime.reference import Reference
@@ -63,9 +63,13 @@ class Seen:
 class Predictor:
     """A model with its decoder. Raises ModelError for a missing or damaged file, or a card of another model."""
 
-    def __init__(self, model_file: Path) -> None:
+    def __init__(self, model_file: Path, max_megapixels: float = MAX_MEGAPIXELS) -> None:
+        """max_megapixels: larger pictures are unreadable, as are those that the card's form refuses."""
+        self.file = model_file.resolve()
         self._model = RuntimeModel(model_file)
         self.card, self.reference = self._model.card, self._model.reference
+        allowed = min(max_megapixels, self.card.form.get("max_megapixels", MAX_MEGAPIXELS))
+        self._form = {**self.card.form, "max_megapixels": allowed}
 
     def predict(self, pictures: Iterable[bytes | BadImage]) -> Iterator[Prediction]:
         """Yield one prediction per picture, in order; a picture is the bytes of an image file. Pictures are taken a few
@@ -96,6 +100,16 @@ class Predictor:
     def batch_size(self) -> int:
         return self._model.batch_size
 
+    def try_out(self, file: Path) -> None:
+        """Answer for a gray picture, with its map. Raises ModelError, which names `file`, if the engine cannot."""
+        form = self.card.form
+        gray = np.full((form["image_size"], form["image_size"], 3 if form["color"] == "rgb" else 1), 128, np.uint8)
+        try:
+            self._model.probabilities(gray[np.newaxis])
+            picture_map(self._model, gray, 0)
+        except Exception as error:  # the engine has a dozen types of errors without a common base
+            raise ModelError(f"{file}: the engine cannot run it: {str(error).splitlines()[0]}") from None
+
     def _predict_paths(self, paths: list[Path]) -> list[tuple[Path, Prediction]]:
         return list(zip(paths, self.predict_batch(_read(path) for path in paths), strict=True))
 
@@ -112,9 +126,15 @@ class Predictor:
         if isinstance(picture, BadImage):
             return picture
         try:
-            return decode_image(picture, **self.card.form)
+            return decode_image(picture, **self._form)
         except BadImage as bad:
-            return bad
+            if bad.reason != "too_large":
+                return bad
+            # The decoder's own words name a param of the stage that prepares pictures.
+            size, allowed = bad.detail.partition(", ")[0], self._form["max_megapixels"]
+            return BadImage(
+                bad.reason, f"{size}, more than {allowed:g} megapixels take too much memory: make it smaller"
+            )
 
     def _predictions(self, pictures: list[Pixels]) -> list[Prediction]:
         if not pictures:

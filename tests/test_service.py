@@ -175,7 +175,9 @@ def test_an_own_host_is_accepted_and_pages_of_other_sites_are_not(host: str) -> 
 def test_health_model_counters_and_description_answer(client: httpx.Client) -> None:
     ask(client, picture(BRIGHT))
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"model": "m" * 64, "class_names": ["bright", "dark"]}
+    ready = client.get("/readyz").json()
+    assert (ready["model"], ready["class_names"]) == ("m" * 64, ["bright", "dark"])
+    assert ready["no_walk"].startswith("no walk through the network: card.json does not lie beside")
     counters = client.get("/metrics").text
     assert re.search(r'pawline_requests_total\{path="/predict",status="200"\} [1-9]', counters)
     assert f'pawline_model{{digest="{"m" * 64}"}} 1.0' in counters
@@ -185,6 +187,17 @@ def test_health_model_counters_and_description_answer(client: httpx.Client) -> N
         "application/octet-stream",
         "multipart/form-data",
     }
+
+
+def test_whatever_the_description_allows_gets_an_answer_that_it_names(served: tuple[httpx.Client, Path]) -> None:
+    """Schemathesis asks what the document allows and what it does not. The document cannot say which bytes are a
+    picture, so that valid requests may be refused."""
+    client, folder = served
+    log = (folder / "background.log").read_text()
+    options = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]
+    bounded = ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--no-color"]
+    run(folder, "schemathesis", "run", f"{client.base_url}/openapi.json", *options, *bounded)
+    assert (folder / "background.log").read_text() == log, "no request writes into the log"
 
 
 def test_pages_ask_no_other_host(client: httpx.Client) -> None:

@@ -10,8 +10,9 @@ from pawline.cli.model_file import existing_model, next_step
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
 from pawline.terminal import say
+from pawline.workspace.checkout import main_checkout
 from pawline.workspace.laid_models import champion_files
-from pawline.workspace.layout import Layout
+from pawline.workspace.layout import Layout, LocalState
 from pawline.workspace.model_watch import handed_over, is_in_mlflow
 
 MEGABYTE = 2**20
@@ -36,6 +37,7 @@ def add_command(commands: Any) -> None:
     )
     command.add_argument("--max-megabytes", type=positive, default=32, help="of a request (default: %(default)s)")
     command.add_argument("--max-pictures", type=positive, default=64, help="of a request (default: %(default)s)")
+    command.add_argument("--max-megapixels", type=positive, default=64, help="of a picture (default: %(default)s)")
     command.add_argument("--max-requests", type=positive, default=128, help="at once (default: %(default)s)")
     command.add_argument("--seconds", type=positive, default=60, help="for an answer (default: %(default)s)")
     command.set_defaults(run=run)
@@ -55,12 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
         max_body=arguments.max_megabytes * MEGABYTE,
         max_bodies=max(8 * arguments.max_megabytes, 256) * MEGABYTE,
         max_pictures=arguments.max_pictures,
+        max_megapixels=arguments.max_megapixels,
         max_requests=arguments.max_requests,
         answer_seconds=arguments.seconds,
     )
     try:
         with _model_file(arguments.model) as model:
-            return serve(model, arguments.host, arguments.port, arguments.allow_host, limits)
+            walks = LocalState(main_checkout()).walks
+            return serve(model, arguments.host, arguments.port, arguments.allow_host, limits, walks)
     except ModelError as error:
         raise ModelError(f"{error}; {next_step(arguments.model, Layout().exported)}") from None
 

@@ -3,6 +3,8 @@
 from html import escape
 from typing import Any
 
+from fastapi.responses import HTMLResponse
+
 PREDICTION = {
     "type": "object",
     "required": ["label", "probabilities"],
@@ -49,34 +51,49 @@ STATUSES = {
     415: "Another content type",
     422: "No picture, or a single picture that cannot be read",
     429: "Too many requests at once: try again",
+    500: "The service failed; its log says why",
     503: "Other requests fill the memory: try again",
     504: "No answer in time",
 }
-# What FastAPI cannot read from the handler, since the handler reads the body itself.
-API_FORMS: dict[str, Any] = {
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": BINARY,
+            "application/octet-stream": BINARY,
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["picture"],
+                    "properties": {"picture": {"type": "array", "items": BINARY["schema"]}},
+                }
+            },
+        },
+    }
+}
+ERRORS: dict[int, Any] = {
+    status: {"description": text, "content": {"application/json": {"schema": ERROR}}}
+    for status, text in STATUSES.items()
+}
+# What FastAPI cannot read from the handlers, since they read the body themselves.
+PREDICT_FORMS: dict[str, Any] = {
     "responses": {
         200: {"description": "A prediction per picture", "content": {"application/json": {"schema": ANSWER}}},
-        **{
-            status: {"description": text, "content": {"application/json": {"schema": ERROR}}}
-            for status, text in STATUSES.items()
+        **ERRORS,
+    },
+    "openapi_extra": BODY,
+}
+EXPLAIN_FORMS: dict[str, Any] = {
+    "responses": {
+        200: {
+            "description": "A page that shows each step from the pixels to the answer, with everything inside",
+            "content": {"text/html": {"schema": {"type": "string"}}},
         },
+        404: {**ERRORS[400], "description": "No walk is at hand for this model; GET /readyz says why"},
+        **ERRORS,
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/*": BINARY,
-                "application/octet-stream": BINARY,
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["picture"],
-                        "properties": {"picture": {"type": "array", "items": BINARY["schema"]}},
-                    }
-                },
-            },
-        }
-    },
+    "response_class": HTMLResponse,
+    "openapi_extra": BODY,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pawline.errors import ModelError
+from pawline.pictures.decode import MAX_MEGAPIXELS
 from pawline.predict import Predictor
 from pawline.runtime.export_card import export_card_path
 from pawline.terminal import say
@@ -20,13 +21,18 @@ class CurrentModel:
     A question keeps the model that it began with; the next question gets the new one. Files that cannot be loaded
     change nothing: the old model goes on answering."""
 
-    def __init__(self, file: Path, on_swap: Callable[[bool], object] = lambda loaded: None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        on_swap: Callable[[bool], object] = lambda loaded: None,
+        max_megapixels: float = MAX_MEGAPIXELS,
+    ) -> None:
         """file: `model.onnx` with export.json beside it. on_swap: called after each change of the files, with whether
-        the new model was loaded. Raises ModelError if the files cannot be loaded now."""
-        self._file, self._on_swap = file, on_swap
+        the new model was loaded. max_megapixels: of a picture. Raises ModelError if the files cannot be loaded now."""
+        self._file, self._on_swap, self._max_megapixels = file, on_swap, max_megapixels
         self._stamp = _stamp(file)
         self._stopped = threading.Event()
-        self.predictor = Predictor(file)
+        self.predictor = self._load(file)
 
     def look(self) -> None:
         """Load the model again if its files changed since the last look."""
@@ -34,7 +40,7 @@ class CurrentModel:
             return
         try:
             # One folder for all that is read, whatever a link to it says meanwhile.
-            predictor = Predictor(self._file.resolve())
+            predictor = self._load(self._file.resolve())
         except ModelError as error:
             loaded = False
             say(f"warning: the new model is not used, the old one goes on answering: {error}")
@@ -44,6 +50,12 @@ class CurrentModel:
             say(f"the model {predictor.card.model_digest[:12]} answers from now on")
         self._stamp = stamp
         self._on_swap(loaded)
+
+    def _load(self, file: Path) -> Predictor:
+        """A model that has answered once: what the engine loads it may still be unable to run."""
+        predictor = Predictor(file, self._max_megapixels)
+        predictor.try_out(file)
+        return predictor
 
     def watch(self) -> None:
         """Look again and again, until `stop`."""

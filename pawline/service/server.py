@@ -1,6 +1,8 @@
 """Run the service until it is stopped; accepted requests are answered first."""
 
 import errno
+import logging
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,10 +14,12 @@ import uvicorn
 
 from pawline.errors import BusyError, ParamsError
 from pawline.service.app import create_app
+from pawline.service.connection import Connection
 from pawline.service.current_model import CurrentModel
 from pawline.service.figures import Figures
 from pawline.service.hosts import Hosts
 from pawline.service.limits import Limits
+from pawline.service.walks import Walks
 from pawline.terminal import say
 
 STOP_SECONDS = 30  # for accepted requests
@@ -40,28 +44,37 @@ class _Server(uvicorn.Server):
         self.should_exit, self.stopped_by = True, self.stopped_by or sig
 
 
-def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -> int:
+def serve(
+    model: Path, host: str, port: int, names: list[str], limits: Limits, kept_walks: Path | None = None
+) -> int:
     """Answer on host:port, 0 for a free port, until SIGINT or SIGTERM. Returns the exit code, 128 + the signal.
 
-    names: further names under which the service may be addressed. Raises ModelError for a model that cannot be loaded,
-    BusyError for a port in use, ParamsError for a port or address that this machine does not have."""
+    names: further names under which the service may be addressed. kept_walks: see walks.py.
+
+    Raises ModelError for a model that cannot be loaded, BusyError for a port in use, ParamsError for a port or address
+    that this machine does not have."""
     figures = Figures()
 
     def on_swap(loaded: bool) -> None:
         figures.swap(loaded)
         figures.model(current.predictor.card.model_digest)
 
-    current = CurrentModel(model, on_swap)
+    current = CurrentModel(model, on_swap, limits.max_megapixels)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(current, limits, Hosts([host, *names]), figures)
+    app = create_app(current, limits, Hosts([host, *names]), figures, Walks(kept_walks))
     say(
         f"the model {current.predictor.card.model_digest[:12]} answers at http://{shown}:{listening.getsockname()[1]}/"
     )
+    Connection.limits = limits
+    _raise_file_limit(limits.max_connections)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each damaged form
     server = _Server(
         uvicorn.Config(
             app,
-            log_level="warning",
+            http=Connection,
+            ws="none",
+            log_level="error",  # a warning for each request that is no HTTP would let anybody fill the disk
             access_log=False,  # it would name who asks
             server_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
@@ -70,6 +83,15 @@ def serve(model: Path, host: str, port: int, names: list[str], limits: Limits) -
     server.run(sockets=[listening])
     say("stopped")
     return 128 + server.stopped_by
+
+
+def _raise_file_limit(num_connections: int) -> None:
+    """Let the process open a file for each connection, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = num_connections + 200
+    if soft < wanted and (hard == resource.RLIM_INFINITY or hard > soft):
+        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

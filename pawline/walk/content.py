@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pawline.card import Card
 from pawline.pictures.decode import Header, Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
@@ -16,6 +15,11 @@ from pawline.walk.network import Array, Network, Node, group_nodes
 
 MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
 MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
+REDUCED = (
+    (8, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, cv2.IMREAD_REDUCED_COLOR_2),
+)
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
@@ -60,7 +64,7 @@ def walk_content(
         "steps": steps,
         "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
         "logits": logits.tolist(),
-        "probabilities": softmax(logits.astype(np.float64) / temperature).tolist(),
+        "probabilities": _softmax(logits[None], temperature)[0].tolist(),
         "temperature": temperature,
         "check": network.check,
         "occlusion": _occlusion(network, pixels, outputs, temperature),
@@ -178,8 +182,9 @@ def _shown(header: Header) -> str:
 
 def _as_stored(picture: bytes, header: Header) -> Pixels | None:
     """The pixels before the EXIF turn, small, red first; None where OpenCV does not know the format."""
-    large = header.format == "JPEG" and max(header.width, header.height) >= 2 * PHOTO_SIDE
-    size = cv2.IMREAD_REDUCED_COLOR_2 if large else cv2.IMREAD_COLOR  # half of it is enough, and faster
+    larger = max(header.width, header.height) // PHOTO_SIDE if header.format == "JPEG" else 1
+    # A part of a large JPEG is enough, is faster, and takes no memory beyond the decoder's own.
+    size = next((flag for least, flag in REDUCED if larger >= least), cv2.IMREAD_COLOR)
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), size | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         return None
@@ -213,9 +218,16 @@ def _occlusion(network: Network, pixels: Pixels, outputs: list[Array], temperatu
         row, column = divmod(number, side)
         square = np.s_[number, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
         hidden[square] = np.rint(pixels.mean(axis=(0, 1)))
-    base = float(softmax(outputs[-1][0].astype(np.float64) / temperature)[label])
+    base = float(_softmax(outputs[-1][:1], temperature)[0, label])
     logits = np.concatenate(
         [run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)]
     )
-    falls = base - softmax(logits.astype(np.float64) / temperature, axis=1)[:, label]
+    falls = base - _softmax(logits, temperature)[:, label]
     return {"side": side, "falls": falls.tolist(), "edges": edges.tolist()}
+
+
+def _softmax(logits: Array, temperature: float) -> NDArray[np.float64]:
+    """Probabilities, (n, classes), in the precision in which the page computes."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -10,18 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.special import erf, expit
 
 from pawline.walk.network import Array, Network, Node
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.float32(0.5) * (1 + np.tanh(x / 2))
+
+
+def _gelu(x: Array) -> Array:
+    from scipy.special import erf  # no network of Pawline's has it, and the service does without SciPy
+
+    return np.asarray(np.float32(0.5) * x * (1 + erf(x / np.float32(np.sqrt(2)))))
+
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, np.float32(0)),
     "relu6": lambda x: np.clip(x, np.float32(0), np.float32(6)),
-    "sigmoid": expit,
-    "silu": lambda x: x * expit(x),
+    "sigmoid": _sigmoid,
+    "silu": lambda x: x * _sigmoid(x),
     "tanh": np.tanh,
-    "gelu": lambda x: np.float32(0.5) * x * (1 + erf(x / np.float32(np.sqrt(2)))),
+    "gelu": _gelu,
     "hard_sigmoid": lambda x: np.clip(x / 6 + np.float32(0.5), 0, 1),
     "hard_silu": lambda x: x * np.clip(x / 6 + np.float32(0.5), 0, 1),
 }
