@@ -128,13 +128,18 @@ class Predictor:
         try:
             return decode_image(picture, **self._form)
         except BadImage as bad:
-            if bad.reason != "too_large":
-                return bad
-            # The decoder's own words name a param of the stage that prepares pictures.
-            size, allowed = bad.detail.partition(", ")[0], self._form["max_megapixels"]
-            return BadImage(
-                bad.reason, f"{size}, more than {allowed:g} megapixels take too much memory: make it smaller"
-            )
+            return self._in_own_words(bad)
+
+    def _in_own_words(self, bad: BadImage) -> BadImage:
+        """A new error: the traceback of the raised one holds the picture's bytes, and stays until they are collected.
+
+        The decoder's words on size name a param of the stage that prepares pictures."""
+        if bad.reason != "too_large":
+            return BadImage(bad.reason, bad.detail)
+        size, allowed = bad.detail.partition(", ")[0], self._form["max_megapixels"]
+        return BadImage(
+            bad.reason, f"{size}, more than {allowed:g} megapixels take too much memory: make it smaller"
+        )
 
     def _predictions(self, pictures: list[Pixels]) -> list[Prediction]:
         if not pictures:

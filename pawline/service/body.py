@@ -40,17 +40,18 @@ class Bodies:
         if not (kind in (FORM, BINARY) or kind.startswith("image/")):
             raise RefusedError(415, f"content type {kind[:80] or 'none'}: {EXPECTED}")
         self._refuse_announced(request)
-        counted = _Count()
+        counted, pictures = _Count(), list[bytes]()
         try:
             async with asyncio.timeout(self._limits.send_seconds):
                 chunks = self._chunks(request, counted)
-                pictures = await (self._of_form(request, chunks) if kind == FORM else _of_body(chunks))
+                pictures += await (self._of_form(request, chunks) if kind == FORM else _of_body(chunks))
             yield pictures
         except TimeoutError:
             raise RefusedError(408, f"the request did not arrive within {self._limits.send_seconds:g} s") from None
         except ClientDisconnect:
             raise RefusedError(400, "the client left before it had sent its request") from None
         finally:
+            pictures.clear()  # the traceback of a refusal keeps the list alive for a while
             self._num_bytes -= counted.num_bytes
 
     def _refuse_announced(self, request: Request) -> None:
@@ -104,9 +105,12 @@ class _Count:
 
 
 async def _of_body(chunks: AsyncGenerator[bytes, None]) -> list[bytes]:
-    if not (body := b"".join([chunk async for chunk in chunks])):
+    body = bytearray()  # grows in place, where a list of chunks would leave the memory in pieces
+    async for chunk in chunks:
+        body += chunk
+    if not body:
         raise RefusedError(422, "the request is empty: send the bytes of a picture (curl --data-binary @cat.jpg)")
-    return [body]
+    return [bytes(body)]
 
 
 def _line(error: Exception) -> str:

@@ -35,18 +35,26 @@ class Front:
             return
         started, talk = time.perf_counter(), _Talk(receive, send, self._limits.answer_seconds)
         try:
+            refusal = await self._refusal(scope, talk)
+            if refusal:  # outside of the except blocks: the traceback of an error keeps the request's bytes
+                await talk.refuse(refusal)
+        finally:
+            route = scope.get("route")
+            self._figures.request(getattr(route, "path", "other"), talk.status, time.perf_counter() - started)
+
+    async def _refusal(self, scope: Scope, talk: "_Talk") -> JSONResponse | None:
+        """Let the application answer; None if it did, else what to answer in its place."""
+        try:
             self._hosts.check(Request(scope).headers)
             async with self._counted(scope["path"]):
                 await self._app(scope, talk.receive, talk.send)
         except RefusedError as refused:
             headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
-            await talk.refuse(scope, error_answer(refused.status, str(refused), headers))
+            return error_answer(refused.status, str(refused), headers)
         except Exception as error:  # a bug, or no memory: this request alone fails
             say(f"warning: a request failed: {type(error).__name__}: {error}")
-            await talk.refuse(scope, error_answer(500, "the service failed at this request; its log says why", {}))
-        finally:
-            route = scope.get("route")
-            self._figures.request(getattr(route, "path", "other"), talk.status, time.perf_counter() - started)
+            return error_answer(500, "the service failed at this request; its log says why", {})
+        return None
 
     @asynccontextmanager
     async def _counted(self, path: str) -> AsyncIterator[None]:
@@ -93,7 +101,7 @@ class _Talk:
                     end = start + PIECE
                     await self._send({**message, "body": body[start:end], "more_body": more or end < len(body)})
 
-    async def refuse(self, scope: Scope, answer: JSONResponse) -> None:
+    async def refuse(self, answer: JSONResponse) -> None:
         """Send an answer, and take the rest of the request before its end: a client that sends a large request reads
         the answer afterwards, and a connection that is closed before loses it."""
         if self.status:
