@@ -98,6 +98,18 @@ def describe_data(exported: Path, images: PreparedImages, index: pd.DataFrame, s
     return card
 
 
+def keep_for_walks(model: Path, card: Card, folder: Path) -> None:
+    """Keep the network in the neutral form that `pawline explain` and the page of the service compute from.
+
+    folder: holds a folder per model, by digest. A network that has none is named in one line."""
+    from pawline.walk.kept import kept_network
+
+    try:
+        kept_network(model, card, folder)
+    except ModelError as error:
+        say(f"export: no walk through this network: {error}")
+
+
 def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
     """Write the model in a form of NAMES, and compare the written form with Keras on random pictures.
 

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from pawline.card import read_card
-from pawline.export import choose_unsure, describe_data, export_model
+from pawline.export import choose_unsure, describe_data, export_model, keep_for_walks
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
 from pawline.tracking.training_run import log_export
-from pawline.workspace.layout import Layout
+from pawline.workspace.checkout import main_checkout
+from pawline.workspace.layout import Layout, LocalState
 from tasks.stage import run_stage
 
 
@@ -16,6 +17,7 @@ def main(params: Params, at: Layout) -> None:
     export_model(at.model, card, at.exported)
     choose_unsure(at.exported, images, split, params.judging)
     describe_data(at.exported, images, pd.read_parquet(at.index), split)
+    keep_for_walks(at.model, card, LocalState(main_checkout()).walks)
     log_export(at.exported, card)
 
 

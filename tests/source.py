@@ -14,6 +14,7 @@ SHELL = (
     "pawline/params/whole.py",
     "pawline/workspace/",
     "pawline/tracking/",
+    "pawline/walk/",  # what the stage `export` keeps for pages about the model
     "tasks/__init__.py",
     "tasks/stage.py",
 )

@@ -22,18 +22,26 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._before: tuple[Any, int] | None = None
+        self._is_refused = False
         self._looking = self.loop.call_later(0, lambda: None)
         if len(self.connections) > self.limits.max_connections:
             self._refuse("503 Service Unavailable", f"{self.limits.max_connections} are connected: try again")
+            self.transport.close()
         else:
             self._look()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._looking.cancel()
 
     def send_400_response(self, msg: str) -> None:
+        # A connection that is closed while bytes arrive loses the answer: the next look closes it.
         self._refuse("400 Bad Request", "this is no HTTP request, or its head is longer than 64 kB")
+        self.transport.write_eof()
 
     def _look(self) -> None:
         """Close the connection if nothing moved since the last look while the client had to do something."""
@@ -48,4 +56,4 @@ class Connection(H11Protocol):
     def _refuse(self, status: str, line: str) -> None:
         body = json.dumps({"error": line})
         self.transport.write((HEAD.format(status=status, length=len(body)) + body).encode())
-        self.transport.close()
+        self._is_refused = True

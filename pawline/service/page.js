@@ -16,6 +16,7 @@ async function ask(file) {
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.error);
     show(answer.predictions[0], performance.now() - started);
+    await offerWalk(file);
   } catch (error) {
     byId("answer").hidden = true;
     showMessage(error instanceof TypeError ? "The service does not answer: is it still running?" : error.message);
@@ -80,6 +81,17 @@ function percent(fraction) {
 function showMessage(text) {
   byId("message").textContent = text;
   byId("message").hidden = !text;
+}
+
+// The walk is a page of a few megabytes that the service makes of the same picture, in a tab of its own.
+async function offerWalk(file) {
+  const { no_walk: reason } = await (await fetch("readyz")).json();
+  byId("walk").hidden = Boolean(reason);
+  byId("no-walk").hidden = !reason;
+  byId("no-walk").textContent = reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : "";
+  const picked = new DataTransfer();
+  picked.items.add(new File([file], "picture", { type: file.type }));  // the name stays here
+  byId("walked").files = picked.files;
 }
 
 async function showModel() {

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from pawline.errors import BusyError, ParamsError
 from pawline.service.app import create_app
@@ -66,23 +67,26 @@ def serve(
     say(
         f"the model {current.predictor.card.model_digest[:12]} answers at http://{shown}:{listening.getsockname()[1]}/"
     )
-    Connection.limits = limits
     _raise_file_limit(limits.max_connections)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each damaged form
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            log_level="error",  # a warning for each request that is no HTTP would let anybody fill the disk
-            access_log=False,  # it would name who asks
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-    )
+    server = _Server(configuration(app, limits))
     server.run(sockets=[listening])
     say("stopped")
     return 128 + server.stopped_by
+
+
+def configuration(app: FastAPI, limits: Limits) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    Connection.limits = limits
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each damaged form
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        log_level="error",  # a warning for each request that is no HTTP would let anybody fill the disk
+        access_log=False,  # it would name who asks
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
 
 
 def _raise_file_limit(num_connections: int) -> None:

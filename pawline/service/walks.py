@@ -1,6 +1,6 @@
 """The walk through the network for the picture of a request: the page of `pawline explain`, made by the service.
 
-It needs the network in the neutral form of walk/network.py, which `pawline explain` and the training keep by the
+It needs the network in the neutral form of walk/network.py, which the stage `export` and `pawline explain` keep by the
 model's digest, and card.json. What computes it is imported at the first walk.
 """
 
@@ -50,6 +50,7 @@ class Walks:
         content, arrays = walk_content(picture, NAME, own, network, False)
         pairs = zip(content["probabilities"], answer.values(), strict=True)
         if max(abs(one - other) for one, other in pairs) > MAX_DIFFERENCE:
+            self._loaded = None
             raise ModelError("the network in neutral form is another model's")
         return render_walk(content, arrays)
 
