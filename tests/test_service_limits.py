@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from pawline.card import Card, Conditions, write_card
 from pawline.predict import Predictor
@@ -26,9 +24,9 @@ from pawline.service.current_model import CurrentModel
 from pawline.service.figures import Figures
 from pawline.service.hosts import Hosts
 from pawline.service.limits import MEGABYTE, Limits
-from pawline.service.server import configuration
 from pawline.service.walks import Walks
 from pawline.walk.network import Network, Node, save_network
+from tests.service_here import service_here
 from tests.test_runtime import SIDE, write_brightness
 from tests.test_service import BRIGHT, picture
 
@@ -41,18 +39,10 @@ PNG = {"Content-Type": "image/png"}
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A service in a thread: place, folder, and the model that answers."""
+    """A service with these limits: its place, and the folder of its model."""
     folder = tmp_path_factory.mktemp("limits")
-    current, walks = CurrentModel(write_brightness(folder), max_megapixels=LIMITS.max_megapixels), Walks(folder)
-    app = create_app(current, LIMITS, Hosts([]), Figures(), walks)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(configuration(app, LIMITS))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield SimpleNamespace(place=listening.getsockname(), folder=folder, current=current)
-    server.should_exit = True
-    thread.join()
-    Connection.limits = Limits()
+    with service_here(write_brightness(folder), LIMITS, folder) as place:
+        yield SimpleNamespace(place=place, folder=folder)
 
 
 def ask(served: Any, body: bytes, headers: dict[str, str], path: str = "/predict") -> tuple[int, str]:
