@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Stages run `python`: that of the project.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test check setup lock
+.PHONY: run test check setup lock lock-serve
 
 run: setup
 	@python -m pawline.cli.before_run
@@ -47,8 +47,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-# Renews the lock: hashes, no addresses, every platform and Python from 3.11.
+COMPILE := uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --no-annotate
+
+# Renews the locks: hashes, no addresses, every platform and Python from 3.11.
 lock:
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements.lock
+	@$(COMPILE) pyproject.toml --extra dev --upgrade -o requirements.lock
+	@$(MAKE) --no-print-directory lock-serve
+
+# The part of requirements.lock that the service needs, in the same versions.
+lock-serve:
+	@rm -f requirements-serve.lock
+	@$(COMPILE) --group pyproject.toml:serve --constraints requirements.lock -o requirements-serve.lock
 

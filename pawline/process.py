@@ -36,13 +36,14 @@ ENVIRONMENT = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 
+OWN = ("pawline", "tasks", "flows")
 INTERRUPTED = "interrupted; the same command continues"
 
 
 def begin() -> None:
     """Settle the environment, and let Ctrl-C print one line, not a traceback: a stage's imports take seconds, in which
     people press it."""
-    if importlib.util.find_spec("mlflow") is None:  # `python` is not the project's
+    if importlib.util.find_spec("onnxruntime") is None:  # `python` is not the project's
         say("not installed for this Python; run `make setup`, then `. .venv/bin/activate`")
         sys.exit(2)
     settle_environment()
@@ -62,6 +63,14 @@ def end_with(work: Callable[[], int | None]) -> NoReturn:
         code = work() or 0
     except PawlineError as error:
         code = _complain(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OWN:
+            raise  # a bug
+        code = _complain(
+            f"this command needs the package {error.name}, which is not installed here; requirements.lock has it, "
+            "requirements-serve.lock is for predict and serve alone",
+            2,
+        )
     except OSError as error:  # a full disk, a missing right: the machine's state, not a bug
         code = _complain(f"{error.filename or _fullest(error)}: {error.strerror or error}", 1)
     except KeyboardInterrupt:

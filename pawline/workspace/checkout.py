@@ -68,11 +68,15 @@ def run_git(folder: Path, *arguments: str, index: Path | None = None) -> str:
 def _run_git(
     folder: Path, *arguments: str, environment: Mapping[str, str] = NO_CHANGES
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env=os.environ | dict(environment),
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-    )
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(
+            command,
+            env=os.environ | dict(environment),
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+    except FileNotFoundError:  # in a container that serves
+        return subprocess.CompletedProcess(command, 127, "", "git is not installed")
