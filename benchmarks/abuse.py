@@ -97,6 +97,8 @@ def raw(place: Place, *parts: bytes, pause: float = 0, half_close: bool = False)
 
 
 def _line(body: bytes) -> str:
+    if body.startswith(b"<!doctype"):
+        return "a page"
     try:
         return str(json.loads(body).get("error", "a prediction"))
     except ValueError:

@@ -241,7 +241,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def measure(servers: list[Server], seconds: float, rounds: int) -> dict[tuple[str, int], list[list[float]]]:
-    """By server and number of clients, a row per round: requests a second, p50, p99, failed."""
+    """A row per round for each server and number of clients: requests a second, p50, p99, failed."""
     rows: dict[tuple[str, int], list[list[float]]] = {}
     for _ in range(rounds):
         for num_clients in CLIENTS:
