@@ -4,8 +4,9 @@ All answer with the same model file and decoder. Pawline gets the bytes of a pic
 in JSON, as their pages say, made before. Servers have one core and the clients another; only one server is asked at a
 time, in turns of a few seconds, and the others are stopped meanwhile, so that a busy machine meets all of them alike.
 
-Printed is the median of the rounds: requests a second, p50 and p99 in ms at 1, 8 and 64 clients; the ratio to Pawline;
-the memory at rest of all of a server's processes (RssAnon).
+Printed is the median of the rounds: requests a second, p50 and p99 in ms at 1, 8 and 64 clients; the server's processor
+time for a request, which a busy machine changes least; the ratio to Pawline; the memory at rest of all of a server's
+processes (RssAnon). `pawline serve` also runs with batches of one picture, to measure what batches are good for.
 
 Then `pawline serve` alone at 80 % of what 64 clients reached: requests arrive evenly, or at random (as many clients who
 know nothing of each other), and the latency counts from the moment at which a request should have been sent.
@@ -42,6 +43,7 @@ from tests.background import free_port
 
 CLIENTS = (1, 8, 64)
 START_SECONDS = 120
+ONE_BY_ONE = "from pawline.service import batches; batches.MOST = 1; from pawline.cli.__main__ import main; main()"
 LIT = """
 import base64, sys
 from pathlib import Path
@@ -88,6 +90,9 @@ class Server:
 
     def memory(self) -> float:
         return sum(anonymous_megabytes(each.pid) for each in self.all_processes())
+
+    def processor_seconds(self) -> float:
+        return sum(sum(each.cpu_times()[:2]) for each in self.all_processes())
 
     def signal(self, number: signal.Signals) -> None:
         for each in self.all_processes():
@@ -163,13 +168,22 @@ def all_servers(folder: Path, pictures: list[bytes], with_litserve: bool) -> Ite
     frames = [json.dumps({"dataframe_split": {"columns": ["image"], "data": [[text]]}}).encode() for text in texts]
     images = [json.dumps({"image": text}).encode() for text in texts]
     binaries, model = Path(sys.executable).parent, str(Layout().exported.resolve())
-    pawline, flow, lit = free_port(), free_port(), free_port()
+    pawline, one_by_one, flow, lit = (free_port() for _ in range(4))
     command = [str(binaries / "mlflow"), "models", "serve", "-m", str(logged_for_mlflow(folder))]
     command += ["--env-manager", "local", "--port", flow]
-    own = [str(binaries / "pawline"), "serve", "--model", model, "--port", pawline]
+    own = ["serve", "--model", model, "--port"]
+    alone = [sys.executable, "-c", ONE_BY_ONE, *own, one_by_one]
     with ExitStack() as stack:
         found = [
-            ("pawline serve", own, pawline, "/predict", "image/jpeg", pictures),
+            (
+                "pawline serve",
+                [str(binaries / "pawline"), *own, pawline],
+                pawline,
+                "/predict",
+                "image/jpeg",
+                pictures,
+            ),
+            ("the same without batches", alone, one_by_one, "/predict", "image/jpeg", pictures),
             ("mlflow models serve", command, flow, "/invocations", "application/json", frames),
         ]
         if with_litserve:
@@ -241,16 +255,19 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def measure(servers: list[Server], seconds: float, rounds: int) -> dict[tuple[str, int], list[list[float]]]:
-    """A row per round for each server and number of clients: requests a second, p50, p99, failed."""
+    """A row per round for each server and number of clients: requests a second, p50, p99, ms of processor
+    time for a request, failed."""
     rows: dict[tuple[str, int], list[list[float]]] = {}
     for _ in range(rounds):
         for num_clients in CLIENTS:
             for server in servers:
                 server.signal(signal.SIGCONT)
                 closed_loop(server, num_clients, 0.3)
+                before = server.processor_seconds()
                 times, failed = closed_loop(server, num_clients, seconds)
+                processor = 1000 * (server.processor_seconds() - before) / len(times)
                 server.signal(signal.SIGSTOP)
-                row = [len(times) / seconds, percentile(times, 0.5), percentile(times, 0.99), failed]
+                row = [len(times) / seconds, percentile(times, 0.5), percentile(times, 0.99), processor, failed]
                 rows.setdefault((server.name, num_clients), []).append(row)
     return rows
 
@@ -269,10 +286,10 @@ def report(
         best = own
         for server in servers:
             found = rows[server.name, num_clients]
-            rate, p50, p99 = (statistics.median(row[place] for row in found) for place in range(3))
+            rate, p50, p99, processor = (statistics.median(row[place] for row in found) for place in range(4))
             print(
-                f"| {num_clients} | {server.name} | {rate:.0f} | {p50:.1f} | {p99:.1f} | "
-                f"{sum(row[3] for row in found):.0f} | {rate / own:.2f} | {memory[server.name]:.0f} |"
+                f"| {num_clients} | {server.name} | {rate:.0f} | {p50:.1f} | {p99:.1f} | {processor:.1f} | "
+                f"{sum(row[4] for row in found):.0f} | {rate / own:.2f} | {memory[server.name]:.0f} |"
             )
     return best
 

@@ -6,8 +6,10 @@ import http.client
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +18,9 @@ import numpy as np
 import pytest
 
 from pawline.card import Card, Conditions, write_card
-from pawline.predict import Predictor
-from pawline.service.answers import LARGE_PIXELS, _is_large
+from pawline.predict import Prediction, Predictor
 from pawline.service.app import create_app
+from pawline.service.batches import LARGE_PIXELS, Batches, is_large
 from pawline.service.connection import Connection
 from pawline.service.current_model import CurrentModel
 from pawline.service.figures import Figures
@@ -151,7 +153,7 @@ def test_large_pictures_wait_for_each_other_and_too_large_ones_are_refused(serve
         return cv2.imencode(kind, np.full((side, side), BRIGHT, np.uint8))[1].tobytes()
 
     side = int(LARGE_PIXELS**0.5)
-    assert [_is_large(gray(side)), _is_large(gray(side + 1)), _is_large(gray(side + 1, ".jpg"))] == [
+    assert [is_large(gray(side)), is_large(gray(side + 1)), is_large(gray(side + 1, ".jpg"))] == [
         False,
         True,
         False,
@@ -162,6 +164,39 @@ def test_large_pictures_wait_for_each_other_and_too_large_ones_are_refused(serve
         422,
         "too_large: 2500 x 2500 pixels, more than 6 megapixels take too much memory: make it smaller",
     )
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_what_waits_is_predicted_together_in_order_by_the_model_it_was_asked_of(num_threads: int) -> None:
+    """The thread is busy until all have come: then batches have at most eight pictures, and one model each."""
+    batches: list[tuple[str, int]] = []
+
+    def model(name: str) -> Any:
+        def predict(pictures: list[bytes]) -> list[Prediction]:
+            batches.append((name, len(pictures)))
+            if b"no memory" in pictures:
+                raise MemoryError
+            return [Prediction(picture.decode(), {}) for picture in pictures]
+
+        return SimpleNamespace(predict=predict)
+
+    async def ask_all() -> list[Any]:
+        with ThreadPoolExecutor(num_threads) as pool:
+            waiting, go_on = Batches(pool, num_threads), threading.Event()
+            for _ in range(num_threads):
+                pool.submit(go_on.wait)
+            one, other = model("one"), model("other")
+            asked = [(one, f"{number}".encode()) for number in range(11)] + [(other, b"x"), (other, b"no memory")]
+            found = [asyncio.create_task(waiting.predict(*each)) for each in asked]
+            await asyncio.sleep(0)  # all are in the queue
+            go_on.set()
+            return await asyncio.gather(*found, return_exceptions=True)
+
+    answers = asyncio.run(ask_all())
+    assert [answer.label for answer in answers[:12]] == [*map(str, range(11)), "x"]
+    assert isinstance(answers[12], MemoryError)
+    sizes = [size for name, size in batches if name == "one"]
+    assert sum(sizes) == 11 and max(sizes) <= 8 and len(sizes) < 11
 
 
 def test_a_failure_costs_one_request_and_one_line(

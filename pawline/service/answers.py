@@ -11,16 +11,15 @@ import cv2
 from fastapi import Request
 
 from pawline.errors import ModelError
-from pawline.pictures.decode import BadImage, read_header
+from pawline.pictures.decode import BadImage
 from pawline.predict import Prediction, Predictor
+from pawline.service.batches import Batches, is_large
 from pawline.service.body import Bodies
 from pawline.service.current_model import CurrentModel
 from pawline.service.figures import Figures
 from pawline.service.limits import Limits, RefusedError
 from pawline.service.walks import Walks
 from pawline.threads import num_threads
-
-LARGE_PIXELS = 4_000_000  # a JPEG counts a quarter, since the decoder reduces it while it reads
 
 Result = TypeVar("Result")
 Shown = tuple[Prediction, dict[str, Any]]
@@ -33,6 +32,7 @@ class Answers:
         self._current, self._limits, self._figures, self._walks = current, limits, figures, walks
         self._bodies = Bodies(limits)
         self._pool = ThreadPoolExecutor(num_threads(), "answer")
+        self._batches = Batches(self._pool, num_threads())
         self._large = ThreadPoolExecutor(1, "large")
 
     async def predict(self, request: Request, maps: bool) -> dict[str, Any]:
@@ -65,11 +65,16 @@ class Answers:
             pool.shutdown()
 
     async def _predict_one(self, predictor: Predictor, maps: bool, picture: bytes) -> Shown:
-        found = await self._run(self._pool, partial(_predict, predictor, maps, picture, large=False))
-        if found is None:
-            found = await self._run(self._large, partial(_predict, predictor, maps, picture, large=True))
-        assert found is not None
-        return found
+        if maps:
+            found = await self._run(self._pool, partial(_explained, predictor, picture, large=False))
+            if found is None:
+                found = await self._run(self._large, partial(_explained, predictor, picture, large=True))
+            assert found is not None
+            return found
+        prediction = await self._batches.predict(predictor, picture)
+        if prediction is None:
+            [prediction] = await self._run(self._large, lambda: list(predictor.predict([picture])))
+        return prediction, {}
 
     async def _explain_one(self, predictor: Predictor, picture: bytes) -> str:
         prediction, _ = await self._predict_one(predictor, False, picture)
@@ -94,15 +99,12 @@ class Answers:
             raise RefusedError(504, f"no answer within {seconds:g} s: send fewer pictures") from None
 
 
-def _predict(predictor: Predictor, maps: bool, picture: bytes, large: bool) -> Shown | None:
-    """(prediction, what is shown beside it): with `maps` the picture as the network sees it, and where it looks.
+def _explained(predictor: Predictor, picture: bytes, large: bool) -> Shown | None:
+    """(prediction, what is shown beside it): the picture as the network sees it, and where it finds the class.
 
     large: whether this thread may decode a large picture; None for one that it may not."""
-    if not large and _is_large(picture):
+    if not large and is_large(picture):
         return None
-    if not maps:
-        [prediction] = predictor.predict([picture])
-        return prediction, {}
     prediction, seen = predictor.explain(picture)
     if seen is None:
         return prediction, {}
@@ -112,14 +114,6 @@ def _predict(predictor: Predictor, maps: bool, picture: bytes, large: bool) -> S
         "seen": f"data:image/png;base64,{base64.b64encode(png).decode()}",
         "map": {"kind": seen.kind, "values": seen.heat.round(5).tolist()},
     }
-
-
-def _is_large(picture: bytes) -> bool:
-    try:
-        header = read_header(picture)
-    except BadImage:
-        return False
-    return header.width * header.height > LARGE_PIXELS * (4 if header.format == "JPEG" else 1)
 
 
 def _refuse_unreadable(prediction: Prediction) -> None:
