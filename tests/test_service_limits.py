@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from pawline.card import Card, Conditions, write_card
+from pawline.export import keep_for_walks
 from pawline.predict import Prediction, Predictor
 from pawline.service.app import create_app
 from pawline.service.batches import LARGE_PIXELS, Batches, is_large
@@ -27,7 +28,7 @@ from pawline.service.figures import Figures
 from pawline.service.hosts import Hosts
 from pawline.service.limits import MEGABYTE, Limits
 from pawline.service.walks import Walks
-from pawline.walk.network import Network, Node, save_network
+from pawline.walk.network import Network, Node, save_network, unknown_layer
 from tests.service_here import service_here
 from tests.test_runtime import SIDE, write_brightness
 from tests.test_service import BRIGHT, picture
@@ -267,6 +268,19 @@ def test_the_walk_of_a_picture_is_a_page_where_its_network_is_at_hand(served: An
     assert explain() == (404, "no walk through the network: the network in neutral form is another model's")
     keep_neutral_form(served.folder / "walk")
     assert explain()[0] == 200, "the folder beside the model comes first"
+
+
+def test_a_network_without_a_walk_is_named_by_the_export_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise unknown_layer("tower", "LayerNormalization")
+
+    monkeypatch.setattr("pawline.walk.kept.kept_network", refuse)
+    keep_for_walks(tmp_path / "model.keras", SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
+    line = capsys.readouterr().err
+    assert line.startswith("pawline: export: no walk through this network: layer 'tower' is a LayerNormalization")
+    assert line.count("\n") == 1
 
 
 def test_the_walks_page_holds_the_answer_of_the_engine(tmp_path: Path) -> None:

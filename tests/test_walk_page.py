@@ -12,7 +12,6 @@ import pytest
 from pawline.card import read_card
 from pawline.service.limits import Limits
 from pawline.walk.content import walk_content
-from pawline.walk.network import save_network
 from pawline.walk.page import render_walk
 from tests.browser import chromium
 from tests.service_here import service_here
@@ -118,15 +117,14 @@ def test_the_page_asks_nobody_and_reports_no_error(opened: Any) -> None:
 @pytest.fixture(scope="module", params=[("classic", 390), ("fast", 1280)], ids=["phone", "desk"])
 def asked(request: pytest.FixtureRequest, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The service's page on one width, with the answer for a drawn cat: page, width, network, problems, requests."""
-    from pawline.export import export_model
-    from pawline.model.neutral import read_model
+    from pawline.export import export_model, keep_for_walks
 
     network, width = request.param
     folder = tmp_path_factory.mktemp("service")
     model = save_untrained(folder, network)
     export_model(model, read_card(model), folder / "model.onnx")
-    save_network(folder / "walk", read_model(model))
-    with service_here(folder / "model.onnx", Limits(), None) as (host, port):
+    keep_for_walks(model, read_card(model), folder / "kept")
+    with service_here(folder / "model.onnx", Limits(), folder / "kept") as (host, port):
         context = browser.new_context(viewport={"width": width, "height": 800})
         found = SimpleNamespace(page=context.new_page(), width=width, network=network, problems=[], requests=[])
         context.on("console", lambda message: found.problems.append(message.text))

@@ -51,6 +51,13 @@ def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Fig
     app.add_exception_handler(HTTPException, _refuse_unknown)
     app.add_exception_handler(RequestValidationError, _refuse_values)
 
+    _add_questions(app, answers)
+    _add_state(app, current, figures, walks)
+    _add_pages(app)
+    return app
+
+
+def _add_questions(app: FastAPI, answers: Answers) -> None:
     @app.post("/predict", summary="Name the class of pictures", **PREDICT_FORMS)
     async def predict(request: Request, maps: bool = False) -> Response:
         return JSONResponse(await answers.predict(request, maps))
@@ -59,6 +66,8 @@ def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Fig
     async def explain(request: Request) -> Response:
         return HTMLResponse(await answers.explain(request), headers=WALK_HEADERS)
 
+
+def _add_state(app: FastAPI, current: CurrentModel, figures: Figures, walks: Walks) -> None:
     @app.get("/readyz", summary="Whether a model answers, and which")
     def readyz() -> dict[str, Any]:
         predictor = current.predictor
@@ -74,6 +83,8 @@ def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Fig
     def metrics() -> Response:
         return Response(figures.text(), media_type=CONTENT_TYPE)
 
+
+def _add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
         return _html(api_page(app.openapi()))
@@ -84,8 +95,6 @@ def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Fig
 
     for name, kind in STATIC.items():
         app.add_route(f"/{name}", partial(_static, name, kind))
-
-    return app
 
 
 def _static(name: str, kind: str, request: Request) -> Response:
