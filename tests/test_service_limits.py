@@ -1,5 +1,6 @@
 """The service with short limits, in this process: slow and silent clients, foreign models, failures, and the walk."""
 
+import argparse
 import asyncio
 import gc
 import http.client
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from pawline.card import Card, Conditions, write_card
+from pawline.cli.serve import add_command
 from pawline.export import keep_for_walks
 from pawline.predict import Prediction, Predictor
 from pawline.service.app import create_app
@@ -208,6 +210,22 @@ def test_a_failure_costs_one_request_and_one_line(
         assert ask(served, picture(BRIGHT), PNG) == (500, "the service failed at this request; its log says why")
     assert capsys.readouterr().err == "pawline: warning: a request failed: ZeroDivisionError: division by zero\n"
     assert ask(served, picture(BRIGHT), PNG)[0] == 200
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("127.0.0.1", False), ("::1", False)])
+def test_an_address_that_other_machines_reach_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, warned: bool
+) -> None:
+    parser, given = argparse.ArgumentParser(), list[Any]()
+    add_command(parser.add_subparsers())
+    monkeypatch.setattr("pawline.service.server.serve", lambda *arguments: given.extend(arguments) or 0)
+    model = write_brightness(tmp_path)
+    options = ["--max-megapixels", "7", "--max-megabytes", "2", "--max-requests", "9"]
+    arguments = parser.parse_args(["serve", "--model", str(model), "--host", host, *options])
+    assert arguments.run(arguments) == 0
+    assert ("may be reached from other machines" in capsys.readouterr().err) == warned
+    limits = given[4]
+    assert (limits.max_megapixels, limits.max_body, limits.max_requests) == (7, 2 * MEGABYTE, 9)
 
 
 def test_the_error_of_an_unreadable_picture_does_not_keep_its_bytes(tmp_path: Path) -> None:
