@@ -443,7 +443,8 @@ def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: 
     text = words(html)
     assert "Below a probability of 0.8, chosen on val" in text
     assert (
-        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (80.0% to 99.0%)" in text
+        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (95% interval 80.0% to 99.0%)"
+        in text
     )
     # 0.82 of 344 pixels from 46; 0.8 of 276 pixels up from 300.
     assert '<circle cx="328.1" cy="79.2" r="4"/>' in html and html.count('<g class="point') == 2
