@@ -125,7 +125,7 @@ def test_the_slider_shows_what_the_network_answered_after_each_epoch(opened: Any
     assert page.inner_text("#epoch-now") == f"Epoch 2: “{CLASSES[label]}” with {100 * moved[label]:.1f} %"
     assert page.evaluate(kernels) == model, "epoch 2 has the model's first layer"
     page.keyboard.press("ArrowLeft")
-    assert page.inner_text("#epoch-now").startswith("Before the first step")
+    assert page.inner_text("#epoch-now").startswith("At the start: ")
     assert page.evaluate(kernels) != model
     rows = page.locator("#learnt tbody tr")
     assert rows.count() == 3 and "75.0 %" in rows.nth(1).inner_text()
@@ -152,6 +152,21 @@ def test_what_adds_and_takes_away_sums_up_to_the_mean_of_both_views(flipped: Any
     shown = page.evaluate(f"Array.from(activationMap({label}).cam)")
     assert shown == pytest.approx(((plain + mirror[:, ::-1]) / 2).ravel(), abs=1e-4)
     assert page.inner_text("#learnt-tool") == NO_EPOCHS
+
+
+def test_a_changed_weight_counts_for_both_views(flipped: Any) -> None:
+    page, (network, card) = flipped.page, flipped_network()
+    tool = page.locator("#what-if-tool")
+    assert tool.locator("select").first.inner_text().count("mirror image") == 0, "one layer, though it looks twice"
+    number = int(tool.get_by_label("Feature map").input_value())
+    for place in (1, 5):  # the convolution of each view
+        network.nodes[place].weights["kernel"][0, 0, 0, number] = 0.5
+    expected = run_network(network, decode_image(drawn_cat(), **card.form.model_dump())[None])[-1][0]
+    tool.get_by_label("Weight in row 0, column 0").fill("0.5")
+    page.wait_for_selector("#what-if-tool [data-changed='yes']")
+    shown = {row.split("\t")[0]: row.split("\t")[2] for row in tool.locator("tbody tr").all_inner_texts()}
+    found = [float(shown[name].replace("−", "-")) for name in CLASSES]
+    assert found == pytest.approx(expected, abs=6e-4, rel=1e-3), "rounded to show"
 
 
 def test_a_depthwise_window_sees_the_channel_of_its_map_alone(flipped: Any) -> None:

@@ -1,7 +1,7 @@
 /* How it learnt: the first layer and the answer after each epoch that the training kept, and their check. */
 const learnt = data.learnt;
 const epochName = (one) =>
-  (one.epoch === 0 ? "before the first step" : `epoch ${one.epoch}`) +
+  (one.epoch === 0 ? "at the start" : `epoch ${one.epoch}`) +
   (one.epoch === learnt.best_epoch ? " (the model)" : "");
 function firstMaps(one) {
   /* the first convolution's maps of this picture with the weights of an epoch */
@@ -125,13 +125,13 @@ function learntAnswers(host, chosen) {
     measured = learnt.epochs.some((one) => "val_accuracy" in one);
   const made = table(
     "The answer to this picture, by epoch",
-    ["epoch", ...(measured ? ["accuracy on val", "loss on val"] : []), ...top.flatMap((k) => [names[k], "size"])],
+    ["epoch", ...top.flatMap((k) => [names[k], "size"]), ...(measured ? ["accuracy on val", "loss on val"] : [])],
     learnt.epochs.map((one, at) => [
       el("button", { type: "button", onclick: () => chosen(at) }, epochName(one)),
+      ...top.flatMap((k) => [percent(one.probabilities[k]), bar(one.probabilities[k])]),
       ...(measured
         ? ["val_accuracy" in one ? percent(one.val_accuracy) : "", "val_loss" in one ? num(one.val_loss) : ""]
         : []),
-      ...top.flatMap((k) => [percent(one.probabilities[k]), bar(one.probabilities[k])]),
     ]),
   );
   host.append(
@@ -207,10 +207,18 @@ function learntLayer(host, controls, state) {
       "div",
       { class: "row two" },
       el(
-        "figure",
+        "div" /* the whole width of a phone */,
         {},
-        el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights" }, numbers.grid),
-        said,
+        el(
+          "figure",
+          {},
+          el(
+            "div",
+            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights" },
+            numbers.grid,
+          ),
+          said,
+        ),
       ),
       big.figure,
     ),

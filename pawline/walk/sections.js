@@ -149,6 +149,7 @@ function fieldOf(numberOfNode, r, c) {
         m = margins(node, input);
       box = [0, 1, 2, 3].map((i) => box[i] * node.stride[i % 2] - m[i % 2] + (i > 1 ? node.window[i % 2] - 1 : 0));
     }
+    if (node.kind === "mirror") box = [box[0], size - 1 - box[3], box[2], size - 1 - box[1]];
     if (node.kind === "add") {
       const boxes = node.inputs.map((i) => fieldOf(i, box[0], box[1])),
         ends = node.inputs.map((i) => fieldOf(i, box[2], box[3]));
@@ -975,7 +976,7 @@ function showOutput() {
     host.append(
       table(
         "Logits",
-        ["class", "adds", "takes away", "bias", "logit", "model", "strongest"],
+        ["class", "adds", "takes away", "bias", "logit", "model", from.kind === "dense" ? "strongest units" : "strongest maps"],
         order.map((k) => {
           const parts = means.map((v, i) => [i, v * w.kernel[i * K + k]]),
             plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
@@ -1031,9 +1032,10 @@ function showOutput() {
   );
 }
 function showWhatIf() {
-  const host = byId("what-if-tool");
-  if (windowed.length) {
-    const state = { step: 0, map: liveliest(valueOf(chainEnd(windowed[0]))).map, channel: 0 },
+  const host = byId("what-if-tool"),
+    editable = windowed.filter((s) => !mirrored[s.chain[0]]);
+  if (editable.length) {
+    const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
       before = view(""),
       after = view(""),
       inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
@@ -1042,9 +1044,9 @@ function showWhatIf() {
     let own = null;
     const layer = choice(
         "Layer",
-        windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
+        editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
         (v) => {
-          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(windowed[v]))).map, channel: 0 });
+          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
           reset();
         },
       ),
@@ -1105,7 +1107,7 @@ function showWhatIf() {
       ),
       result,
     );
-    const node = () => nodes[windowed[state.step].chain[0]],
+    const node = () => nodes[editable[state.step].chain[0]],
       at = (i, j) => {
         const [, wide, C] = node().sizes.kernel,
           place = (i * wide + j) * C;
@@ -1157,17 +1159,19 @@ function showWhatIf() {
       );
     }
     function draw() {
-      const chosen = windowed[state.step],
+      const chosen = editable[state.step],
         fresh = new Map(),
         end = chainEnd(chosen),
         [H, W] = nodes[end].shape;
-      fresh.set(chosen.chain[0], run(chosen.chain[0], nodes[chosen.chain[0]].inputs.map(valueOf), own));
       let stopped = null;
-      for (let i = chosen.chain[0] + 1; i < nodes.length && stopped === null; i++) {
-        if (!nodes[i].inputs.some((k) => fresh.has(k))) continue;
+      for (let i = 0; i < nodes.length && stopped === null; i++) {
+        /* the same layer may look at the mirror image too */
+        const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
+        if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
         const out = run(
           i,
           nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+          changed ? own : null,
         );
         if (out) fresh.set(i, out);
         else stopped = i;
