@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from pawline.walk.learnt import NO_EPOCHS, kept_epochs, learnt_content
 from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
 from pawline.walk.page import render_walk
 from tests.planted import plant_gps
-from tests.walked import CLASSES, drawn_cat, keep_two_epochs, save_untrained
+from tests.walked import CLASSES, drawn_cat, flipped_network, keep_two_epochs, save_untrained
 
 RNG = np.random.default_rng(4)
 
@@ -270,6 +271,23 @@ def test_an_epoch_has_the_answer_of_its_weights_and_little_room(
         monkeypatch.setattr("pawline.walk.learnt.MAX_BYTES", room)
         shown = learnt_content(found, network, pixels, 2.0, Blob(10**6))
         assert (bool(shown["first"]), bool(shown["heads"])) == (first, heads)
+
+
+def test_the_page_of_a_large_network_of_many_classes_has_a_bounded_size(monkeypatch: Any) -> None:
+    """Its maps alone would take 16 MB: 200 layers of 20 maps of 32 x 32 pixels."""
+    monkeypatch.setattr("pawline.walk.content.MAX_OCCLUSION_PRODUCTS", 1)
+    kernel, zeros = np.ones((1, 1, 1, 20)), np.zeros(20)
+    nodes = [node("convolution", window(1, 1, "valid"), kernel=kernel, bias=zeros)]
+    for number in range(200):
+        one = node("scale", scale=RNG.uniform(0.5, 1.5, 20), shift=zeros + number)
+        nodes.append(replace(one, name=f"a layer with a long name, {number}", inputs=[number]))
+    nodes.append(replace(node("global_average"), inputs=[200]))
+    nodes.append(replace(node("dense", kernel=RNG.normal(size=(20, 1000)), bias=np.zeros(1000)), inputs=[201]))
+    check = {"layers": [{"difference": 1.234567e-7, "largest": 1.234567}] * len(nodes), "logits": 0.0}
+    names = [f"class {number}" for number in range(1000)]
+    card = flipped_network()[1].model_copy(update={"class_names": names})
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, Network(nodes, check), False))
+    assert 6e6 < len(page.encode()) <= 8e6
 
 
 def test_equal_arrays_stand_once_in_a_page() -> None:

@@ -15,7 +15,8 @@ from pawline.walk.learnt import NO_EPOCHS, Learnt, learnt_content
 from pawline.walk.network import Array, Network, Node, group_nodes, output_layers
 
 MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
-MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
+MAX_BINARY = 5_700_000  # of arrays in it
+PAGE_TEXT, NODE_TEXT, CLASS_TEXT = 150_000, 500, 60  # bytes: script and style; of a node; of a class in an answer
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
@@ -35,12 +36,15 @@ def walk_content(
     exciting: from exciting.for_page. learnt: from learnt.kept_epochs, or why there are no earlier epochs."""
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
-    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY - _num_bytes(exciting))
+    shown = _picture_steps(picture, name, card, pixels)
+    num_answers = 2 if isinstance(learnt, str) else 2 + len(learnt.networks)
+    text = len(card.class_names) * CLASS_TEXT * num_answers + len(network.nodes) * NODE_TEXT
+    steps, blob = group_nodes(network.nodes), Blob(_room(text, shown, exciting))
     logits = outputs[-1][0]
     temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {
         "model": _model(card),
-        "picture": _picture_steps(picture, name, card, pixels),
+        "picture": shown,
         "pixels": blob.add(pixels, "u1"),
         "steps": steps,
         "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
@@ -61,8 +65,11 @@ def walk_content(
     return content, blob.text()
 
 
-def _num_bytes(exciting: dict[str, Any] | None) -> int:
-    return 0 if exciting is None else sum(len(one) for one in exciting["pictures"]) * 3 // 4
+def _room(text: int, shown: dict[str, Any], exciting: dict[str, Any] | None) -> int:
+    """Bytes of arrays that the page has room for beside its text and pictures; base64 makes arrays a third larger."""
+    pictures = [step["image"] for step in shown["steps"]] + (exciting["pictures"] if exciting else [])
+    rest = MAX_BYTES - PAGE_TEXT - text - sum(len(one) for one in pictures)
+    return max(0, min(MAX_BINARY, rest * 3 // 4))
 
 
 def _model(card: Card) -> dict[str, Any]:

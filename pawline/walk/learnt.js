@@ -139,7 +139,7 @@ function learntAnswers(host, chosen) {
     el(
       "p",
       { class: "note" },
-      `${names.length > top.length ? `Shown: the ${top.length} classes that the model finds likeliest, of ${names.length}. ` : ""}${data.temperature === 1 ? "" : `All are divided by the model's temperature, ${num(data.temperature)}, so that they compare with the answer. `}Val is the part of the data by which the best epoch was chosen.`,
+      `${names.length > top.length ? `Shown: the ${top.length} classes that the model finds likeliest, of ${names.length}. ` : ""}${data.temperature === 1 ? "" : `All logits are divided by the model's temperature, ${num(data.temperature)}, so that they compare with the answer. `}Val is the part of the data by which the best epoch was chosen.`,
     ),
   );
   const rows = [...made.querySelectorAll("tbody tr")];

@@ -384,7 +384,7 @@ function showWindow() {
     parts.overlap.say([
       el("b", {}, "How often each pixel is used"),
       least > 0
-        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
+        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
         : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
     ]);
     parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
@@ -449,7 +449,7 @@ function showWindow() {
     parts.input.draw(channel(parts.source, state.input), H, W, null, parts.node.inputs[0] < 0 || C <= 3 ? gray : heat);
     parts.input.say([
       el("b", {}, C === 1 ? "Input" : `Input, channel ${state.input} of 0 to ${C - 1}`),
-      `${H} × ${W}${C === 1 ? "" : parts.alone ? ` × ${C} channels; each is taken by itself and makes one map` : ` × ${C} channels; the window covers all of them at once`}. Click to place the window. Shaded: the next window, which overlaps this one.`,
+      `${H} × ${W}${C === 1 ? "" : parts.alone ? ` × ${C} channels; each is taken by itself and makes one map` : ` × ${C} channels; the window covers all of them at once`}. Click to place the window. ${parts.node.shape[1] === 1 ? "" : parts.node.stride[1] < parts.node.window[1] ? "Shaded: the next window, which overlaps this one." : "Shaded: the next window."}`,
     ]);
     if (!quiet) update();
   }
