@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pawline.training.trainer import Trainer
 
 FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
+KEPT_SECONDS = 1  # for each epoch whose weights are kept
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MIN_STEPS = 10  # of a time budget: fewer steps hardly change the first weights
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
@@ -202,7 +203,7 @@ def _num_steps(
     begin = time.time()
     trainer.validate(sample)
     now = time.time()
-    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS
+    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS - params.keep_epochs * KEPT_SECONDS
     validation_seconds = (now - begin) * len(val_part.rows) / len(sample.rows)
     num_steps = affordable_steps(seconds_left, step_seconds, num_batches, validation_seconds)
     if num_steps < MIN_STEPS:

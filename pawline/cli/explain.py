@@ -1,7 +1,6 @@
 """`pawline explain`: every step of the network on one picture, as one page of HTML."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from pawline.card import Card, read_card
 from pawline.cli.model_file import next_step
 from pawline.cli.named_file import refuse_missing
 from pawline.errors import DatasetError, ModelError, ParamsError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
 
@@ -149,7 +148,7 @@ def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
 
 
 def _note(text: str) -> None:
-    print(f"pawline: explain: {text}", file=sys.stderr)
+    say(f"explain: {text}")
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -1,9 +1,9 @@
 """The neutral form of a model, read once from Keras and kept by the model's digest."""
 
-import sys
 from pathlib import Path
 
 from pawline.card import Card
+from pawline.terminal import say
 from pawline.walk.network import Network, load_network, save_network
 
 
@@ -14,7 +14,7 @@ def kept_network(model: Path, card: Card, folder: Path) -> Network:
     place = folder / card.digest
     if network := load_network(place):
         return network
-    print("pawline: explain: reading the model with Keras and checking it, once per model", file=sys.stderr)
+    say("explain: reading the model with Keras and checking it, once per model")
     from pawline.model.neutral import read_model
 
     network = read_model(model)
