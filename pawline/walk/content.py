@@ -37,9 +37,9 @@ def walk_content(
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
     shown = _picture_steps(picture, name, card, pixels)
-    num_answers = 2 if isinstance(learnt, str) else 2 + len(learnt.networks)
-    text = len(card.class_names) * CLASS_TEXT * num_answers + len(network.nodes) * NODE_TEXT
-    steps, blob = group_nodes(network.nodes), Blob(_room(text, shown, exciting))
+    answers = len(card.class_names) * (2 if isinstance(learnt, str) else 2 + len(learnt.networks))
+    room = _room(len(network.nodes) * NODE_TEXT + answers * CLASS_TEXT, shown, exciting)
+    steps, blob = group_nodes(network.nodes), Blob(room)
     logits = outputs[-1][0]
     temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {

@@ -116,7 +116,7 @@ def _num_bytes(network: Network, number: int) -> int:
 
 
 def _summary(check: dict[str, Any]) -> dict[str, float]:
-    """By how much NumPy and Keras differ at most, see model/neutral.py."""
+    """The largest differences of NumPy and Keras, see model/neutral.py."""
     layers = max(one["difference"] / one["largest"] if one["largest"] else 0.0 for one in check["layers"])
     return {"layers": layers, "logits": check["logits"], "probabilities": check["probabilities"]}
 
