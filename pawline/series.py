@@ -70,7 +70,8 @@ class Series:
         logging.getLogger("tensorflow").addFilter(_is_no_retracing)
         start = time.monotonic()
         checkpoint = Checkpoint(self.folder / f"{training.name}.npz", self._key_of(training.name))
-        trained = train(self.images, training.split, self.network, training.params, checkpoint=checkpoint)
+        params = training.params.model_copy(update={"keep_epochs": 0})  # no page shows how these learnt
+        trained = train(self.images, training.split, self.network, params, checkpoint=checkpoint)
         judged = training.split[training.split["split"] == "test"].sort_values(["digest", "path"])
         rows = Part.of("test", self.images, training.split).rows
         probabilities = predict_rows(trained.model, self.images, rows, trained.temperature)

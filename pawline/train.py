@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.epochs import Epochs, KeptEpoch
 from pawline.errors import ParamsError
 from pawline.model.machine import choose_precision
 from pawline.params.network import NetworkParams
@@ -21,13 +22,16 @@ from pawline.prepared import PreparedImages
 from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
-from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
+from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.training.kept_epochs import epochs_to_keep, kept_epoch
 from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
 
 if TYPE_CHECKING:
+    from pawline.training.loop import Loop
     from pawline.training.trainer import Trainer
 
 FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
+KEPT_SECONDS = 1  # for each epoch whose weights are kept
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MIN_STEPS = 10  # of a time budget: fewer steps hardly change the first weights
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
@@ -45,6 +49,7 @@ class Trained:
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: EpochRow  # loss and accuracy of `model` on val, before the temperature
     temperature: float  # fitted on val, see temperature.py
+    kept: list[KeptEpoch]  # see `train.keep_epochs`
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -72,7 +77,6 @@ def train(
     """
     started = started or time.time()
     from pawline.model.saved import logits_of_rows
-    from pawline.training.loop import Loop
     from pawline.training.networks import build_network, finish_network, start_network
     from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
 
@@ -85,37 +89,68 @@ def train(
             f"train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to train on: "
             f"a batch holds these {params.batch_size}"
         )
-    num_batches = batches_per_epoch(params, len(train_part.rows))
     with all_devices().scope():
         model = build_network(network, form, num_classes, choose_precision(params.precision))
         start_network(model, network, _sample(images, train_part, params.seed))
         trainer = Trainer(model, params, images, train_part)
     sizes = network.section.picture_sizes(form.image_size, params.sizes)
-    state = checkpoint.load() if checkpoint else None
-    if state:
-        progress, variables, best = state
+    loop = _loop(trainer, params, sizes, (train_part, val_part), checkpoint, started)
+    loop.on_epoch = on_epoch
+    loop.finish()
+
+    def finish(weights: Arrays) -> Any:
+        model.set_weights(weights)
+        return finish_network(model, network, form, num_classes, params.flip_at_test)
+
+    finished, progress = finish(loop.best), loop.progress
+    logits = logits_of_rows(finished, images, val_part.rows)
+    saved = finished.get_weights()
+    return Trained(
+        model=finished,
+        history=pd.DataFrame(progress.history, columns=HISTORY_COLUMNS),
+        best_epoch=progress.best_epoch,
+        num_steps=progress.num_steps,
+        batch_size=params.batch_size if params.batch_size < asked_batch_size else None,
+        val=val_figures(val_part.labels, softmax(logits)),
+        temperature=_temperature(val_part.labels, logits),
+        kept=[
+            kept_epoch(epoch, finish(weights).get_weights(), saved, progress.history)
+            for epoch, weights in loop.kept.items()
+        ],
+    )
+
+
+def _loop(
+    trainer: "Trainer",
+    params: TrainParams,
+    sizes: list[int],
+    parts: tuple[Part, Part],
+    checkpoint: Checkpoint | None,
+    started: float,
+) -> "Loop":
+    """The training as far as its checkpoint says, or a new one. parts: train and val."""
+    from pawline.training.loop import Loop
+
+    num_batches = batches_per_epoch(params, len(parts[0].rows))
+    if state := checkpoint.load() if checkpoint else None:
+        progress, variables, best, kept = state
         trainer.restore(variables)
     else:
-        progress, best = Progress(_num_steps(trainer, params, sizes, num_batches, val_part, started)), []
-    loop = Loop(
+        progress = Progress(_num_steps(trainer, params, sizes, num_batches, parts[1], started))
+        best, kept = [], {}
+    schedule = Schedule(params, num_batches, progress.num_steps)
+    num_bytes = sum(weight.nbytes for weight in trainer.model.get_weights())
+    return Loop(
         trainer=trainer,
-        schedule=Schedule(params, num_batches, progress.num_steps),
+        schedule=schedule,
         sizes=sizes,
-        val_part=val_part,
+        val_part=parts[1],
         progress=progress,
         best=best,
+        keep=epochs_to_keep(params.keep_epochs, schedule.epoch(progress.num_steps), num_bytes),
+        kept=kept,
         checkpoint=checkpoint,
-        on_epoch=on_epoch,
     )
-    loop.finish()
-    model.set_weights(loop.best)
-    finished = finish_network(model, network, form, num_classes, params.flip_at_test)
-    history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
-    logits = logits_of_rows(finished, images, val_part.rows)
-    val = val_figures(val_part.labels, softmax(logits))
-    shrunk = params.batch_size if params.batch_size < asked_batch_size else None
-    temperature = _temperature(val_part.labels, logits)
-    return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val, temperature)
 
 
 def summarize(trained: Trained) -> dict[str, Any]:
@@ -131,6 +166,11 @@ def summarize(trained: Trained) -> dict[str, Any]:
         **trained.val,
         "temperature": trained.temperature,
     }
+
+
+def epochs_of(trained: Trained, model_digest: str) -> Epochs:
+    """The content of `models/epochs.npz`."""
+    return Epochs(model_digest, trained.best_epoch, len(trained.history), trained.kept)
 
 
 def _temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
@@ -163,7 +203,7 @@ def _num_steps(
     begin = time.time()
     trainer.validate(sample)
     now = time.time()
-    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS
+    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS - params.keep_epochs * KEPT_SECONDS
     validation_seconds = (now - begin) * len(val_part.rows) / len(sample.rows)
     num_steps = affordable_steps(seconds_left, step_seconds, num_batches, validation_seconds)
     if num_steps < MIN_STEPS:

@@ -3,11 +3,12 @@
 import pandas as pd
 import psutil
 
+from pawline.epochs import write_epochs
 from pawline.files import write_json, write_table
 from pawline.params.whole import Params
 from pawline.parts import data_digest
 from pawline.prepared import PreparedImages
-from pawline.train import refuse_impossible, summarize, train
+from pawline.train import epochs_of, refuse_impossible, summarize, train
 from pawline.training.conditions import conditions_of
 from pawline.training.pretrained_weights import weights_digest
 from pawline.workspace.kept_training import keep_training
@@ -32,6 +33,7 @@ def main(params: Params, at: Layout) -> None:
             )
             conditions = conditions_of(params.train, trained.num_steps)
             card = save_with_card(trained.model, at.model, images, digest, conditions, trained.temperature)
+            write_epochs(at.epochs, epochs_of(trained, card.digest))
             write_table(at.history, trained.history)
             write_json(at.metrics_of("train"), summarize(trained))
             run.name_model(card)

@@ -17,6 +17,7 @@ class TrainParams(Record):
     warm_up: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, le=1)
     ema: float = Field(ge=0, lt=1)
+    keep_epochs: int = Field(ge=0, le=12)
     label_smoothing: float = Field(ge=0, lt=1)
     sizes: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], ...],

@@ -29,8 +29,10 @@ class Loop:
     val_part: Part
     progress: Progress
     best: Arrays
+    keep: list[int]  # epochs whose weights are kept; 0: before the first step
+    kept: dict[int, Arrays]  # their weights, as far as the training has come
     checkpoint: Checkpoint | None
-    on_epoch: Callable[[EpochRow], object]
+    on_epoch: Callable[[EpochRow], object] = lambda row: None
     next_save: float = 0.0  # on the monotonic clock
 
     def finish(self) -> None:
@@ -39,6 +41,8 @@ class Loop:
         Raises PawlineError if the loss or the weights become NaN or infinite."""
         for row in self.progress.history:
             self.on_epoch(row)
+        if 0 in self.keep and self.progress.step == 0:
+            self.kept[0] = self.trainer.model.get_weights()  # the moving average begins with the first step
         self._save()
         with self._bar() as bar:
             while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
@@ -108,6 +112,8 @@ class Loop:
         self._refuse_nan(row["val_loss"], progress.step)
         if not self.best or row["val_loss"] < progress.history[progress.best_epoch - 1]["val_loss"]:
             progress.best_epoch, self.best = epoch, self.trainer.weights()
+        if epoch in self.keep:
+            self.kept[epoch] = self.trainer.weights()
         progress.history.append(row)
         progress.loss_sum = progress.num_correct = 0.0
         self.on_epoch(row)
@@ -126,7 +132,7 @@ class Loop:
                 self._refuse(
                     f"the weights are no longer numbers after step {self.progress.step}", self.progress.step
                 )
-            self.checkpoint.save(self.progress, variables, self.best)
+            self.checkpoint.save(self.progress, variables, self.best, self.kept)
             self.next_save = time.monotonic() + (time.monotonic() - begin) / SAVE_FRACTION
 
     def _refuse_nan(self, loss: float, step: int) -> None:

@@ -29,6 +29,7 @@ class Layout:
     left_out: Path = Path("data/left_out.parquet")
     model: Path = Path("models/model.keras")
     card: Path = Path("models/card.json")
+    epochs: Path = Path("models/epochs.npz")
     exported: Path = Path("models/model.onnx")
     export_card: Path = Path("models/export.json")
     history: Path = Path("reports/history.csv")
