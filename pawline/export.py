@@ -4,6 +4,7 @@ Only the functions that convert import TensorFlow, which takes seconds to load.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.errors import ModelError, PawlineError
-from pawline.files import file_digest, write_bytes
+from pawline.files import file_digest, write_bytes, write_table
 from pawline.judging.reference import MIN_IMAGES as MIN_DESCRIBED
 from pawline.judging.reference import measure_reference
 from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
+from pawline.keras_answers import answers_of
 from pawline.params.judging import JudgingParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
@@ -62,6 +64,19 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
     )
     write_export_card(exported, export_card)
     return export_card
+
+
+def keep_keras_answers(
+    model: Path, card: Card, images: PreparedImages, split: pd.DataFrame, answers: Path
+) -> None:
+    """Write what Keras answers to the test pictures and to awkward ones: see keras_answers.py. `check` compares every
+    other way to ask with it."""
+    from pawline.model.saved import load_model, predict_probabilities, predict_rows
+
+    loaded = load_model(model)
+    ask = partial(predict_probabilities, loaded, temperature=card.temperature)
+    ask_rows = partial(predict_rows, loaded, images, temperature=card.temperature)
+    write_table(answers, answers_of(ask, ask_rows, images, split))
 
 
 def choose_unsure(

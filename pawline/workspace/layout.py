@@ -31,6 +31,7 @@ class Layout:
     card: Path = Path("models/card.json")
     exported: Path = Path("models/model.onnx")
     export_card: Path = Path("models/export.json")
+    keras_answers: Path = Path("models/keras_answers.parquet")
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
