@@ -52,6 +52,12 @@ def answers_of(
     return pd.concat([table, pd.DataFrame(np.concatenate(answers).round(6), columns=names)], axis=1)
 
 
+def awkward_pixels(form: ImageForm) -> NDArray[np.uint8]:
+    """The awkward pictures that can be read here, decoded: uint8 (n, side, side, channels)."""
+    decoded = [_decoded(data, form) for data in awkward_pictures().values()]
+    return np.stack([pixels for pixels in decoded if not isinstance(pixels, str)])
+
+
 def _decoded(data: bytes | str, form: ImageForm) -> Any:
     """Pixels, uint8 (side, side, channels); or why there are none."""
     if isinstance(data, str):
