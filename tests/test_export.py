@@ -159,6 +159,7 @@ PARAMS = NetworkParams(
 
 
 def finished(name: str, side: int, color: str, flip: bool) -> Any:
+    keras.utils.set_random_seed(3)
     params = PARAMS.model_copy(update={"name": name})
     trained = build_network(params, form(side, color), 3, "float32")
     return finish_network(shaken(trained), params, form(side, color), 3, flip)
@@ -372,12 +373,12 @@ def test_whole_numbers_of_8_bits_answer_nearly_the_same(saved: tuple[Path, Card]
     pixels = Photographs(0).pixels(np.arange(120))
     expected = RuntimeModel(tmp_path / "model.onnx").probabilities(pixels)
     images: Any = Photographs(expected.argmax(axis=1))
-    try:
-        found = export_int8(*saved, tmp_path / "int8/model.onnx", images, images.split)
-    except PawlineError as error:  # the rounding of a network of random weights may change a class
-        assert "expected the same class for 99.5% of val and a loss of at most 0.1 points" in str(error)
-    else:
-        assert (found.num_val, found.num_test, found.agreement, found.is_shown) == (60, 20, 1.0, False)
+    found = export_int8(*saved, tmp_path / "int8/model.onnx", images, images.split)
+    assert (found.num_val, found.num_test, found.agreement, found.is_shown) == (60, 20, 1.0, False)
+    assert str(found).startswith(
+        "100.00% of 60 val pictures get the class of the float form; accuracy +0.00 points, -3.16 at worst (95 %), "
+        "so a loss of more than 0.1 is not excluded by 60 pictures; on 20 test pictures 100.0% (83.9% to 100.0%)"
+    )
     rounded = RuntimeModel(tmp_path / "int8/model.onnx")
     assert rounded.card.model_digest == saved[1].digest
     difference = np.abs(rounded.probabilities(pixels) - expected)
@@ -388,11 +389,16 @@ def test_whole_numbers_of_8_bits_answer_nearly_the_same(saved: tuple[Path, Card]
 def test_a_rounding_that_changes_answers_is_refused(
     saved: tuple[Path, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but 100 weights of the head are gone: the same class for every picture."""
-    zero: Any = finished("fast", 16, "rgb", False)
-    zero.get_layer("output").set_weights([np.zeros_like(each) for each in zero.get_layer("output").get_weights()])
-    monkeypatch.setattr("pawline.exporting.int8.int8_graph", lambda content, pixels: onnx_graph(zero))
     images: Any = Photographs(1)
+    export_model(*saved, tmp_path / "model.onnx")
+    likeliest = (
+        RuntimeModel(tmp_path / "model.onnx").probabilities(images.pixels(np.arange(40, 100))).argmax(axis=1)
+    )
+    never: Any = finished("fast", 16, "rgb", False)  # answers what the model answers least, whatever the picture
+    kernel, bias = never.get_layer("output").get_weights()
+    least = np.eye(3)[np.bincount(likeliest, minlength=3).argmin()]
+    never.get_layer("output").set_weights([kernel * 0, bias * 0 + least])
+    monkeypatch.setattr("pawline.exporting.int8.int8_graph", lambda content, pixels: onnx_graph(never))
     with pytest.raises(
         PawlineError, match=r"int8/model.onnx: [0-9.]+% of 60 val pictures get the class of the float"
     ):
