@@ -154,7 +154,7 @@ def answers_over_http(address: str, asked: Asked) -> Iterator[Answer]:
             content = json.loads(response.read())
             [found] = content.get("predictions", [{"error": content.get("error")}])
             yield Prediction(found.get("label"), found.get("probabilities"), found.get("error"))
-    except (OSError, HTTPException, ValueError) as error:
+    except (ConnectionError, TimeoutError, HTTPException, ValueError) as error:
         raise BusyError(f"{address}: the service does not answer: {error!r}; try again") from None
     finally:
         connection.close()
