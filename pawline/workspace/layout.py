@@ -32,6 +32,7 @@ class Layout:
     epochs: Path = Path("models/epochs.npz")
     exported: Path = Path("models/model.onnx")
     export_card: Path = Path("models/export.json")
+    keras_answers: Path = Path("models/keras_answers.parquet")
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
