@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pawline.card import Card
 from pawline.exporting.graph import onnx_graph
 from pawline.model.backend import keras
 from pawline.model.neutral import read_model
@@ -19,8 +20,11 @@ from pawline.runtime.engine import Engine
 from pawline.training.efficientnet_lite import SCALES, build_lite, set_lite_weights
 from pawline.training.networks import build_network, finish_network
 from pawline.training.pretrained_weights import PACKAGES, read_converted, with_weights
+from pawline.walk.content import MAX_BYTES, walk_content
+from pawline.walk.page import render_walk
 from tests.lite_picture import lite_picture
 from tests.source import ROOT
+from tests.walked import CONDITIONS, drawn_cat
 
 REFERENCE = json.loads((ROOT / "tests/lite_features.json").read_text())
 NETWORK = load_params(ROOT / "params.yaml").network
@@ -61,9 +65,9 @@ def test_the_number_of_weights_is_that_of_the_original(architecture: int, count:
 
 def test_grayscale_is_repeated_and_the_model_is_exported_and_explained(tmp_path: Path) -> None:
     params = network("EfficientNetLite0", tmp_path)
-    trained = build_network(params, form(64, "grayscale"), 3, "float32")
-    model = finish_network(trained, params, form(64, "grayscale"), 3, flip=False)
-    gray = lite_picture(64)[None, :, :, :1]
+    trained = build_network(params, form(32, "grayscale"), 3, "float32")
+    model = finish_network(trained, params, form(32, "grayscale"), 3, flip=False)
+    gray = lite_picture(32)[None, :, :, :1]
     logits = keras.ops.convert_to_numpy(model(gray))
     rgb = keras.Model(model.input, model.get_layer("as_rgb").output)
     np.testing.assert_array_equal(rgb(gray), np.repeat(gray, 3, axis=3))
@@ -71,8 +75,16 @@ def test_grayscale_is_repeated_and_the_model_is_exported_and_explained(tmp_path:
     assert list(engine.outputs) == ["logits", "features", "activations"]
     np.testing.assert_allclose(engine.ask(gray), logits, atol=1e-4)
     save_model(model, tmp_path / "model.keras")
-    check = read_model(tmp_path / "model.keras").check
-    assert check["logits"] < 1e-4 and check["probabilities"] < 1e-5
+    read = read_model(tmp_path / "model.keras")
+    assert read.check["logits"] < 1e-4 and read.check["probabilities"] < 1e-5
+    card = Card(
+        digest="d" * 64, class_names=["a", "b", "c"], form=form(32, "grayscale"), network="pretrained", num_weights=1,
+        training_data_digest="d" * 64, decoder="one", conditions=CONDITIONS,
+    )  # fmt: skip
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read, full=False))
+    assert len(page) <= MAX_BYTES, (
+        "the weights take more room than there is, and so many layers have long descriptions"
+    )
 
 
 def test_weights_of_another_architecture_do_not_fit(tmp_path: Path) -> None:

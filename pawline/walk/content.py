@@ -1,6 +1,7 @@
 """What the page holds: the picture's steps, the values and weights of each layer, the class maps, the check."""
 
 import base64
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ REDUCED = (
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
+TEXT_BYTES = 150_000  # of the page's script and style, and of what describes the arrays
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
@@ -71,6 +73,8 @@ def walk_content(
         "exciting": exciting,
         "full": full,
     }
+    # Of a network with many layers the descriptions take room, too.
+    blob.room = min(blob.room, (MAX_BYTES - TEXT_BYTES - len(json.dumps(content))) * 3 // 4)
     _embed_values(content["nodes"], steps, outputs, blob)
     _embed_weights(content["nodes"], network.nodes, blob, full)
     _embed_unit_sums(content["nodes"], network.nodes, outputs, blob)
