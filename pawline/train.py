@@ -69,13 +69,14 @@ def train(
     on_epoch: called with each row of the history at the end of its epoch, which also holds images_per_second; a
     training that continues from a checkpoint calls it with the earlier rows first.
     started: the time.time() from which `train.minutes` counts, by default now.
-    features: the folder that keeps the features of a frozen network; None keeps none.
+    features: the folder that keeps the features of a pretrained network; None keeps none.
 
     A batch larger than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or
     TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
     """
     started = started or time.time()
     from pawline.model.saved import logits_of_rows
+    from pawline.training.fine_tuning import start_last_layer
     from pawline.training.loop import Loop
     from pawline.training.networks import build_network, finish_network, start_network
     from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
@@ -98,6 +99,8 @@ def train(
     with all_devices().scope():
         model = build_network(network, form, num_classes, choose_precision(params.precision))
         start_network(model, network, _sample(images, train_part, params.seed))
+        if network.name == "pretrained":
+            start_last_layer(model, images, (train_part, val_part), network, params, features)
         trainer = Trainer(model, params, images, train_part)
     sizes = network.section.picture_sizes(form.image_size, params.sizes)
     state = checkpoint.load() if checkpoint else None

@@ -152,13 +152,18 @@ def split_of(count: int) -> pd.DataFrame:
 
 
 def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
-    striped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    striped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pawline.model.saved import load_model, logits_of_rows, save_model
     from pawline.train import summarize, train
     from pawline.training import frozen
+    from pawline.training.networks import build_network
 
     images, network = PreparedImages(striped), with_weights(NETWORK, tmp_path)
+    model = build_network(network, FORM, 2, "float32")
+    compute = frozen._compiled(model)
+    monkeypatch.setattr(frozen, "build_network", lambda *_: model)  # once for all trainings: it takes a second
+    monkeypatch.setattr(frozen, "_compiled", lambda _: compute)
     params = load_params(ROOT / "params.yaml").train
     said = []
     for place, count in ((tmp_path / "steps", 20), (tmp_path / "steps", 60), (tmp_path / "once", 60)):
@@ -180,7 +185,6 @@ def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
     logits = logits_of_rows(loaded, images, val)
     assert (logits.argmax(axis=1) == val % 2).mean() == pytest.approx(figures["val_accuracy"])
 
-    compute = frozen._compiled(loaded)
     pixels = images.pixels(np.arange(BATCH_SIZE))
     together = compute(pixels)
     for position in (0, 15, 16, 31):
@@ -189,3 +193,44 @@ def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
         assert compute(alone)[5].tobytes() == together[position].tobytes(), (
             "no neighbour and no place changes a byte"
         )
+
+
+def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least(
+    striped: Path, tmp_path: Path
+) -> None:
+    from pawline.model.backend import keras
+    from pawline.train import train
+    from pawline.training import fine_tuning
+    from pawline.training.networks import build_network
+
+    network = with_weights(NETWORK, tmp_path)
+    network = network.model_copy(update={"pretrained": network.pretrained.model_copy(update={"fine_tune": 0.5})})
+    update = {
+        "steps": 2,
+        "batch_size": 16,
+        "optimizer": "sgd",
+        "learning_rate": 1e-4,
+        "weight_decay": 1.0,
+        "warm_up": 0.0,
+    }
+    params = load_params(ROOT / "params.yaml").train.model_copy(update=update)
+    first = build_network(network, FORM, 2, "float32")
+    [body] = [layer for layer in first.layers if isinstance(layer, keras.Model)]
+    rates = fine_tuning.rates_of(first)
+    names = [layer.name for layer in body.layers if layer.weights]
+    learning = [name for name in names if any(path.startswith(f"{name}/") for path in rates)]
+    assert learning == names[len(names) // 2 :], "the last half"
+    assert min(rates.values()) > fine_tuning.FIRST_RATE and max(rates.values()) == fine_tuning.LAST_RATE
+    assert [rates[f"{name}/kernel"] for name in learning] == sorted(rates[f"{name}/kernel"] for name in learning)
+
+    trained = train(PreparedImages(striped), split_of(60), network, params, features=tmp_path / "features")
+    [after] = [layer for layer in trained.model.layers if isinstance(layer, keras.Model)]
+    changed = [
+        name
+        for name in names
+        if not np.array_equal(body.get_layer(name).get_weights()[0], after.get_layer(name).get_weights()[0])
+    ]
+    assert changed == learning, "frozen layers keep every byte"
+    kernel, other = (model.get_layer("head").get_weights()[0] for model in (body, after))
+    assert np.linalg.norm(other) > 0.999 * np.linalg.norm(kernel), "a decay of 1 would shrink it"
+    assert trained.history["accuracy"].iloc[0] >= 0.8, "the first epoch starts with the fitted layer"

@@ -159,6 +159,20 @@ def test_an_architecture_whose_weights_are_a_package_needs_no_file(file: Path, s
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("fine_tune", 2, "it is 2; expected true, false or a fraction of the layers, such as 0.3"),
+        ("fine_tune", "all", "it is 'all'; expected true, false or a fraction of the layers, such as 0.3"),
+        ("penalty", 0, "it is 0; expected auto, or a number above 0 and at most 1000"),
+        ("penalty", True, "it is True; expected auto, or a number above 0 and at most 1000"),
+        ("penalty", "atuo", "it is 'atuo'; expected auto, or a number above 0 and at most 1000"),
+    ],
+)
+def test_a_param_of_two_kinds_says_both(file: Path, key: str, value: object, expected: str) -> None:
+    assert complaint_about(file, {f"network.pretrained.{key}": value}) == f"network.pretrained.{key}: {expected}"
+
+
 @pytest.mark.parametrize("weights", [None, "imagenet"])
 def test_a_digest_without_a_weights_file_is_refused(file: Path, weights: str | None) -> None:
     settings = {

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pawline.params.prepare import ImageForm
 from pawline.params.record import Record, Sha256
@@ -109,8 +109,22 @@ class PretrainedParams(Record):
     ]
     weights: str | None
     sha256: Sha256
-    fine_tune: bool
-    penalty: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] = "auto"
+    fine_tune: bool | float
+    penalty: float | Literal["auto"] = "auto"
+
+    @field_validator("fine_tune", mode="before")
+    @classmethod
+    def fine_tune_is_a_fraction(cls, value: object) -> object:
+        if isinstance(value, bool) or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise ValueError(f"it is {value!r}; expected true, false or a fraction of the layers, such as 0.3")
+
+    @field_validator("penalty", mode="before")
+    @classmethod
+    def penalty_is_positive(cls, value: object) -> object:
+        if value == "auto" or (type(value) in (int, float) and 0 < float(str(value)) <= 1000):
+            return value
+        raise ValueError(f"it is {value!r}; expected auto, or a number above 0 and at most 1000")
 
     def picture_sizes(self, image_size: int, fractions: tuple[float, ...]) -> list[int]:
         """Sides of the training pictures, in pixels: one."""

@@ -50,30 +50,53 @@ def train_frozen(
     """Fit the last layer. folder: where features are kept, see features.py; None keeps none.
 
     Everything is computed in float32. It does not learn from mirror images, which gave nothing (docs/pretrained.md)."""
-    begin = time.monotonic()
-    num_classes = len(images.class_names)
-    model = build_network(network, images.form, num_classes, "float32")
+    begin, num_classes = time.monotonic(), len(images.class_names)
+    fitted = fit_last_layer(images, train_part, val_part, network, params, folder)
+    fitted.model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
+    val_logits = fitted.head.logits(fitted.val).reshape(-1, len(val_part.rows), num_classes).mean(axis=0)
+    row = {
+        "epoch": 1,
+        **_train_figures(fitted.head, fitted.train, train_part.labels),
+        **val_figures(val_part.labels, np.asarray(softmax(val_logits, axis=1), np.float32)),
+        "learning_rate": 0.0,
+        "images_per_second": (len(train_part.rows) + len(val_part.rows)) / (time.monotonic() - begin),
+    }
+    finished = finish_network(fitted.model, network, images.form, num_classes, params.flip_at_test)
+    return FrozenTraining(finished, fitted.head, row, val_logits)
+
+
+@dataclass(frozen=True)
+class FittedLayer:
+    """The frozen network with a last layer that knows nothing yet, the head for it, and the features it was fitted on.
+
+    val: with `train.flip_at_test` those of the mirror images follow."""
+
+    model: keras.Model
+    head: Head
+    train: Features
+    val: Features
+
+
+def fit_last_layer(
+    images: PreparedImages,
+    train_part: Part,
+    val_part: Part,
+    network: NetworkParams,
+    params: TrainParams,
+    folder: Path | None,
+) -> FittedLayer:
+    """Compute or find the features of both parts, and fit a last layer on them."""
+    model = build_network(network, images.form, len(images.class_names), "float32")
     store = FeatureStore(_compiled(model), folder, _key(model))
     train = _features(store, images, train_part, mirrored=False)
     val = _features(store, images, val_part, mirrored=params.flip_at_test)
-    seconds = time.monotonic() - begin
     mirrored = ", mirror images of val among them" if params.flip_at_test else ""
     say(f"train: features of {store.num_computed:,} pictures computed, {store.num_known:,} known{mirrored}")
     head = fit_head(
-        (train, train_part.labels), (val[: len(val_part.rows)], val_part.labels), num_classes,
+        (train, train_part.labels), (val[: len(val_part.rows)], val_part.labels), len(images.class_names),
         network.pretrained.penalty, balanced=params.balance != "none",
     )  # fmt: skip
-    model.get_layer("output").set_weights([head.kernel, head.bias])
-    val_logits = head.logits(val).reshape(-1, len(val_part.rows), num_classes).mean(axis=0)
-    row = {
-        "epoch": 1,
-        **_train_figures(head, train, train_part.labels),
-        **val_figures(val_part.labels, np.asarray(softmax(val_logits, axis=1), np.float32)),
-        "learning_rate": 0.0,
-        "images_per_second": (len(train_part.rows) + len(val_part.rows)) / seconds,
-    }
-    finished = finish_network(model, network, images.form, num_classes, params.flip_at_test)
-    return FrozenTraining(finished, head, row, val_logits)
+    return FittedLayer(model, head, train, val)
 
 
 def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored: bool) -> Features:

@@ -33,10 +33,18 @@ def _network(
     rgb = keras.layers.Concatenate(name="as_rgb")([pixels] * 3) if form.num_channels == 1 else pixels
     build_body = _lite_body if params.is_packaged else _body
     body = build_body(params.architecture, form.image_size, policy, weights)
-    body.trainable = params.fine_tune
+    _freeze(body, params.fine_tune)
     pooled = keras.layers.GlobalAveragePooling2D(name="average")(body(rgb, training=False))
     logits = keras.layers.Dense(num_classes, dtype="float32", name="output")(pooled)
     return keras.Model(pixels, logits, name="pretrained")
+
+
+def _freeze(body: keras.Model, fine_tune: bool | float) -> None:
+    """Let the last layers learn: all, none, or a fraction of those with weights."""
+    body.trainable = bool(fine_tune)
+    layers = [layer for layer in body.layers if layer.weights]
+    for layer in layers[: round((1 - float(fine_tune)) * len(layers))]:
+        layer.trainable = False
 
 
 def _lite_body(architecture: str, image_size: int, policy: str, weights: str | None) -> keras.Model:
