@@ -154,7 +154,7 @@ def split_of(count: int) -> pd.DataFrame:
 def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
     striped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pawline.model.saved import load_model, logits_of_rows, save_model
+    from pawline.model.saved import save_model
     from pawline.train import summarize, train
     from pawline.training import frozen
     from pawline.training.networks import build_network
@@ -166,23 +166,22 @@ def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
     monkeypatch.setattr(frozen, "_compiled", lambda _: compute)
     params = load_params(ROOT / "params.yaml").train
     said = []
-    for place, count in ((tmp_path / "steps", 20), (tmp_path / "steps", 60), (tmp_path / "once", 60)):
+    FeatureStore(compute, tmp_path / "steps", frozen._key(model)).features(images.pixels, 20)
+    for place in (tmp_path / "steps", tmp_path / "once"):
         rows: list[dict[str, float]] = []
-        trained = train(images, split_of(count), network, params, rows.append, features=place)
+        trained = train(images, split_of(60), network, params, rows.append, features=place)
         save_model(trained.model, tmp_path / f"{place.name}.keras")
         said.append(capsys.readouterr().err)
-    assert "features of 20 pictures computed, 0 known" in said[0]
-    assert "features of 40 pictures computed, 20 known" in said[1]
-    assert "features of 60 pictures computed, 0 known" in said[2]
-    assert "pictures have 32 pixels, EfficientNetLite0 learned from larger ones" in said[2]
+    assert "features of 40 pictures computed, 20 known" in said[0]
+    assert "features of 60 pictures computed, 0 known" in said[1]
+    assert "pictures have 32 pixels, EfficientNetLite0 learned from larger ones" in said[1]
     assert (tmp_path / "steps.keras").read_bytes() == (tmp_path / "once.keras").read_bytes()
 
     figures = summarize(trained)
     assert figures["val_accuracy"] >= 0.8 and figures["num_epochs"] == 1 and figures["penalty"] > 0
     assert rows[0]["val_loss"] == trained.val["val_loss"]
     val = np.flatnonzero(split_of(60)["split"] == "val")
-    loaded = load_model(tmp_path / "once.keras")
-    logits = logits_of_rows(loaded, images, val)
+    logits = trained.model(images.pixels(val)).numpy()
     assert (logits.argmax(axis=1) == val % 2).mean() == pytest.approx(figures["val_accuracy"])
 
     pixels = images.pixels(np.arange(BATCH_SIZE))
