@@ -1,6 +1,6 @@
 """The last layer on features that stay as they are: softmax regression with an L2 penalty. Needs no TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +45,27 @@ def fit_head(
     train, val: (float32 (n, d), int64 (n,)). penalty: a number, or auto: that of PENALTIES with the lowest
     cross-entropy on val. balanced: all classes count the same in the mean. A class without a picture in train gets no
     weights and the lowest bias. Raises DatasetError if train holds one class."""
-    from sklearn.linear_model import LogisticRegression  # half a second, for those who need it
-
     features, labels = train
     if len(np.unique(labels)) < 2:
         raise DatasetError(
             f"train: the train part has {len(labels)} pictures, all of one class; expected two classes or more: "
             "add pictures, or lower split.val_fraction and split.test_fraction"
         )
+    penalties = PENALTIES if penalty == "auto" else (float(penalty),)
+    heads = _fits(features, labels, num_classes, penalties, balanced)
+    losses = [cross_entropy(val[1], np.asarray(softmax(head.logits(val[0]), axis=1))) for head in heads]
+    best = heads[int(np.argmin(losses))]
+    if len(heads) > 1:
+        say(f"train: of {len(heads)} penalties, {best.penalty:g} has the lowest loss on val")
+    return replace(best, num_iterations=heads[-1].num_iterations)
+
+
+def _fits(
+    features: Features, labels: Labels, num_classes: int, penalties: tuple[float, ...], balanced: bool
+) -> list[Head]:
+    """A head for each penalty; the iterations add up, since each fit starts from the one before."""
+    from sklearn.linear_model import LogisticRegression  # half a second, for those who need it
+
     mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1
     scaled = ((features - mean) / deviation).astype(np.float32)
@@ -62,19 +75,15 @@ def fit_head(
     heads, num_iterations = list[Head](), 0
     # One thread: sums in another order would make other bytes, and these products wait for memory anyway.
     with threadpool_limits(limits=1):
-        for each in PENALTIES if penalty == "auto" else (float(penalty),):
-            model.set_params(C=1 / (each * len(labels)))
+        for penalty in penalties:
+            model.set_params(C=1 / (penalty * len(labels)))
             model.fit(scaled, labels)
             num_iterations += int(model.n_iter_.max())
             kernel, bias = _for_all_classes(model.coef_.T, model.intercept_, model.classes_, num_classes)
             kernel = kernel / deviation[:, None]
             bias = bias - mean @ kernel
-            heads.append(Head(kernel.astype(np.float32), bias.astype(np.float32), each, num_iterations))
-        losses = [cross_entropy(val[1], np.asarray(softmax(head.logits(val[0]), axis=1))) for head in heads]
-    best = heads[int(np.argmin(losses))]
-    if len(heads) > 1:
-        say(f"train: of {len(heads)} penalties, {best.penalty:g} has the lowest loss on val")
-    return Head(best.kernel, best.bias, best.penalty, num_iterations)
+            heads.append(Head(kernel.astype(np.float32), bias.astype(np.float32), penalty, num_iterations))
+    return heads
 
 
 def _for_all_classes(
