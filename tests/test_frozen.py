@@ -233,3 +233,30 @@ def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least
     kernel, other = (model.get_layer("head").get_weights()[0] for model in (body, after))
     assert np.linalg.norm(other) > 0.999 * np.linalg.norm(kernel), "a decay of 1 would shrink it"
     assert trained.history["accuracy"].iloc[0] >= 0.8, "the first epoch starts with the fitted layer"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+def test_each_layer_gets_its_own_rate_and_none_decays(optimizer: str) -> None:
+    from pawline.model.backend import keras, tf
+    from pawline.training import fine_tuning
+    from pawline.training.optimizers import build_optimizer
+
+    inside = [keras.layers.Dense(1, name=name) for name in ("first", "second", "third")]
+    body = keras.Sequential([keras.Input((1,)), *inside])
+    output = keras.layers.Dense(1, name="output")
+    pixels = keras.Input((1,))
+    model = keras.Model(pixels, output(body(pixels)), name="pretrained")
+    update = {"optimizer": optimizer, "learning_rate": 0.1, "weight_decay": 0.5}
+    built = build_optimizer(load_params(ROOT / "params.yaml").train.model_copy(update=update))
+    fine_tuning.adapt(built, model)
+    built.build(model.trainable_variables)
+    kernels = [layer.kernel for layer in (*inside, output)]
+    before = [float(kernel.numpy()[0, 0]) for kernel in kernels]
+    built.apply(
+        [tf.ones_like(variable.value) for variable in model.trainable_variables], model.trainable_variables
+    )
+    first, second, third, new = (
+        value - float(kernel.numpy()[0, 0]) for value, kernel in zip(before, kernels, strict=True)
+    )
+    np.testing.assert_allclose([first, second, third], [0.1 * new, 0.1**0.5 * new, new], rtol=1e-2)
+    assert 0 < new < 0.02, "a decay would add 0.05 times the weight"

@@ -37,12 +37,13 @@ def start_last_layer(
 
 
 def adapt(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> None:
-    """Give each layer of a pretrained network its rate, and let none of its weights decay; other networks stay as they
-    are. Call it before the optimizer is built."""
+    """Give each layer of a pretrained network its rate, and let no weight decay; other networks stay as they are.
+
+    Call it before the optimizer is built."""
     rates = rates_of(model)
     if not rates:
         return
-    optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if v.path in rates])
+    optimizer.exclude_from_weight_decay(var_list=model.trainable_variables)
     update = optimizer.update_step
 
     def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
