@@ -39,12 +39,13 @@ class OneTraining:
 class Series:
     """The trainings of a series, kept in a folder until the series is complete.
 
-    key: a digest of all that their results depend on."""
+    key: a digest of all that their results depend on. features: see pawline/train.py."""
 
     folder: Path
     key: str
     images: PreparedImages
     network: NetworkParams
+    features: Path | None = None
 
     def finished(self, name: str) -> pd.DataFrame | None:
         """The predictions of a finished training, see `run`; None where it is not finished."""
@@ -71,7 +72,9 @@ class Series:
         start = time.monotonic()
         checkpoint = Checkpoint(self.folder / f"{training.name}.npz", self._key_of(training.name))
         params = training.params.model_copy(update={"keep_epochs": 0})  # no page shows how these learnt
-        trained = train(self.images, training.split, self.network, params, checkpoint=checkpoint)
+        trained = train(
+            self.images, training.split, self.network, params, checkpoint=checkpoint, features=self.features
+        )
         judged = training.split[training.split["split"] == "test"].sort_values(["digest", "path"])
         rows = Part.of("test", self.images, training.split).rows
         probabilities = predict_rows(trained.model, self.images, rows, trained.temperature)

@@ -5,7 +5,8 @@ Only the function `train` imports TensorFlow, which takes seconds to load, so ba
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,8 @@ class Trained:
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: EpochRow  # loss and accuracy of `model` on val, before the temperature
     temperature: float  # fitted on val, see temperature.py
-    kept: list[KeptEpoch]  # see `train.keep_epochs`
+    kept: list[KeptEpoch] = field(default_factory=list)  # see `train.keep_epochs`
+    penalty: float | None = None  # of the last layer of a frozen network
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -65,24 +67,32 @@ def train(
     on_epoch: Callable[[EpochRow], object] = lambda row: None,
     checkpoint: Checkpoint | None = None,
     started: float | None = None,
+    features: Path | None = None,
 ) -> Trained:
     """Train on the train part, choose the best epoch on val.
 
     on_epoch: called with each row of the history at the end of its epoch, which also holds images_per_second; a
     training that continues from a checkpoint calls it with the earlier rows first.
     started: the time.time() from which `train.minutes` counts, by default now.
+    features: the folder that keeps the features of a pretrained network; None keeps none.
 
     A batch larger than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or
     TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
     """
     started = started or time.time()
     from pawline.model.saved import logits_of_rows
+    from pawline.training.fine_tuning import start_last_layer
     from pawline.training.networks import build_network, finish_network, start_network
     from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
 
     set_up(params)
     form, num_classes = images.form, len(images.class_names)
     train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
+    if network.name == "pretrained":
+        for line in network.pretrained.advice(form):
+            say(f"train: {line}")
+    if network.is_frozen:
+        return _train_frozen(images, train_part, val_part, network, params, on_epoch, features)
     asked_batch_size, params = params.batch_size, with_fitting_batch(params, len(train_part.rows))
     if params.batch_size < asked_batch_size:
         say(
@@ -92,6 +102,8 @@ def train(
     with all_devices().scope():
         model = build_network(network, form, num_classes, choose_precision(params.precision))
         start_network(model, network, _sample(images, train_part, params.seed))
+        if network.name == "pretrained":
+            start_last_layer(model, images, (train_part, val_part), network, params, features)
         trainer = Trainer(model, params, images, train_part)
     sizes = network.section.picture_sizes(form.image_size, params.sizes)
     loop = _loop(trainer, params, sizes, (train_part, val_part), checkpoint, started)
@@ -153,6 +165,31 @@ def _loop(
     )
 
 
+def _train_frozen(
+    images: PreparedImages,
+    train_part: Part,
+    val_part: Part,
+    network: NetworkParams,
+    params: TrainParams,
+    on_epoch: Callable[[EpochRow], object],
+    features: Path | None,
+) -> Trained:
+    from pawline.training.frozen import train_frozen
+
+    frozen = train_frozen(images, train_part, val_part, network, params, features)
+    on_epoch(frozen.row)
+    return Trained(
+        model=frozen.model,
+        history=pd.DataFrame([frozen.row], columns=HISTORY_COLUMNS),
+        best_epoch=1,
+        num_steps=frozen.head.num_iterations,
+        batch_size=None,
+        val={name: frozen.row[name] for name in ("val_loss", "val_accuracy")},
+        temperature=_temperature(val_part.labels, frozen.val_logits),
+        penalty=frozen.head.penalty,
+    )
+
+
 def summarize(trained: Trained) -> dict[str, Any]:
     """The content of `metrics/train.json`: figures of the best epoch; its val figures are those of the saved model."""
     best = trained.history.to_dict("records")[trained.best_epoch - 1]
@@ -161,6 +198,7 @@ def summarize(trained: Trained) -> dict[str, Any]:
         "num_epochs": len(trained.history),
         "num_steps": trained.num_steps,
         **({"batch_size": trained.batch_size} if trained.batch_size else {}),
+        **({"penalty": trained.penalty} if trained.penalty else {}),
         "num_weights": trained.model.count_params(),
         "accuracy": best["accuracy"],
         **trained.val,

@@ -1,6 +1,7 @@
 """What the page holds: the picture's steps, the values and weights of each layer, the class maps, the check."""
 
 import base64
+import json
 from typing import Any
 
 import cv2
@@ -14,13 +15,13 @@ from pawline.walk.learnt import NO_EPOCHS, Learnt, learnt_content
 from pawline.walk.network import Array, Network, Node, group_nodes, output_layers
 
 MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
-MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
-PAGE_TEXT, NODE_TEXT, CLASS_TEXT = 150_000, 500, 60  # bytes: script and style; of a node; of a class in an answer
 REDUCED = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
+MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
+PAGE_TEXT, NODE_TEXT = 150_000, 250  # bytes: script and style; where the arrays of a node stand
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
@@ -41,9 +42,7 @@ def walk_content(
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
     shown = _picture_steps(picture, name, card, pixels)
-    answers = len(card.class_names) * (2 if isinstance(learnt, str) else 2 + len(learnt.networks))
-    room = _room(len(network.nodes) * NODE_TEXT + answers * CLASS_TEXT, shown, exciting)
-    steps, blob = group_nodes(network.nodes), Blob(room)
+    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY)
     logits = outputs[-1][0]
     temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {
@@ -63,17 +62,12 @@ def walk_content(
         else learnt_content(learnt, network, pixels, temperature, blob),
         "full": full,
     }
+    text = PAGE_TEXT + NODE_TEXT * len(network.nodes) + len(json.dumps(content))
+    blob.room = max(0, min(MAX_BINARY, (MAX_BYTES - text) * 3 // 4))
     _embed_values(content["nodes"], steps, outputs, blob)
     _embed_weights(content["nodes"], network.nodes, blob, full)
     _embed_unit_sums(content["nodes"], network.nodes, outputs, blob)
     return content, blob.text()
-
-
-def _room(text: int, shown: dict[str, Any], exciting: dict[str, Any] | None) -> int:
-    """Bytes of arrays that the page has room for beside its text and pictures; base64 makes arrays a third larger."""
-    pictures = [step["image"] for step in shown["steps"]] + (exciting["pictures"] if exciting else [])
-    rest = MAX_BYTES - PAGE_TEXT - text - sum(len(one) for one in pictures)
-    return max(0, min(MAX_BINARY, rest * 3 // 4))
 
 
 def _model(card: Card) -> dict[str, Any]:
