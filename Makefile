@@ -45,6 +45,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
+	@$(BIN)/python -m pawline.workspace.plots_template $(VENV)/plots.html
+	@[ -n "$$($(BIN)/dvc config plots.html_template 2>/dev/null)" ] || \
+		$(BIN)/dvc config --local plots.html_template ../$(VENV)/plots.html
 	@touch $@
 
 COMPILE := uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-emit-index-url \
