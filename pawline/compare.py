@@ -63,6 +63,19 @@ class Changed:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """A second figure where the second run has another class for shared test pictures: both models on its classes.
+
+    num_changed, num_pictures: such pictures, and all; first, second: accuracies; p_value: of the same test."""
+
+    num_changed: int
+    num_pictures: int
+    first: float
+    second: float
+    p_value: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What `compare` finds. left_out: number of pictures by reason; fixed, broken: by the second model; a p-value and a
     verdict of accuracy; detectable: the smallest difference of accuracy that so many pictures can tell."""
@@ -79,6 +92,7 @@ class Comparison:
     detectable: float
     verdict: str
     summary: str
+    corrected: Corrected | None
     fixed: list[Changed]
     broken: list[Changed]
     params: dict[str, tuple[str | None, str | None]]
@@ -93,13 +107,11 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
 
     Raises DatasetError where they know different classes, or share no test picture that counts."""
     _refuse_other_classes(first, second)
-    pairs, left_out = _paired(first, second)
+    shared, left_out = _shared(first, second)
+    pairs = shared[shared["actual_1"] == shared["actual"]].reset_index(drop=True)
     if pairs.empty:
         _refuse_without_pairs(first, second, left_out)
-    groups = linked([pairs["group_1"], pairs["group_2"]])
-    first_right, second_right = (
-        (pairs[f"predicted_{number}"] == pairs["actual"]).to_numpy(bool) for number in (1, 2)
-    )
+    first_right, second_right, groups = _right(pairs)
     test = mcnemar(first_right, second_right, groups)
     metrics = _metrics(pairs, first.class_names, groups)
     num_groups, num_disagreements = int(groups.max()) + 1, test.num_fixed + test.num_broken
@@ -119,6 +131,7 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
         detectable=detectable,
         verdict=verdict,
         summary=_summary(verdict, metrics["accuracy"], test, len(pairs), detectable),
+        corrected=_corrected(shared, len(shared) - len(pairs)),
         fixed=_changed(fixed),
         broken=_changed(broken),
         params=_differences(first.params, second.params),
@@ -160,8 +173,9 @@ def _refuse_other_classes(first: JudgedModel, second: JudgedModel) -> None:
         )
 
 
-def _paired(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict[str, int]]:
-    """(one row per shared picture, with the columns of both numbered 1 and 2; number of pictures left out by reason)"""
+def _shared(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict[str, int]]:
+    """(one row per shared picture, with the columns of both numbered 1 and 2, and `actual`, the class in the second
+    run; number of pictures left out by reason)"""
     one, other = (_once(side.predictions) for side in (first, second))
     left_out = {
         "more copies of a picture": sum(len(side.predictions) for side in (first, second)) - len(one) - len(other),
@@ -172,10 +186,27 @@ def _paired(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict
     other = other[~other["digest"].isin(first.learned_from)]
     pairs = one.merge(other, on="digest", suffixes=("_1", "_2"), validate="one_to_one")
     left_out["that only one of them judged"] = len(one) + len(other) - 2 * len(pairs)
-    same = pairs["actual_1"] == pairs["actual_2"]
-    left_out["with another class in the other run"] = int((~same).sum())
-    pairs = pairs[same].rename(columns={"actual_1": "actual", "path_2": "path"}).sort_values("digest")
-    return pairs.reset_index(drop=True), left_out
+    left_out["with another class in the other run"] = int((pairs["actual_1"] != pairs["actual_2"]).sum())
+    return pairs.rename(columns={"actual_2": "actual", "path_2": "path"}).sort_values("digest"), left_out
+
+
+def _right(pairs: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """(which pictures the first model names right, which the second, the groups as numbers from 0), each (n,)"""
+    first, second = ((pairs[f"predicted_{number}"] == pairs["actual"]).to_numpy(bool) for number in (1, 2))
+    return first, second, linked([pairs["group_1"], pairs["group_2"]])
+
+
+def _corrected(shared: pd.DataFrame, num_changed: int) -> Corrected | None:
+    if not num_changed:
+        return None
+    first_right, second_right, groups = _right(shared)
+    return Corrected(
+        num_changed,
+        len(shared),
+        float(first_right.mean()),
+        float(second_right.mean()),
+        mcnemar(first_right, second_right, groups).p_value,
+    )
 
 
 def _once(predictions: pd.DataFrame) -> pd.DataFrame:

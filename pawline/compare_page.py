@@ -40,7 +40,18 @@ def compare_lines(found: Comparison) -> list[str]:
     lines += [f"left out: {count:,} {reason}" for reason, count in found.left_out.items() if count]
     lines += [data_words(found), "params that differ:" if found.params else "no param differs"]
     lines += [f"  {key}: {_shown(one)} -> {_shown(other)}" for key, (one, other) in found.params.items()]
-    return [*lines, "", found.summary]
+    return [*lines, "", found.summary, *corrected_lines(found)]
+
+
+def corrected_lines(found: Comparison) -> list[str]:
+    """The second figure, where classes of test pictures were changed; else nothing."""
+    if not (one := found.corrected):
+        return []
+    return [
+        f"a second figure, on the classes of B, which differ for {plural(one.num_changed, 'test picture')}: accuracy "
+        f"{one.first:.1%} -> {one.second:.1%} on {one.num_pictures:,} pictures (p = {one.p_value:.2g}); corrected "
+        "classes flatter the model that helped to find them"
+    ]
 
 
 def compare_page(found: Comparison, images: PreparedImages | None) -> str:
@@ -51,6 +62,7 @@ def compare_page(found: Comparison, images: PreparedImages | None) -> str:
         headline="Can't tell" if found.verdict == CANNOT_TELL else f"B is {found.verdict}",
         rows=figure_rows(found),
         left_out=[(reason, count) for reason, count in found.left_out.items() if count],
+        corrected=corrected_lines(found),
         fixed=_gallery(found.fixed, images),
         broken=_gallery(found.broken, images),
         data_words=data_words(found),

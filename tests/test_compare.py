@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pawline.cli import compare as command
-from pawline.compare import CANNOT_TELL, Comparison, JudgedModel, compare
+from pawline.compare import CANNOT_TELL, Comparison, Corrected, JudgedModel, compare
 from pawline.compare_page import compare_lines, compare_page
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.linked_groups import group_keys, linked
@@ -95,6 +95,19 @@ def test_pictures_that_either_learned_from_or_that_changed_class_are_left_out_an
             "with another class in the other run": 1,  # d
         },
     )
+
+
+def test_corrected_labels_of_test_pictures_are_a_second_figure_for_both_models() -> None:
+    """c and d were relabelled from cat to dog: A is right on a and b, B on a and both new labels."""
+    answers = {"a": "cat", "b": "cat", "c": "cat", "d": "cat"}, {"a": "cat", "b": "dog", "c": "dog", "d": "dog"}
+    first = predictions(answers[0])
+    second = predictions(answers[1]).assign(actual=["cat", "cat", "dog", "dog"])
+    found = compare(judged(first), judged(second, name="B"))
+    assert (found.num_pictures, found.num_fixed, found.num_broken) == (2, 0, 1)
+    assert found.corrected == Corrected(num_changed=2, num_pictures=4, first=0.5, second=0.75, p_value=1.0)
+    assert "differ for 2 test pictures: accuracy 50.0% -> 75.0% on 4 pictures (p = 1)" in compare_lines(found)[-1]
+    assert "a second figure, on the classes of B" in compare_page(found, None)
+    assert better().corrected is None
 
 
 def test_copies_of_a_picture_count_once() -> None:
