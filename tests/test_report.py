@@ -21,6 +21,7 @@ from pawline.errors import DatasetError, ParamsError
 from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
 from pawline.page.inputs import ReportInputs
+from pawline.page.provenance import named_params
 from pawline.params.prepare import ImageForm
 from pawline.parts import data_digest
 from pawline.pictures.contact_sheet import MAX_TILES, contact_sheet
@@ -497,11 +498,26 @@ def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
     rows = Page(html).rows
     assert ["Model", "a" * 64] in rows and ["Network", "fast, 1,234 weights"] in rows
     assert ["Training data", data_digest(inputs.split)] in rows
-    assert "trained on other data" not in html
+    assert "trained on other data" not in html and "Params of the stages" not in html
+    assert ["train.epochs", "3"] in Page(
+        render_report(replace(inputs, card=card, params={"train.epochs": 3}))
+    ).rows
     other = card.model_copy(update={"training_data_digest": "b" * 64})
     assert "The model was trained on other data than this page describes." in render_report(
         replace(inputs, card=other)
     )
+
+
+def test_the_page_names_params_but_no_place_of_this_machine() -> None:
+    values = {"ingest.source": "/home/a/photos", "network.name": "pretrained", "network.fast.filters": [8]}
+    values |= {
+        "network.pretrained.weights": "/home/a/w.h5",
+        "train.epochs": 3,
+        "check": {},
+        "promotion.level": 0.1,
+    }
+    named = {"network.name": "pretrained", "network.pretrained.weights": "w.h5", "train.epochs": 3}
+    assert named_params(values) == named
 
 
 def test_no_metadata_of_a_file_reaches_the_page(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`pawline report`: make the report again for somebody else, for example without pictures."""
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     if out.resolve() in (at.report.resolve(), at.report_data.resolve()):
         raise ParamsError(f"{out}: the pipeline's own report; give another --out, or `dvc repro report` makes it")
     try:
-        content = describe(read_inputs(vars(at)), pictures=not arguments.no_pictures)
+        inputs = replace(read_inputs(vars(at)), params=_params_of_stage(at.report_data))
+        content = describe(inputs, pictures=not arguments.no_pictures)
     except FileNotFoundError as error:
         raise DatasetError(f"{error.filename}: not there; make it with `dvc repro`") from None
     if out.suffix == ".json":
@@ -39,3 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         write_text(out, render(content))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _params_of_stage(data: Path) -> dict[str, Any]:
+    """The params with which the stage made its report; params.yaml may have others by now."""
+    if not data.exists():
+        return {}
+    found = json.loads(data.read_text(encoding="utf-8"))["provenance"].get("params", {})
+    return dict(found)

@@ -29,7 +29,8 @@ class ReportInputs:
 
     `split` and `left_out` are the tables of split_images; `metrics` has the content of
     `metrics/<stage>.json` under "ingest", "prepare", "split", "train" and "evaluate".
-    `activations` is the table of judging/mistake_maps.py. Where one of the last four is None, its section says so.
+    `activations` is the table of judging/mistake_maps.py; `params` has the values by dotted name, see
+    provenance.named_params. Where one of the last five is None, its section says so or is left out.
     """
 
     index: pd.DataFrame
@@ -45,6 +46,7 @@ class ReportInputs:
     activations: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     thresholds: pd.DataFrame | None = None
+    params: Mapping[str, Any] | None = None
 
 
 def read_inputs(files: Mapping[str, Path]) -> ReportInputs:

@@ -1,10 +1,28 @@
 """The model card, and where the page comes from: digests that name data and model whatever their files are called."""
 
 import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pawline.page.inputs import ReportInputs
 from pawline.parts import data_digest
+
+# The sections that can change what the page says. Not `ingest`: its source is a place on this machine.
+SECTIONS = ("prepare", "split", "network", "train", "judging")
+
+
+def named_params(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of the page's sections, without networks that were not chosen, and files without their folders.
+
+    values: all params by dotted name ("train.epochs")."""
+    chosen = (f"network.{values['network.name']}.", "network.name")
+    named = {}
+    for key, value in values.items():
+        section = key.partition(".")[0]
+        if section in SECTIONS and (section != "network" or key.startswith(chosen)):
+            named[key] = Path(value).name if key == "network.pretrained.weights" and value else value
+    return named
 
 
 def provenance(inputs: ReportInputs) -> dict[str, Any]:
@@ -39,6 +57,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
             ("Files of the source", _digest_of_files(inputs)),
         ],
         "is_same_data": card.training_data_digest == of_split,
+        "params": dict(inputs.params or {}),
     }
 
 
