@@ -8,7 +8,7 @@ from tests.browser import chromium
 from tests.conftest import run
 from tests.source import ROOT
 
-NUM_PLOTS = 7  # those that dvc.yaml names
+NUM_PLOTS = 7 + 5  # those that dvc.yaml names, and each table once more
 # Numbers of different colours: one where a canvas is empty.
 COLOURS = """canvases => canvases.map(one => new Set(new Uint32Array(
     one.getContext("2d").getImageData(0, 0, one.width, one.height).data.buffer)).size)"""

@@ -60,7 +60,7 @@ def test_changed_params_are_shown_with_their_old_and_new_value(finished: Path) -
     assert answer["prepare"]["reasons"][0]["detail"] == {"old": 16, "new": 24}
     assert texts(answer["train"]) == ["network.classic.kernel [3, 3] -> [5, 3]", "train.epochs 4 -> 9", "prepare"]
     assert states(answer) == dict.fromkeys(STAGES, "may run") | {
-        **{"ingest": "unchanged", "prepare": "will run", "train": "will run"},
+        **{"ingest": "unchanged", "prepare": "will run", "train": "will run", "report": "will run"},
     }
     line = pawline_here(finished, "why").splitlines()[STAGES.index("split")]
     assert line.split(maxsplit=3) == ["split", "may", "run", "after prepare"]
