@@ -20,15 +20,18 @@ class Figure:
 
     def text(self, metrics: Mapping[str, Any]) -> str:
         """The value, with its interval if there is one."""
-        value = f"{metrics[self.key]:{self.format}}"
-        low, high = metrics.get(f"{self.key}_low"), metrics.get(f"{self.key}_high")
-        if low is None or high is None:
-            return value
-        return f"{value}   (95 % interval {low:{self.format}} to {high:{self.format}})"
+        value, interval = f"{metrics[self.key]:{self.format}}", self._interval(metrics, self.format)
+        return f"{value}   (95 % interval {interval})" if interval else value
 
-    def tile(self, metrics: Mapping[str, Any]) -> tuple[str, str]:
-        """(Name, value) for a tile of the report."""
-        return self.tile_name or self.name.capitalize(), f"{metrics[self.key]:{self.tile_format or self.format}}"
+    def tile(self, metrics: Mapping[str, Any]) -> tuple[str, str, str]:
+        """(Name, value, interval or "") for a tile of the report."""
+        form = self.tile_format or self.format
+        name = self.tile_name or self.name.capitalize()
+        return name, f"{metrics[self.key]:{form}}", self._interval(metrics, form)
+
+    def _interval(self, metrics: Mapping[str, Any], form: str) -> str:
+        low, high = metrics.get(f"{self.key}_low"), metrics.get(f"{self.key}_high")
+        return "" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
 FIGURES = (

@@ -84,7 +84,7 @@ def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) 
     html = (finished_workspace / "reports/report.html").read_text()
     title = f"accuracy {figures['accuracy']:.1%} on {figures['num_images']} test images"
     assert f"<title>Pawline report: {title}</title>" in html
-    assert f"<dt>Loss</dt><dd>{figures['loss']:.4f}</dd>" in html
+    assert f"<dt>Loss</dt><dd>{figures['loss']:.4f}<small>{figures['loss_low']:.4f} to " in html
 
 
 @pytest.mark.parametrize(

@@ -291,6 +291,16 @@ def test_class_that_is_never_predicted_has_no_precision(html: str) -> None:
     assert ["dog", "2", "never predicted", "100.0%"] in Page(html).rows
 
 
+def test_figures_stand_with_their_intervals_and_beside_simple_baselines(inputs: ReportInputs) -> None:
+    evaluate = inputs.metrics["evaluate"] | {"auc_low": 0.8, "auc_high": 0.9123}
+    evaluate["baselines"] = {"majority": {"accuracy": 0.5}, "color_histogram": {"accuracy": 0.604}}
+    evaluate["per_class"]["cat"] |= {"recall_low": 0.1, "recall_high": 0.9}
+    html = render_report(replace(inputs, metrics=inputs.metrics | {"evaluate": evaluate}))
+    assert "<dt>AUC</dt><dd>0.8750<small>0.8000 to 0.9123</small></dd>" in html
+    assert "majority 50.0%, color histogram 60.4%." in html
+    assert [row for row in Page(html).rows if row[0] == "cat" and row[-1].endswith("10.0% to 90.0%")]
+
+
 def test_mistake_is_shown_with_its_probability(html: str) -> None:
     assert html.count('<span class="bad">') == 1
     assert '<span class="bad">dog 90.0%</span><br>is cat' in html

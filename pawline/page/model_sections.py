@@ -10,6 +10,7 @@ from pawline.judging.mistakes import surest_first, surest_mistakes
 from pawline.page.album import Album
 from pawline.page.charts import line_chart
 from pawline.page.inputs import MAX_LISTED, PARTS, ReportInputs, evenly, hardest_classes, ranked, records
+from pawline.page.words import percent
 
 # The figures of the headline and the first tile. Every other figure of FIGURES has a tile of its own.
 HEADLINE_KEYS = {"accuracy", "num_images"}
@@ -27,8 +28,8 @@ def headline(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def tiles(metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    """(Name, value) of each figure that the headline does not show."""
+def tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(Name, value, interval) of each figure that the headline does not show."""
     return [
         figure.tile(metrics)
         for figure in FIGURES
@@ -81,6 +82,7 @@ def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
             "name": name,
             "precision": per_class[name]["precision"],
             "recall": per_class[name]["recall"],
+            "ends": {key: _interval(per_class[name], key) for key in ("precision", "recall")},
             "num_tested": per_class[name]["num_images"],
             "parts": {
                 part: {
@@ -95,6 +97,11 @@ def classes(inputs: ReportInputs) -> list[dict[str, Any]]:
         }
         for name in hardest_classes(inputs, MAX_LISTED)
     ]
+
+
+def _interval(figures: dict[str, Any], key: str) -> str:
+    low, high = figures.get(f"{key}_low"), figures.get(f"{key}_high")
+    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def examples(inputs: ReportInputs, album: Album) -> dict[str, Any]:
