@@ -79,6 +79,12 @@ def test_repro_trains_a_model_that_tells_stripes_apart(finished_workspace: Path)
     assert metrics["accuracy_low"] < metrics["accuracy"] <= metrics["accuracy_high"]
 
 
+def test_how_long_an_answer_took_stands_in_mlflow_and_in_no_output(finished_workspace: Path) -> None:
+    (found,) = logged_runs(finished_workspace)
+    assert found.data.metrics["test_milliseconds_per_picture"] > 0
+    assert "milliseconds" not in (finished_workspace / "metrics/evaluate.json").read_text()
+
+
 def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) -> None:
     figures = json.loads((finished_workspace / "metrics/evaluate.json").read_text())
     html = (finished_workspace / "reports/report.html").read_text()
@@ -156,17 +162,16 @@ def test_an_experiment_is_compared_with_what_is_committed(finished: Path) -> Non
     assert diff["metrics/train.json"]["num_epochs"] == {"old": 4, "new": 1, "diff": -3}
     run(finished, "dvc", "plots", "diff", "HEAD", "shorter")
     assert (finished / "dvc_plots/index.html").exists()
-    epochs = logged_params(finished, "train.epochs")
-    assert sorted(epochs) == ["1", "4"]
+    assert sorted(found.data.params["train.epochs"] for found in logged_runs(finished)) == ["1", "4"]
 
 
-def logged_params(workspace: Path, key: str) -> list[str]:
+def logged_runs(workspace: Path) -> list[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("pawline")
     assert experiment is not None
-    return [found.data.params[key] for found in client.search_runs([experiment.experiment_id])]
+    return list(client.search_runs([experiment.experiment_id]))
 
 
 def test_bad_params_are_refused_before_anything_runs(finished: Path) -> None:
