@@ -1,7 +1,6 @@
 """Data sets drawn by code with planted faults, taken in by Pawline's own functions, to measure findings on."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pawline.params.ingest import IngestParams
 from pawline.params.whole import Params, load_params
 from pawline.prepare import prepare
 from pawline.prepared import PreparedImages
-from pawline.relabel import Decision
 from pawline.split import split_images
 from tests.source import ROOT
 
@@ -51,9 +49,9 @@ def flip_labels(folder: Path, share: float, seed: int) -> dict[str, str]:
     return truth
 
 
-def take_in(source: Path, work: Path, decisions: Sequence[Decision] = (), params: Params = PARAMS) -> TakenIn:
+def take_in(source: Path, work: Path, params: Params = PARAMS) -> TakenIn:
     """Ingest, prepare and split, as the stages do."""
-    result = ingest(IngestParams(source=str(source), sha256=None), work / "raw", work / "downloads", decisions)
+    result = ingest(IngestParams(source=str(source), sha256=None), work / "raw", work / "downloads")
     index = result.rows.table()
     prepare(index, work / "raw", work / "prepared", params.prepare, work / "decoded", work / "refused.csv")
     images = PreparedImages(work / "prepared")

@@ -7,20 +7,15 @@ Then the first is compared with the three others of its split. By default 48 px,
 sets another param. `mlflow ui --backend-store-uri sqlite:///FOLDER/clone/mlflow.db` shows the verdicts.
 """
 
-import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from benchmarks.photographs import archive, machine
-from tests.conftest import clean_environment, set_params
-from tests.source import ROOT
+from benchmarks.clones import call, make_clone, params_of, run_of_model
+from benchmarks.photographs import archive
+from tests.conftest import set_params
 
 PARAMS: dict[str, Any] = {
     "prepare.color": "rgb",
@@ -32,13 +27,12 @@ PARAMS: dict[str, Any] = {
     "promotion.min_pictures": 500,
 }
 FIRST = "first"
-RUN_ID = "from pawline.tracking.store import *; use_store(); print(run_of({digest!r}).info.run_id)"
 
 
 def main() -> None:
     folder, *words = sys.argv[1:]
-    params = PARAMS | {key: YAML().load(value) for key, _, value in (word.partition("=") for word in words)}
-    steps, clone = params["train.steps"], Path(folder).resolve() / "clone"
+    params = PARAMS | params_of(words)
+    steps, clone = params["train.steps"], make_clone(folder, params)
     runs: dict[str, dict[str, Any]] = {
         FIRST: {},
         "equal": {"train.seed": 2},
@@ -46,42 +40,22 @@ def main() -> None:
         "better": {"train.steps": 3 * steps},
         "other split": {"split.seed": 2},
     }
-    print(f"{machine()}; load {os.getloadavg()[0]:.1f}; {params}", flush=True)
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    source = {"ingest.source": str(archive("cats-dogs-180px.zip"))}
-    reset = {"train.seed": 1, "split.seed": 1}
-    ids = {name: flow_run(clone, name, source | params | reset | changes) for name, changes in runs.items()}
+    always = {"ingest.source": str(archive("cats-dogs-180px.zip")), "train.seed": 1, "split.seed": 1} | params
+    ids = {name: flow_run(clone, name, always | changes) for name, changes in runs.items()}
     for name in ("equal", "worse", "better"):
         page = str(clone.parent / f"compare-{name}.html")
-        print(f"\n{FIRST} and {name}:", flush=True)
-        pawline(clone, "pawline.cli", "compare", ids[FIRST], ids[name], "--out", page)
+        print(f"\n{FIRST} and {name}:")
+        print(call(clone, "pawline.cli", "compare", ids[FIRST], ids[name], "--out", page), flush=True)
 
 
 def flow_run(clone: Path, name: str, values: dict[str, Any]) -> str:
     """Train by the flow; keep the report. Returns the id of the MLflow run."""
     set_params(clone, values)
     start = time.perf_counter()
-    print(f"\n{name}:", flush=True)
-    pawline(clone, "flows.training")
-    figures = json.loads((clone / "metrics/evaluate.json").read_text())
-    accuracy = f"{figures['accuracy']:.4f} ({figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f})"
-    print(f"accuracy {accuracy} of {figures['num_images']}; {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"\n{name}:\n{call(clone, 'flows.training')}{time.perf_counter() - start:.0f} s", flush=True)
     for kind in ("html", "json"):
         shutil.copy(clone / f"reports/report.{kind}", clone.parent / f"{name.replace(' ', '_')}.{kind}")
-    digest = json.loads((clone / "models/card.json").read_text())["digest"]
-    found = subprocess.run(
-        [sys.executable, "-c", RUN_ID.format(digest=digest)], cwd=clone, check=True, capture_output=True, text=True
-    )
-    return found.stdout.strip()
-
-
-def pawline(clone: Path, module: str, *arguments: str) -> None:
-    """Run a module of the clone, as long as it takes; what it prints is seen, its log is not."""
-    environment = clean_environment() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    with (clone.parent / "log.txt").open("a") as log:
-        subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=clone, check=True, env=environment, stderr=log
-        )
+    return run_of_model(clone)
 
 
 if __name__ == "__main__":

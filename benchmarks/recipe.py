@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from benchmarks.clones import params_of
 from benchmarks.photographs import archive, machine
 from tests.conftest import run, set_params
 from tests.source import ROOT
@@ -29,9 +28,7 @@ COMMANDS = (("folds", "5"), ("learning-curve",))
 
 
 def main() -> None:
-    words = [word.partition("=") for word in sys.argv[1:]]
-    changes = {key: YAML().load(value) for key, sign, value in words if sign}
-    chosen = {key for key, sign, _ in words if not sign}
+    changes, chosen = params_of(sys.argv[1:]), {word for word in sys.argv[1:] if "=" not in word}
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
         clone = Path(name, "clone")

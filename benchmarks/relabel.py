@@ -8,8 +8,6 @@ val is flipped, chosen by chance; test labels stay. Then the commands of docs/la
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 
-from benchmarks.photographs import machine, unpack
+from benchmarks.clones import call, make_clone, params_of, run_of_model
+from benchmarks.photographs import unpack
 from pawline.relabel import Decision, write_decisions
-from tests.conftest import clean_environment, set_params
-from tests.source import ROOT
+from tests.conftest import set_params
 
 PARAMS: dict[str, Any] = {
     "prepare.color": "rgb",
@@ -33,16 +30,13 @@ PARAMS: dict[str, Any] = {
     "train.patience": 1000,
 }
 NUM_FOLDS, ALL = "3", "1000000"
-RUN_ID = "from pawline.tracking.store import *; use_store(); print(run_of({digest!r}).info.run_id)"
 
 
 def main() -> None:
     folder, *words = sys.argv[1:]
-    changes = {key: YAML().load(value) for key, _, value in (word.partition("=") for word in words if "=" in word)}
     share = float(next((word for word in words if "=" not in word), 0.1))
-    params, clone = PARAMS | changes, Path(folder).resolve() / "clone"
-    print(f"{machine()}; load {os.getloadavg()[0]:.1f}; {share:.0%} flipped; {params}", flush=True)
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    params = PARAMS | params_of(words)
+    clone = make_clone(folder, params)
     unpack("cats-dogs-180px.zip", clone.parent)
     source = clone.parent / "PetImages"
     set_params(clone, {"ingest.source": str(source)} | params)
@@ -84,32 +78,6 @@ def decide(suspects: list[dict[str, Any]], truth: dict[str, str], file: Path) ->
             needed = int(np.searchsorted(is_flipped.cumsum(), np.ceil(part * len(truth)))) + 1
             print(f"  recall {part:.0%}: precision {is_flipped[:needed].mean():.2f}")
     write_decisions(file, decisions)
-
-
-def run_of_model(clone: Path) -> str:
-    """Print the accuracy of the model of the checkout. Returns the id of its MLflow run."""
-    figures = json.loads((clone / "metrics/evaluate.json").read_text())
-    accuracy = f"{figures['accuracy']:.4f} ({figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f})"
-    print(f"accuracy {accuracy} of {figures['num_images']}", flush=True)
-    digest = json.loads((clone / "models/card.json").read_text())["digest"]
-    return call(clone, "-c", RUN_ID.format(digest=digest)).strip()
-
-
-def call(clone: Path, *command: str) -> str:
-    """What a command of the clone prints, as long as it takes: a module and its arguments, or -c and code."""
-    environment = clean_environment() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    arguments = command if command[0] == "-c" else ("-m", *command)
-    with (clone.parent / "log.txt").open("a") as log:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=clone,
-            env=environment,
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    return done.stdout
 
 
 if __name__ == "__main__":
