@@ -101,6 +101,9 @@ def data_words(found: Comparison) -> str:
     """Say whether both learned from the same data."""
     if found.data["same"]:
         return "Both learned from the same pictures, with the same split."
+    alone = found.data["learned_from_by_first_alone"] + found.data["learned_from_by_second_alone"]
+    if not alone and found.data["num_images"][0] == found.data["num_images"][1]:
+        return "Both learned from the same pictures, but labels differ, or what is train and what is val."
     parts = [
         ", ".join(f"{counts.get(part, 0):,} {part}" for part in ("train", "val", "test"))
         for counts in found.data["num_images"]

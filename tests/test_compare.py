@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from pawline.cli import compare as command
 from pawline.compare import CANNOT_TELL, Comparison, Corrected, JudgedModel, compare
-from pawline.compare_page import compare_lines, compare_page
+from pawline.compare_page import compare_lines, compare_page, data_words
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.linked_groups import group_keys, linked
 from pawline.params.prepare import ImageForm
@@ -146,6 +147,15 @@ def test_the_terminal_names_params_and_data_that_differ() -> None:
     assert "  train.epochs: 5 -> 9" in text
     assert (
         "A has 0 train, 0 val, 100 test; B has 1 train, 0 val, 0 test. In train and val, 0 pictures of A" in text
+    )
+
+
+def test_the_same_pictures_under_other_labels_are_no_other_pictures() -> None:
+    first = judged(predictions(many(40, 100)), learned_from="x y")
+    found = compare(first, replace(first, name="B", data_digest="after relabelling"))
+    assert (
+        data_words(found)
+        == "Both learned from the same pictures, but labels differ, or what is train and what is val."
     )
 
 
