@@ -124,7 +124,7 @@ def test_a_damaged_list_of_a_folder_is_one_line(
     what = "is missing" if content is None else "is not what was recorded"
     shown = damaged.relative_to(finished)
     assert lines[0] == f"data/ingested: its list of files in DVC's cache {what} ({shown})"
-    assert lines[1].startswith("28 files read, 0 differ from dvc.lock;")
+    assert lines[1].startswith("29 files read, 0 differ from dvc.lock;")
     mend(finished)
 
 
