@@ -388,6 +388,8 @@ def test_every_reason_is_listed_and_used() -> None:
     for file in (ROOT / "pawline").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "BadImage":
+                if isinstance(node.args[0], ast.Attribute) and node.args[0].attr == "reason":
+                    continue  # a copy of another one
                 assert isinstance(node.args[0], ast.Constant), f"{file}:{node.lineno}: no literal reason"
                 reasons.add(node.args[0].value)
     assert reasons == set(REASONS)

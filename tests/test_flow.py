@@ -118,11 +118,12 @@ def assert_page(server: dict[str, str], workspace: Path) -> None:
 
 
 def test_a_changed_param_runs_only_what_it_affects(finished: Path, server: dict[str, str]) -> None:
-    """It leaves what `prepare` writes as it was, so everything after it stays."""
+    """It leaves what `prepare` writes as it was, so everything after it stays, but for the report, which names it."""
     lock = (finished / "dvc.lock").read_bytes()
     set_params(finished, {"prepare.max_bad_fraction": 0.5})
-    assert names(training(finished, **server)) == UNCHANGED | {"prepare": "Completed"}
-    assert_recorded(server, UNCHANGED | {"prepare": "Completed"})
+    affected = UNCHANGED | dict.fromkeys(["prepare", "report", "check"], "Completed")
+    assert names(training(finished, **server)) == affected
+    assert_recorded(server, affected)
     set_params(finished, {"prepare.max_bad_fraction": 0.05})
     assert training(finished, **server)["prepare"] == "Cached restored from DVC's cache"
     assert_recorded(server, UNCHANGED)
@@ -144,7 +145,7 @@ def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(
 
     set_params(finished, {"prepare.max_bad_fraction": 0.05})
     mended = training(finished, **server)
-    assert names(mended) == UNCHANGED | dict.fromkeys(["prepare", "report", "check"], "Completed")
+    assert names(mended) == UNCHANGED | dict.fromkeys(["prepare", "export", "report", "check"], "Completed")
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -306,7 +307,7 @@ def test_without_the_source_the_flow_trains_on_the_pulled_data(finished: Path, s
     printed = training(finished, **server)
     line = "the source pictures is not here and was not looked at; the data set of dvc.lock is used"
     assert printed["ingest"] == f"Cached {line}"
-    assert names(printed) == UNCHANGED | {"prepare": "Completed"}
+    assert names(printed) == UNCHANGED | dict.fromkeys(["prepare", "report", "check"], "Completed")
     assert len([*(finished / "data/ingested").rglob("*.jpg")]) == 120
 
     with (finished / "pawline/ingest.py").open("a") as file:

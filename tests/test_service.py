@@ -325,7 +325,7 @@ def test_impatient_signals_end_the_service_in_one_line(tmp_path: Path) -> None:
             process.send_signal(number)
         assert process.wait(timeout=30) == 130
     lines = (tmp_path / "background.log").read_text().splitlines()
-    assert [line for line in lines if " answers " not in line] == ["pawline: stopped"]
+    assert [line for line in lines if " answers" not in line] == ["pawline: stopped"]
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("203.0.113.7", 0), ("no host", 0)])

@@ -18,7 +18,8 @@ from pawline.errors import ModelError, PawlineError
 from pawline.walk.blob import Blob
 from pawline.walk.content import walk_content
 from pawline.walk.formulas import padding_of, run_node
-from pawline.walk.learnt import NO_EPOCHS, kept_epochs, learnt_content
+from pawline.walk.kept import kept_epochs
+from pawline.walk.learnt import NO_EPOCHS, learnt_content
 from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
 from pawline.walk.page import render_walk
 from tests.planted import plant_gps

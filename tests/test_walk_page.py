@@ -16,7 +16,8 @@ from pawline.pictures.decode import decode_image
 from pawline.service.limits import Limits
 from pawline.walk.content import walk_content
 from pawline.walk.formulas import run_network
-from pawline.walk.learnt import NO_EPOCHS, kept_epochs
+from pawline.walk.kept import kept_epochs
+from pawline.walk.learnt import NO_EPOCHS
 from pawline.walk.page import render_walk
 from tests.browser import asked_others, chromium, is_too_wide, num_without_text, serious_barriers
 from tests.browser import opened as open_page

@@ -107,7 +107,8 @@ def _refuse_places(arguments: argparse.Namespace) -> None:
 def _learnt(model: Path, card: Card, walks: Path) -> "Learnt | str":
     """The epochs that the training kept, or why there are none: the page says it, and this command where it is odd."""
     from pawline.epochs import epochs_path
-    from pawline.walk.learnt import NO_EPOCHS, kept_epochs
+    from pawline.walk.kept import kept_epochs
+    from pawline.walk.learnt import NO_EPOCHS
 
     try:
         return kept_epochs(model, card, walks) or NO_EPOCHS

@@ -38,7 +38,7 @@ def walk_content(
 ) -> tuple[dict[str, Any], str]:
     """The page's description and its arrays in base64. Raises BadImage for a picture that cannot be decoded.
 
-    exciting: from exciting.for_page. learnt: from learnt.kept_epochs, or why there are no earlier epochs."""
+    exciting: from exciting.for_page. learnt: from kept.kept_epochs, or why there are no earlier epochs."""
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
     shown = _picture_steps(picture, name, card, pixels)

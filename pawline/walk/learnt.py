@@ -1,27 +1,21 @@
 """How the network learnt: its first layer and its answer to this picture after each epoch that the training kept."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.card import Card
-from pawline.epochs import Epochs, epochs_path, read_epochs
-from pawline.files import file_digest
+from pawline.epochs import Epochs
 from pawline.pictures.decode import Pixels
-from pawline.terminal import say
 from pawline.walk.blob import Blob
 from pawline.walk.formulas import run_network, softmax
 from pawline.walk.network import (
     Array,
     Network,
     group_nodes,
-    load_network,
     needed_for,
     output_layers,
-    save_network,
 )
 
 MAX_BYTES = 10**6  # of the arrays of all epochs in the page
@@ -37,26 +31,6 @@ class Learnt:
 
     epochs: Epochs
     networks: list[Network]
-
-
-def kept_epochs(model: Path, card: Card, folder: Path) -> Learnt | None:
-    """Read the kept forms of a model's epochs, or read them with Keras (seconds) and keep them; None where the training
-    kept none, or was made before they could be kept.
-
-    Raises ModelError for a file that cannot be used. Call card.read_card first."""
-    file = epochs_path(model)
-    if not file.exists() or not (epochs := read_epochs(file, card.digest)).kept:
-        return None
-    places = [folder / f"{card.digest}-epochs" / file_digest(file)[:16] / str(one.epoch) for one in epochs.kept]
-    networks = [network for place in places if (network := load_network(place))]
-    if len(networks) < len(places):
-        say(f"explain: reading {len(places)} kept epochs with Keras and checking them, once per model")
-        from pawline.model.neutral import read_epochs as read_networks
-
-        networks = read_networks(model, epochs.kept)
-        for place, network in zip(places, networks, strict=True):
-            save_network(place, network)
-    return Learnt(epochs, networks)
 
 
 def learnt_content(
