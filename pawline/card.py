@@ -1,7 +1,7 @@
 """The card beside a model: how to feed the model, and how to recognize it. Reading a card needs no TensorFlow."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
@@ -38,6 +38,9 @@ class Card(Record):
     conditions: Conditions
     # Divides the logits before they become probabilities (pawline/temperature.py); cards of before have none.
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    # What the training followed, by the names of params.yaml: it repeats the model. Cards of before have none.
+    recipe: dict[str, Any] = {}
+    chosen: list[str] = []  # the keys of `recipe` that were auto
 
 
 def write_card(model: Path, card: Card) -> None:
@@ -81,3 +84,14 @@ def parse_card(card_file: Path) -> Card:
 def card_path(model: Path) -> Path:
     """The path of the card beside a model file."""
     return model.with_name("card.json")
+
+
+def shown(value: Any) -> str:
+    """A value as params.yaml and the command line take it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(shown, value))}]"
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

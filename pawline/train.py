@@ -12,24 +12,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.errors import ParamsError
 from pawline.model.machine import choose_precision
 from pawline.params.network import NetworkParams
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.recipe import choose, recipe_line
 from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
-from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
-from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
+from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.training.plan import Budget, Watch, facts_of, plan_steps
+from pawline.training.schedule import Schedule, batches_per_epoch
 
 if TYPE_CHECKING:
-    from pawline.training.trainer import Trainer
+    from pawline.training.loop import Loop
 
-FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
-MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
-MIN_STEPS = 10  # of a time budget: fewer steps hardly change the first weights
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
@@ -39,12 +37,18 @@ class Trained:
     """A finished training. `model` is the model to save, with the weights of the epoch with the lowest loss on val."""
 
     model: Any  # a keras.Model; its type would need TensorFlow
+    images: PreparedImages  # as the model sees them
     history: pd.DataFrame
     best_epoch: int
-    num_steps: int  # of the whole schedule; fewer were done if val stopped improving
+    recipe: Recipe  # with `steps` and `cuts`: it repeats this training
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: EpochRow  # loss and accuracy of `model` on val, before the temperature
     temperature: float  # fitted on val, see temperature.py
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole schedule; fewer were done if val stopped improving."""
+        return self.recipe.cuts[-1][1] if self.recipe.cuts else self.recipe.steps or 0
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -67,55 +71,87 @@ def train(
     training that continues from a checkpoint calls it with the earlier rows first.
     started: the time.time() from which `train.minutes` counts, by default now.
 
-    A batch larger than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or
-    TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
+    What is `auto` in params is chosen (pawline/recipe.py), unless a checkpoint has the choice already. A batch larger
+    than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or TensorFlow cannot use
+    the GPU, ParamsError if `train.minutes` leaves no time for an epoch.
     """
     started = started or time.time()
     from pawline.model.saved import logits_of_rows
-    from pawline.training.loop import Loop
-    from pawline.training.networks import build_network, finish_network, start_network
-    from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
+    from pawline.training.networks import finish_network
+    from pawline.training.trainer import set_up, val_figures
 
     set_up(params)
-    form, num_classes = images.form, len(images.class_names)
-    train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
-    asked_batch_size, params = params.batch_size, with_fitting_batch(params, len(train_part.rows))
-    if params.batch_size < asked_batch_size:
-        say(
-            f"train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to train on: "
-            f"a batch holds these {params.batch_size}"
-        )
-    num_batches = batches_per_epoch(params, len(train_part.rows))
-    with all_devices().scope():
-        model = build_network(network, form, num_classes, choose_precision(params.precision))
-        start_network(model, network, _sample(images, train_part, params.seed))
-        trainer = Trainer(model, params, images, train_part)
-    sizes = network.section.picture_sizes(form.image_size, params.sizes)
     state = checkpoint.load() if checkpoint else None
+    budget = Budget(60 * params.minutes, started - _spent(state)) if params.minutes and not params.steps else None
+    part = Part.of("train", images, split)
+    if state:
+        recipe = Recipe.model_validate_json(state[0].recipe)
+    else:
+        recipe = choose(params, facts_of(params, network, images, part, budget))
+    _say_choice(params, recipe, images, len(part.rows))
+    sides, side = network.sides(images.form.image_size, recipe.sizes, recipe.predict_size)
+    seen = images.shrunk_to(side)
+    loop = _loop(seen, split, network, recipe, sides, budget, state)
+    loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
+    loop.finish()
+    model, progress, val_part = loop.trainer.model, loop.progress, loop.val_part
+    model.set_weights(loop.best)
+    finished = finish_network(model, network, seen.form, len(images.class_names), recipe.flip_at_test)
+    history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
+    logits = logits_of_rows(finished, seen, val_part.rows)
+    val = val_figures(val_part.labels, softmax(logits))
+    shrunk = recipe.batch_size if params.batch_size not in ("auto", recipe.batch_size) else None
+    exact = {"steps": progress.num_steps, "cuts": tuple(map(tuple, progress.cuts)), "minutes": None}
+    temperature = _temperature(val_part.labels, logits)
+    exact_recipe = recipe.model_copy(update=exact)
+    return Trained(finished, seen, history, progress.best_epoch, exact_recipe, shrunk, val, temperature)
+
+
+def _spent(state: tuple[Progress, Arrays, Arrays] | None) -> float:
+    """The seconds that earlier processes spent on a training that continues."""
+    return state[0].spent_seconds if state else 0.0
+
+
+def _say_choice(params: TrainParams, recipe: Recipe, images: PreparedImages, num_images: int) -> None:
+    if params.batch_size not in ("auto", recipe.batch_size):
+        say(
+            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
+            f"a batch holds these {recipe.batch_size}"
+        )
+    if params.automatic:
+        say(f"train: {recipe_line(params, recipe, num_images, len(images.class_names))}")
+
+
+def _loop(
+    images: PreparedImages,
+    split: pd.DataFrame,
+    network: NetworkParams,
+    recipe: Recipe,
+    sides: list[int],
+    budget: Budget | None,
+    state: tuple[Progress, Arrays, Arrays] | None,
+) -> "Loop":
+    """The training before its first step, or where a checkpoint left it."""
+    from pawline.training.loop import Loop
+    from pawline.training.networks import build_network, start_network
+    from pawline.training.trainer import Trainer, all_devices, set_up
+
+    set_up(recipe)  # again: the network that was measured took numbers of the seed
+    part, val_part = Part.of("train", images, split), Part.of("val", images, split)
+    with all_devices().scope():
+        model = build_network(network, images.form, len(images.class_names), choose_precision(recipe.precision))
+        start_network(model, network, _sample(images, part, recipe.seed))
+        trainer = Trainer(model, recipe, images, part)
     if state:
         progress, variables, best = state
         trainer.restore(variables)
     else:
-        progress, best = Progress(_num_steps(trainer, params, sizes, num_batches, val_part, started)), []
-    loop = Loop(
-        trainer=trainer,
-        schedule=Schedule(params, num_batches, progress.num_steps),
-        sizes=sizes,
-        val_part=val_part,
-        progress=progress,
-        best=best,
-        checkpoint=checkpoint,
-        on_epoch=on_epoch,
-    )
-    loop.finish()
-    model.set_weights(loop.best)
-    finished = finish_network(model, network, form, num_classes, params.flip_at_test)
-    history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
-    logits = logits_of_rows(finished, images, val_part.rows)
-    val = val_figures(val_part.labels, softmax(logits))
-    shrunk = params.batch_size if params.batch_size < asked_batch_size else None
-    temperature = _temperature(val_part.labels, logits)
-    return Trained(finished, history, progress.best_epoch, progress.num_steps, shrunk, val, temperature)
+        progress, best = plan_steps(trainer, recipe, sides, len(part.rows), val_part, budget), []
+        progress.recipe = recipe.model_dump_json()
+    cuts = tuple((after, last) for after, last in progress.cuts)
+    watch = Watch(budget, sides, progress.step_seconds, progress.validation_seconds) if budget else None
+    schedule = Schedule(recipe, batches_per_epoch(recipe, len(part.rows)), progress.num_steps, cuts)
+    return Loop(trainer, schedule, sides, val_part, progress, best, watch)
 
 
 def summarize(trained: Trained) -> dict[str, Any]:
@@ -147,29 +183,3 @@ def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:
     count = min(SAMPLE_SIZE, max(1, SAMPLE_PIXELS // images.form.image_size**2), len(part.rows))
     rng = np.random.default_rng([seed, 2])
     return images.pixels(part.rows[np.sort(rng.choice(len(part.rows), count, replace=False))])
-
-
-def _num_steps(
-    trainer: "Trainer", params: TrainParams, sizes: list[int], num_batches: int, val_part: Part, started: float
-) -> int:
-    """Number of steps of the training: `train.steps` overrides `train.minutes`, which overrides `train.epochs`."""
-    if params.steps:
-        return params.steps
-    if params.minutes is None:
-        return params.epochs * num_batches
-    step_seconds = trainer.step_seconds(sizes)
-    sample = val_part.head(MEASURED_IMAGES)
-    trainer.validate(sample)  # the first call compiles
-    begin = time.time()
-    trainer.validate(sample)
-    now = time.time()
-    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS
-    validation_seconds = (now - begin) * len(val_part.rows) / len(sample.rows)
-    num_steps = affordable_steps(seconds_left, step_seconds, num_batches, validation_seconds)
-    if num_steps < MIN_STEPS:
-        raise ParamsError(
-            f"train.minutes is {params.minutes:g}: loading, measuring and saving leave time for "
-            f"{max(0, num_steps)} steps, expected {MIN_STEPS} or more; make it larger, or empty to "
-            "train by epochs"
-        )
-    return num_steps

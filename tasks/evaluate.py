@@ -25,8 +25,8 @@ from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    images, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
-    split = pd.read_parquet(at.split)
+    prepared, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
+    images, split = prepared.seen_as(card.form), pd.read_parquet(at.split)
     val, test = (Answers.of(part, model, images, split) for part in ("val", "test"))
     train_part, test_part = (Part.of(part, images, split) for part in ("train", "test"))
     predictions = predictions_table(test, card.class_names)

@@ -7,6 +7,7 @@ from pawline.files import write_json, write_table
 from pawline.params.whole import Params
 from pawline.parts import data_digest
 from pawline.prepared import PreparedImages
+from pawline.recipe import card_recipe, chosen_keys
 from pawline.train import refuse_impossible, summarize, train
 from pawline.training.conditions import conditions_of
 from pawline.training.pretrained_weights import weights_digest
@@ -30,8 +31,11 @@ def main(params: Params, at: Layout) -> None:
             trained = train(
                 images, split, params.network, params.train, run.log_epoch, training.checkpoint, started
             )
-            conditions = conditions_of(params.train, trained.num_steps)
-            card = save_with_card(trained.model, at.model, images, digest, conditions, trained.temperature)
+            conditions, recipe = conditions_of(trained.recipe, trained.num_steps), trained.recipe
+            about = {"recipe": card_recipe(recipe, params.network), "chosen": chosen_keys(params.train)}
+            card = save_with_card(
+                trained.model, at.model, trained.images, digest, conditions, trained.temperature, **about
+            )
             write_table(at.history, trained.history)
             write_json(at.metrics_of("train"), summarize(trained))
             run.name_model(card)

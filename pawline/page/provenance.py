@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from pawline.card import Card, shown
 from pawline.page.inputs import ReportInputs
 from pawline.parts import data_digest
 
@@ -28,6 +29,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
                 f"{conditions.num_steps:,} steps in {conditions.precision} on {conditions.processor} with "
                 f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
             ),
+            *([("Recipe", _recipe(card))] if card.recipe else []),
             ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
             ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
         ],
@@ -39,6 +41,12 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
         ],
         "is_same_data": card.training_data_digest == of_split,
     }
+
+
+def _recipe(card: Card) -> str:
+    """What was chosen for this training, and whether a person set the rest."""
+    chosen = ", ".join(f"{key.removeprefix('train.')} {shown(card.recipe[key])}" for key in card.chosen)
+    return f"chosen: {chosen}" if chosen else "every value set by hand"
 
 
 def _digest_of_files(inputs: ReportInputs) -> str:

@@ -135,6 +135,22 @@ class NetworkParams(Record):
             )
         return self
 
+    def sides(self, image_size: int, sizes: tuple[float, ...], predict_size: float) -> tuple[list[int], int]:
+        """(Sides of the training pictures, side at which the model predicts), in pixels; see params.yaml."""
+        predicted = self.predicted_side(image_size, predict_size)
+        if self.name != "fast":
+            return self.section.picture_sizes(predicted, sizes), predicted
+        return [min(side, predicted) for side in self.section.picture_sizes(image_size, sizes)], predicted
+
+    def predicted_side(self, image_size: int, predict_size: float) -> int:
+        """Side of the pictures that the model predicts at, in pixels; see params.yaml."""
+        return max(1, round(predict_size * image_size))
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether weights trained by others change."""
+        return self.name == "pretrained" and self.pretrained.fine_tune
+
     @property
     def section(self) -> FastParams | ClassicParams | PretrainedParams:
         """The section of the network that `name` chooses."""

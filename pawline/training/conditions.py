@@ -14,7 +14,7 @@ def conditions_of(params: TrainParams, num_steps: int = 0) -> Conditions:
     Raises ParamsError if the machine does not support `train.precision`."""
     return Conditions(
         num_steps=num_steps,
-        flip_at_test=params.flip_at_test,
+        flip_at_test=params.flip_at_test is True,  # auto: not yet known
         precision=choose_precision(params.precision),
         processor=processor(),
         num_threads=num_threads(),

@@ -13,6 +13,7 @@ from pawline.errors import PawlineError
 from pawline.parts import Part
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.training.plan import Watch
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
 
@@ -29,8 +30,9 @@ class Loop:
     val_part: Part
     progress: Progress
     best: Arrays
-    checkpoint: Checkpoint | None
-    on_epoch: Callable[[EpochRow], object]
+    watch: Watch | None = None  # of a budget of minutes
+    checkpoint: Checkpoint | None = None
+    on_epoch: Callable[[EpochRow], object] = lambda row: None
     next_save: float = 0.0  # on the monotonic clock
 
     def finish(self) -> None:
@@ -40,11 +42,13 @@ class Loop:
         for row in self.progress.history:
             self.on_epoch(row)
         self._save()
+        first_step, begin = self.progress.step + 1, time.monotonic()
         with self._bar() as bar:
-            while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
+            while self.progress.step < self.schedule.last_step and not self._is_hopeless():
                 self._epoch(bar)
+                self._drop_late_epochs(first_step, time.monotonic() - begin, bar)
         self._save()
-        if self.progress.step < self.schedule.num_steps:
+        if self.progress.step < self.schedule.last_step:
             say(
                 f"train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: val loss has not "
                 f"fallen for {self.schedule.params.patience} (train.patience)"
@@ -52,14 +56,14 @@ class Loop:
 
     @property
     def _num_epochs(self) -> int:
-        return self.schedule.epoch(self.schedule.num_steps)
+        return self.schedule.epoch(self.schedule.last_step)
 
     def _bar(self) -> "tqdm[Any]":
         """Count pixels, not steps: steps on small pictures take less time, and the time left must be right."""
         schedule, step = self.schedule, self.progress.step
         return tqdm(
             desc="train",
-            total=schedule.num_pixels(range(1, schedule.num_steps + 1), self.sizes),
+            total=schedule.num_pixels(range(1, schedule.last_step + 1), self.sizes),
             initial=schedule.num_pixels(range(1, step + 1), self.sizes),
             unit="px",
             unit_scale=True,
@@ -74,7 +78,7 @@ class Loop:
     def _epoch(self, bar: "tqdm[Any]") -> None:
         progress, schedule = self.progress, self.schedule
         epoch, first_step = schedule.epoch(progress.step + 1), progress.step + 1
-        last_step = min(epoch * schedule.num_batches, schedule.num_steps)
+        last_step = min(epoch * schedule.num_batches, schedule.last_step)
         begin = time.monotonic()
         for step in range(first_step, last_step + 1):
             self._step(step, epoch)
@@ -84,6 +88,20 @@ class Loop:
         images_per_second = schedule.params.batch_size * (last_step - first_step + 1) / (time.monotonic() - begin)
         self._end_epoch(epoch, images_per_second)
         bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
+
+    def _drop_late_epochs(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
+        """Shorten the plan where a budget of minutes would end much too late. seconds: since first_step began."""
+        schedule, step = self.schedule, self.progress.step
+        if not self.watch or step >= schedule.last_step:
+            return
+        if num_epochs := self.watch.num_late_epochs(schedule, first_step, step, seconds):
+            self.schedule = schedule.cut(step, num_epochs)
+            self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
+            bar.total = self.schedule.num_pixels(range(1, self.schedule.last_step + 1), self.sizes)
+            say(
+                f"train: slower than measured at the start: {self._num_epochs} epochs instead of "
+                f"{self._num_epochs + num_epochs}, to keep to train.minutes"
+            )
 
     def _step(self, step: int, epoch: int) -> None:
         size = self.schedule.picture_size(step, self.sizes)
@@ -122,6 +140,8 @@ class Loop:
         never save those."""
         if self.checkpoint:
             begin, variables = time.monotonic(), self.trainer.variables()
+            if self.watch:
+                self.progress.spent_seconds = time.time() - self.watch.budget.began
             if not all(np.isfinite(values).all() for values in variables):
                 self._refuse(
                     f"the weights are no longer numbers after step {self.progress.step}", self.progress.step

@@ -1,0 +1,121 @@
+"""`pawline recipe`: which settings a training would follow, and the line that repeats a model."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from pawline.terminal import say
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser(
+        "recipe", help="the settings that a training would follow, or that a model followed"
+    )
+    command.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="as with train.minutes=N: measures this machine for some seconds",
+    )
+    command.add_argument(
+        "--of",
+        type=Path,
+        metavar="MODEL",
+        help="print the line that repeats this model, such as models/model.keras",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from pawline.errors import ParamsError
+
+    if not arguments.of:
+        print("\n".join(_planned(arguments.minutes)))
+        return 0
+    if arguments.minutes is not None:
+        raise ParamsError("--minutes and --of: the model has its number of steps; give one of them")
+    print(_line_of(arguments.of))
+    return 0
+
+
+def _planned(minutes: float | None) -> list[str]:
+    """What would be chosen with the params and the data of this checkout."""
+    import time
+
+    from pawline.card import shown
+    from pawline.params.train import CHOSEN, TrainParams
+    from pawline.params.whole import load_params
+    from pawline.parts import Part
+    from pawline.recipe import WHY, choose, num_steps
+    from pawline.training.plan import Budget, facts_of
+    from pawline.workspace.kept_series import read_data
+    from pawline.workspace.layout import Layout
+
+    params = load_params()
+    asked = params.train
+    if minutes is not None:
+        asked = TrainParams.model_validate(dict(asked) | {"minutes": minutes, "steps": None})
+    images, split = read_data(Layout())
+    part = Part.of("train", images, split)
+    timed = asked.minutes is not None and not asked.steps
+    budget = Budget(60 * (asked.minutes or 0), time.time()) if timed else None
+    facts = facts_of(asked, params.network, images, part, budget)
+    recipe, steps = choose(asked, facts), num_steps(asked, facts)
+    epochs = steps * recipe.batch_size / facts.num_images
+    about = "about " if timed else ""
+    told = [
+        f"{params.network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
+        f"{facts.image_size} px: {about}{round(steps):,} steps, {about}{epochs:.3g} epochs"
+    ]
+    for key in CHOSEN:
+        chosen = key in asked.automatic
+        told.append(
+            f"  train.{key:<16} {shown(getattr(recipe, key)):<18} {WHY[key] if chosen else 'set in params.yaml'}"
+        )
+    budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
+    return [*told, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+
+
+def _line_of(model: Path) -> str:
+    """The command that repeats a model in this checkout, to the byte on the same kind of machine."""
+    from pawline.card import card_path, parse_card, shown
+    from pawline.errors import ModelError
+    from pawline.params.whole import dotted, load_params
+
+    card = parse_card(card_path(model))
+    if not card.recipe:
+        raise ModelError(
+            f"{card_path(model)}: made before recipes were recorded; set train.steps={card.conditions.num_steps} and "
+            "the params of its time (git show COMMIT:params.yaml)"
+        )
+    here = dotted(load_params().model_dump(mode="json"))
+    form = dict(card.form) | {"image_size": card.form.prepared_size}
+    wanted = card.recipe | {f"prepare.{key}": value for key, value in form.items() if f"prepare.{key}" in here}
+    needed = [
+        key
+        for key, value in wanted.items()
+        if key in card.chosen or key == "train.steps" or here.get(key) != value
+    ]
+    for note in _notes(card):
+        say(f"note: {note}")
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(f'{key}={shown(wanted[key])}')}" for key in needed)])
+
+
+def _notes(card: Any) -> list[str]:
+    """Why the line would make another model here."""
+    import pandas as pd
+
+    from pawline.params.whole import load_params
+    from pawline.parts import data_digest
+    from pawline.training.conditions import conditions_of
+    from pawline.workspace.layout import Layout
+
+    notes, at = [], Layout()
+    if not at.split.is_file() or data_digest(pd.read_parquet(at.split)) != card.training_data_digest:
+        notes.append("the model learned from other data than data/split.parquet of this checkout")
+    here = conditions_of(load_params().train).model_dump(exclude={"num_steps", "flip_at_test"})
+    differing = [f"{key} {was}, here {here[key]}" for key, was in card.conditions if here.get(key, was) != was]
+    if differing:
+        notes.append(f"the model was made under other conditions ({'; '.join(differing)}): its bytes may differ")
+    return notes
