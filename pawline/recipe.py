@@ -56,7 +56,7 @@ class Care(NamedTuple):
 
 CARES = (
     Care(0, 0.75, 0.0, 0.0, 0.0, (0.04, 0.15)),  # 3 minutes: nothing is seen often enough
-    Care(10, 0.6, 0.1, 0.2, 0.05, (0.03, 0.05)),
+    Care(9, 0.6, 0.1, 0.2, 0.05, (0.03, 0.05)),
     Care(20, 0.5, 0.1, 0.2, 0.05, (0.03, 0.05)),
 )
 
@@ -75,10 +75,10 @@ FINE_TUNED = 0.1  # of the learning rate: weights that are good already should c
 WHY = {
     "batch_size": f"the largest that leaves {LEAST_STEPS} steps",
     "optimizer": "of the network",
-    "learning_rate": "of network and optimizer; more where pictures are seen less than 10 times",
-    "weight_decay": "of network and optimizer; more where pictures are seen less than 10 times",
+    "learning_rate": "of network and optimizer; more where pictures are seen less than 9 times",
+    "weight_decay": "of network and optimizer; more where pictures are seen less than 9 times",
     "ema": "an average of the weights gained nothing",
-    "label_smoothing": "none where pictures are seen less than 10 times",
+    "label_smoothing": "none where pictures are seen less than 9 times",
     "sizes": "more steps afford larger pictures",
     "predict_size": "a little larger than the last training pictures",
     "crop_fraction": "the more often each picture is seen, the more it is changed",

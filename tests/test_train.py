@@ -13,7 +13,7 @@ from pawline.ingest import ingest
 from pawline.model.backend import keras
 from pawline.model.machine import supports_bfloat16
 from pawline.model.saved import load_model, predict_rows, save_model, save_with_card
-from pawline.params.train import Recipe
+from pawline.params.train import CHOSEN, Recipe, TrainParams
 from pawline.params.whole import Params, load_params
 from pawline.parts import Part
 from pawline.prepare import prepare
@@ -21,7 +21,7 @@ from pawline.prepared import PreparedImages
 from pawline.recipe import Facts, choose
 from pawline.split import split_images
 from pawline.train import Trained, summarize, train
-from pawline.training.checkpoint import Arrays, Checkpoint, Progress
+from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
 from pawline.training.networks import build_network
 from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
@@ -306,6 +306,39 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     for training, name in ((trained, "budget.keras"), (repeated, "repeated.keras")):
         save_model(training.model, tmp_path / name)
     assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
+
+
+def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a minute pays for 30 steps, in epochs of 14; the training is killed after the first epoch, and the second
+    process drops the last epoch. The network sees the pictures of 16 pixels at 8."""
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
+    by_hand = {"minutes": 0.5, "predict_size": 0.5, "batch_size": 4}
+    asked = TrainParams.model_validate(dict(params.train) | dict.fromkeys(CHOSEN, "auto") | by_hand)
+    checkpoint = Checkpoint(tmp_path / "state.npz", "key")
+
+    def killed(row: EpochRow) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as measured, pytest.raises(KeyboardInterrupt):
+        measured.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5] * len(sizes))
+        measured.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)  # save after each step
+        train(*data, params.network, asked, killed, checkpoint, 2e9 - 5)
+    monkeypatch.setattr("pawline.training.plan.Watch.num_late_epochs", lambda *_: 1)
+    trained = train(*data, params.network, asked, checkpoint=checkpoint, started=2e9 - 5)
+    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (30, ((14, 16),), 16)
+    assert trained.recipe.automatic == [] and trained.recipe.minutes is None
+    assert trained.images.form.model_dump(include={"image_size", "shrunk_from"}) == {
+        "image_size": 8, "shrunk_from": 16
+    }  # fmt: skip
+    assert len(trained.history) == 2
+
+    repeated = train(*data, params.network, trained.recipe)
+    assert repeated.recipe == trained.recipe
+    for training, name in ((trained, "chosen.keras"), (repeated, "repeated.keras")):
+        save_model(training.model, tmp_path / name)
+    assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "chosen.keras").read_bytes()
 
 
 def test_a_time_budget_for_too_few_steps_is_refused(

@@ -14,7 +14,7 @@ def add_command(commands: Any) -> None:
     )
     command.add_argument(
         "--minutes",
-        type=float,
+        type=_minutes,
         metavar="N",
         help="as with train.minutes=N: measures this machine for some seconds",
     )
@@ -25,6 +25,17 @@ def add_command(commands: Any) -> None:
         help="print the line that repeats this model, such as models/model.keras",
     )
     command.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    """The number that the text writes. Raises ArgumentTypeError unless it is above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number above 0")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
                 f"{conditions.num_steps:,} steps in {conditions.precision} on {conditions.processor} with "
                 f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
             ),
-            *([("Recipe", _recipe(card))] if card.recipe else []),
+            *_chosen(card),
             ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
             ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
         ],
@@ -43,10 +43,11 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def _recipe(card: Card) -> str:
-    """What was chosen for this training, and whether a person set the rest."""
-    chosen = ", ".join(f"{key.removeprefix('train.')} {shown(card.recipe[key])}" for key in card.chosen)
-    return f"chosen: {chosen}" if chosen else "every value set by hand"
+def _chosen(card: Card) -> list[tuple[str, str]]:
+    """What the recipe chose, in lines short enough for the page; none where a person set everything."""
+    words = [f"{key.removeprefix('train.')} {shown(card.recipe[key])}" for key in card.chosen]
+    halves = [words[: len(words) // 2 + 1], words[len(words) // 2 + 1 :]]
+    return [(name, ", ".join(half)) for name, half in zip(("Chosen for it", "and"), halves, strict=True) if half]
 
 
 def _digest_of_files(inputs: ReportInputs) -> str:

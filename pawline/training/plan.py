@@ -1,5 +1,6 @@
 """Plan a training before its first step: which recipe it follows, and how many steps a budget of minutes affords."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MEASURED_SIDE = 48  # pixels; the time of a step follows the number of pixels
-LATE, CUT_TO = 1.1, 1.04  # of the budget: a later end is foreseen, so epochs are dropped until it is here
+LATE = 1.1  # of the budget: where a later end is foreseen, epochs are dropped
 
 
 @dataclass(frozen=True)
@@ -104,19 +105,17 @@ class Watch:
     validation_seconds: float
 
     def num_late_epochs(self, schedule: Schedule, first_step: int, step: int, seconds: float) -> int:
-        """How many whole epochs to drop after a step, so that the training ends in time; at least one epoch stays.
+        """How many whole epochs to drop after a step, so that the training ends in time; the last begun epoch stays.
 
         seconds: that the steps from first_step to `step` took."""
-        slowness = seconds / self._planned(schedule, first_step, step)
-        left = schedule.last_step - step
-        late = self.budget.seconds - self.budget.seconds_left  # seconds gone, saving the model included
-        if late + slowness * self._planned(schedule, step + 1, schedule.last_step) <= LATE * self.budget.seconds:
+        slowness, left = seconds / self._planned(schedule, first_step, step), schedule.last_step - step
+        gone = self.budget.seconds - self.budget.seconds_left  # saving the model included
+        rest = slowness * self._planned(schedule, step + 1, schedule.last_step)
+        too_late = gone + rest - LATE * self.budget.seconds
+        if too_late <= 0:
             return 0
-        affordable = (CUT_TO * self.budget.seconds - late) / (
-            slowness * self._planned(schedule, step + 1, step + left)
-        )
-        keep = max(schedule.num_batches, left * affordable)
-        return max(0, int((left - keep) // schedule.num_batches))
+        epoch = rest * schedule.num_batches / left
+        return max(0, min(math.ceil(too_late / epoch), (left - 1) // schedule.num_batches))
 
     def _planned(self, schedule: Schedule, first: int, last: int) -> float:
         """The seconds that the plan counts for these steps and their validations; above zero."""
