@@ -10,6 +10,8 @@ from pawline.files import file_digest, write_text
 from pawline.params.prepare import ImageForm
 from pawline.params.record import Record
 
+NEVER = 10**9  # `train.patience` of a training that does not end early
+
 
 class Conditions(Record):
     """The conditions of a training, besides data and params. The bytes of the model depend on them."""
@@ -95,3 +97,8 @@ def shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(shown, value))}]"
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def in_words(key: str, value: Any) -> str:
+    """The same for people. A patience that no training outlasts is no number to read."""
+    return "never" if key.endswith("patience") and value >= NEVER else shown(value)

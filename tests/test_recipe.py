@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from pawline.card import NEVER
 from pawline.params.network import NetworkParams
 from pawline.params.train import CHOSEN, Recipe, TrainParams
-from pawline.recipe import NEVER, Facts, choose, num_steps, recipe_line
+from pawline.recipe import Facts, choose, num_steps, recipe_line
 from tests.recipes import PARAMS
 
 AUTO = PARAMS.train
@@ -172,6 +173,11 @@ def test_a_recipe_chooses_itself() -> None:
     assert choose(repeated, Facts(PARAMS.network, 96, 12_600)).model_dump(exclude={"steps", "minutes"}) == (
         recipe.model_dump(exclude={"steps", "minutes"})
     )
+
+
+def test_a_patience_without_end_reads_as_never() -> None:
+    facts = budget(110_000, 48)
+    assert recipe_line(asked(minutes=3), choose(asked(minutes=3), facts), 12_600, 2).endswith("patience never")
 
 
 def test_one_line_says_what_was_chosen_and_for_what() -> None:

@@ -54,7 +54,7 @@ def _planned(minutes: float | None) -> list[str]:
     """What would be chosen with the params and the data of this checkout."""
     import time
 
-    from pawline.card import shown
+    from pawline.card import in_words
     from pawline.params.train import CHOSEN, TrainParams
     from pawline.params.whole import load_params
     from pawline.parts import Part
@@ -80,10 +80,8 @@ def _planned(minutes: float | None) -> list[str]:
         f"{facts.image_size} px: {about}{round(steps):,} steps, {about}{epochs:.3g} epochs"
     ]
     for key in CHOSEN:
-        chosen = key in asked.automatic
-        told.append(
-            f"  train.{key:<16} {shown(getattr(recipe, key)):<18} {WHY[key] if chosen else 'set in params.yaml'}"
-        )
+        why = WHY[key] if key in asked.automatic else "set in params.yaml"
+        told.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
     budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
     return [*told, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
 

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from pawline.card import Card, shown
+from pawline.card import Card, in_words
 from pawline.page.inputs import ReportInputs
 from pawline.parts import data_digest
 
@@ -45,7 +45,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
 
 def _chosen(card: Card) -> list[tuple[str, str]]:
     """What the recipe chose, in lines short enough for the page; none where a person set everything."""
-    words = [f"{key.removeprefix('train.')} {shown(card.recipe[key])}" for key in card.chosen]
+    words = [f"{key.removeprefix('train.')} {in_words(key, card.recipe[key])}" for key in card.chosen]
     halves = [words[: len(words) // 2 + 1], words[len(words) // 2 + 1 :]]
     return [(name, ", ".join(half)) for name, half in zip(("Chosen for it", "and"), halves, strict=True) if half]
 

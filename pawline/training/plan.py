@@ -43,8 +43,10 @@ def facts_of(
     facts = Facts(network, images.form.image_size, len(train_part.rows))
     if not (budget and asked.automatic):
         return facts
+    begin = time.time()
     pixel_seconds = _seconds_per_pixel(choose(asked, facts), network, images, train_part)
-    return replace(facts, num_pixels=max(0.0, budget.seconds_left) / pixel_seconds)
+    to_come = time.time() - begin  # the network that trains is built and compiled after this
+    return replace(facts, num_pixels=max(0.0, budget.seconds_left - to_come) / pixel_seconds)
 
 
 def _seconds_per_pixel(guess: Recipe, network: NetworkParams, images: PreparedImages, train_part: Part) -> float:
