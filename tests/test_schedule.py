@@ -32,7 +32,7 @@ def test_sizes_are_multiples_of_the_total_stride_within_the_picture() -> None:
 
 
 def test_a_cut_plan_ends_whole_epochs_earlier_with_every_size_and_a_rate_of_zero() -> None:
-    """Of 90 steps 30 are done; two epochs of ten are dropped, so 40 steps do what 60 would have done."""
+    """30 of 90 steps are done; two epochs of ten are dropped, so 40 steps do what 60 would have done."""
     schedule = Schedule(TRAIN, num_batches=10, num_steps=90).cut(30, num_epochs=2)
     assert (schedule.cuts, schedule.last_step) == (((30, 70),), 70)
     assert [schedule.picture_size(step, [32, 48, 64]) for step in (30, 31, 50, 51, 70)] == [32, 48, 48, 64, 64]
