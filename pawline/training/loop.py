@@ -17,6 +17,7 @@ from pawline.training.plan import Watch
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
 
+LOOK_SECONDS = 5  # between two looks at the time that is left: a look counts steps, and an epoch may have few
 SAVE_FRACTION = 0.02  # of the training time, at most, is spent on saving the state
 
 
@@ -34,6 +35,7 @@ class Loop:
     checkpoint: Checkpoint | None = None
     on_epoch: Callable[[EpochRow], object] = lambda row: None
     next_save: float = 0.0  # on the monotonic clock
+    next_look: float = 0.0  # at the time that is left
 
     def finish(self) -> None:
         """Report the finished epochs again, then run the remaining steps, fewer where val stops improving.
@@ -91,9 +93,10 @@ class Loop:
 
     def _drop_late_epochs(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
         """Shorten the plan where a budget of minutes would end much too late. seconds: since first_step began."""
-        schedule, step = self.schedule, self.progress.step
-        if not self.watch or step >= schedule.last_step:
+        schedule, step, now = self.schedule, self.progress.step, time.monotonic()
+        if not self.watch or step >= schedule.last_step or now < self.next_look:
             return
+        self.next_look = now + LOOK_SECONDS
         if num_epochs := self.watch.num_late_epochs(schedule, first_step, step, seconds):
             self.schedule = schedule.cut(step, num_epochs)
             self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
