@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pawline.model.machine import choose_precision
 from pawline.params.network import NetworkParams
+from pawline.params.record import AUTO
 from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
@@ -75,14 +76,12 @@ def train(
     than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or TensorFlow cannot use
     the GPU, ParamsError if `train.minutes` leaves no time for an epoch.
     """
-    started = started or time.time()
-    from pawline.model.saved import logits_of_rows
-    from pawline.training.networks import finish_network
-    from pawline.training.trainer import set_up, val_figures
+    from pawline.training.trainer import set_up
 
     set_up(params)
     state = checkpoint.load() if checkpoint else None
-    budget = Budget(60 * params.minutes, started - _spent(state)) if params.minutes and not params.steps else None
+    began = (started or time.time()) - (state[0].spent_seconds if state else 0.0)
+    budget = Budget(60 * params.minutes, began) if params.minutes and not params.steps else None
     part = Part.of("train", images, split)
     if state:
         recipe = Recipe.model_validate_json(state[0].recipe)
@@ -94,26 +93,35 @@ def train(
     loop = _loop(seen, split, network, recipe, sides, budget, state)
     loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
     loop.finish()
-    model, progress, val_part = loop.trainer.model, loop.progress, loop.val_part
-    model.set_weights(loop.best)
-    finished = finish_network(model, network, seen.form, len(images.class_names), recipe.flip_at_test)
-    history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS)
-    logits = logits_of_rows(finished, seen, val_part.rows)
-    val = val_figures(val_part.labels, softmax(logits))
-    shrunk = recipe.batch_size if params.batch_size not in ("auto", recipe.batch_size) else None
-    exact = {"steps": progress.num_steps, "cuts": tuple(map(tuple, progress.cuts)), "minutes": None}
-    temperature = _temperature(val_part.labels, logits)
-    exact_recipe = recipe.model_copy(update=exact)
-    return Trained(finished, seen, history, progress.best_epoch, exact_recipe, shrunk, val, temperature)
+    shrunk = recipe.batch_size if params.batch_size not in (AUTO, recipe.batch_size) else None
+    return _finished(loop, seen, network, shrunk)
 
 
-def _spent(state: tuple[Progress, Arrays, Arrays] | None) -> float:
-    """The seconds that earlier processes spent on a training that continues."""
-    return state[0].spent_seconds if state else 0.0
+def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batch_size: int | None) -> Trained:
+    """The model of the best epoch, measured on val. batch_size: of a batch that shrank."""
+    from pawline.model.saved import logits_of_rows
+    from pawline.training.networks import finish_network
+    from pawline.training.trainer import val_figures
+
+    recipe, progress, val_part = loop.schedule.params, loop.progress, loop.val_part
+    loop.trainer.model.set_weights(loop.best)
+    model = finish_network(loop.trainer.model, network, images.form, len(images.class_names), recipe.flip_at_test)
+    logits = logits_of_rows(model, images, val_part.rows)
+    exact = {"minutes": None, "steps": progress.num_steps, "cuts": loop.schedule.cuts}
+    return Trained(
+        model=model,
+        images=images,
+        history=pd.DataFrame(progress.history, columns=HISTORY_COLUMNS),
+        best_epoch=progress.best_epoch,
+        recipe=recipe.model_copy(update=exact),
+        batch_size=batch_size,
+        val=val_figures(val_part.labels, softmax(logits)),
+        temperature=_temperature(val_part.labels, logits),
+    )
 
 
 def _say_choice(params: TrainParams, recipe: Recipe, images: PreparedImages, num_images: int) -> None:
-    if params.batch_size not in ("auto", recipe.batch_size):
+    if params.batch_size not in (AUTO, recipe.batch_size):
         say(
             f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
             f"a batch holds these {recipe.batch_size}"
