@@ -25,6 +25,7 @@ class Conditions(Record):
     deterministic: bool
     tensorflow: str
     keras: str
+    weights: str | None = None  # SHA-256 of the file that a pretrained network started from
 
 
 class Card(Record):

@@ -1,12 +1,13 @@
 """Compare the figures of the test part with what a model is required to reach."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pawline.errors import ParamsError, PawlineError
 from pawline.params.check import AT_MOST, CheckParams
+from pawline.parity import Way
 from pawline.terminal import say
 
 
@@ -55,25 +56,38 @@ def find_conditions(metrics: Mapping[str, Any], params: CheckParams) -> list[Con
     return conditions
 
 
-def summarize(conditions: list[Condition]) -> dict[str, Any]:
-    """The content of metrics/check.json."""
+def summarize(conditions: list[Condition], ways: list[Way], parity: dict[str, Any]) -> dict[str, Any]:
+    """The content of metrics/check.json. parity: from parity.summarize."""
     return {
-        "passed": all(condition.passed for condition in conditions),
+        "passed": all(condition.passed for condition in conditions) and all(way.passed for way in ways),
         "conditions": [asdict(condition) | {"passed": condition.passed} for condition in conditions],
+        "parity": parity,
     }
 
 
-def refuse_failed(conditions: list[Condition]) -> None:
-    """Show a line for each condition that is not met. Raises PawlineError, exit code 1, if there is one."""
-    failed = [condition for condition in conditions if not condition.passed]
-    for condition in failed:
-        say(f"check: {condition}")
-    if failed:
-        names = ", ".join(condition.name for condition in failed)
-        raise PawlineError(
-            f"check: {len(failed)} of {len(conditions)} conditions not met: {names}; metrics and report stand. Improve "
-            "the model, or change the section check of params.yaml"
+def refuse_failed(conditions: list[Condition], ways: list[Way]) -> None:
+    """Show a line for each condition that is not met, and for each way to ask that answers otherwise than Keras.
+
+    Raises PawlineError, exit code 1, if there is one."""
+    unmet = [condition for condition in conditions if not condition.passed]
+    differing = [way for way in ways if not way.passed]
+    for each in [*unmet, *differing]:
+        say(f"check: {each}")
+    what, next_steps = [], []
+    if unmet:
+        what.append(f"{len(unmet)} of {len(conditions)} conditions not met: {_names(unmet)}")
+        next_steps.append("Improve the model, or change the section check of params.yaml")
+    if differing:
+        what.append(
+            f"{len(differing)} of {len(ways)} ways to ask answer otherwise than Keras: {_names(differing)}"
         )
+        next_steps.append("Do not use this model: make it again with the packages of requirements.lock")
+    if what:
+        raise PawlineError(f"check: {'; '.join(what)}; metrics and report stand. {'. '.join(next_steps)}")
+
+
+def _names(failed: Sequence[Condition | Way]) -> str:
+    return ", ".join(each.name for each in failed)
 
 
 def _of_class(per_class: Mapping[str, Any], name: str, figure: str) -> Any:

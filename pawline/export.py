@@ -3,7 +3,10 @@
 Only the functions that convert import TensorFlow, which takes seconds to load.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,11 @@ from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.errors import ModelError, PawlineError
-from pawline.files import file_digest, write_bytes
+from pawline.files import file_digest, write_bytes, write_table
 from pawline.judging.reference import MIN_IMAGES as MIN_DESCRIBED
 from pawline.judging.reference import measure_reference
 from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
+from pawline.keras_answers import MAX_TEST_PICTURES, answers_of, awkward_pixels
 from pawline.params.judging import JudgingParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
@@ -28,7 +32,7 @@ from pawline.terminal import say
 # What `export_to` writes for each form, beside the model: a file, or a folder.
 NAMES = {"onnx": "model.onnx", "litert": "model.tflite", "saved-model": "saved_model"}
 PARITY_BOUND = 1e-4  # the largest difference of a probability from Keras's
-NUM_COMPARED = 64  # pictures
+NUM_RANDOM, BATCH = 64, 64  # pictures
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class Parity:
     num_pictures: int
     num_same_class: int
     largest_difference: float  # of a probability
+
+    def and_of(self, expected: NDArray[np.float32], found: NDArray[np.float32]) -> "Parity":
+        """This, and how further probabilities, (n, num_classes), agree with those of Keras."""
+        same = int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
+        difference = float(np.abs(expected - found).max(initial=0.0))
+        largest = float(np.maximum(self.largest_difference, difference))  # which keeps a NaN
+        return Parity(self.num_pictures + len(found), self.num_same_class + same, largest)
 
 
 def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
@@ -62,6 +73,19 @@ def export_model(model: Path, card: Card, exported: Path) -> ExportCard:
     )
     write_export_card(exported, export_card)
     return export_card
+
+
+def keep_keras_answers(
+    model: Path, card: Card, images: PreparedImages, split: pd.DataFrame, answers: Path
+) -> None:
+    """Write what Keras answers to the test pictures and to awkward ones: see keras_answers.py. `check` compares every
+    other way to ask with it."""
+    from pawline.model.saved import load_model, predict_probabilities, predict_rows
+
+    loaded = load_model(model)
+    ask = partial(predict_probabilities, loaded, temperature=card.temperature)
+    ask_rows = partial(predict_rows, loaded, images, temperature=card.temperature)
+    write_table(answers, answers_of(ask, ask_rows, images, split))
 
 
 def choose_unsure(
@@ -110,28 +134,36 @@ def keep_for_walks(model: Path, card: Card, folder: Path) -> None:
         say(f"export: no walk through this network: {error}")
 
 
-def export_to(form: str, model: Path, card: Card, to: Path) -> Parity:
-    """Write the model in a form of NAMES, and compare the written form with Keras on random pictures.
+def export_to(form: str, model: Path, card: Card, to: Path, test: Iterable[NDArray[np.uint8]] = ()) -> Parity:
+    """Write the model in a form of NAMES, and compare the written form with Keras: on pictures of random brightness and
+    noise, on awkward ones, and on `test`, batches of uint8 (n, side, side, channels).
 
     Raises PawlineError if they differ by more than PARITY_BOUND; the file stays, so that it can be examined."""
     from pawline.exporting.other_forms import ASKERS, WRITERS
     from pawline.model.saved import load_model, predict_probabilities
 
-    loaded, pixels = load_model(model), _random_pictures(card)
+    loaded = load_model(model)
     if form == "onnx":
         export_model(model, card, to)
         _keep_what_data_chose(model, to)
     else:
         WRITERS[form](loaded, to)
-    expected, found = predict_probabilities(loaded, pixels), softmax(ASKERS[form](to)(pixels))
-    same = int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
-    parity = Parity(len(pixels), same, float(np.abs(expected - found).max()))
+    ask, parity = ASKERS[form](to), Parity(0, 0, 0.0)
+    for pixels in chain([_random_pictures(card), awkward_pixels(card.form)], test):
+        parity = parity.and_of(predict_probabilities(loaded, pixels), softmax(ask(pixels)))
     if not parity.largest_difference <= PARITY_BOUND:
         raise PawlineError(
             f"{to}: a probability differs from the Keras model's by {parity.largest_difference:.2g}, expected at most "
             f"{PARITY_BOUND:g}; do not use this file"
         )
     return parity
+
+
+def test_batches(images: PreparedImages, split: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
+    """Yield the test pictures in batches; of very many those with the smallest digests."""
+    rows = Part.of("test", images, split).head(MAX_TEST_PICTURES).rows
+    for start in range(0, len(rows), BATCH):
+        yield images.pixels(rows[start : start + BATCH])
 
 
 def _keep_what_data_chose(model: Path, to: Path) -> None:
@@ -148,6 +180,6 @@ def _keep_what_data_chose(model: Path, to: Path) -> None:
 def _random_pictures(card: Card) -> NDArray[np.uint8]:
     """Pictures of every brightness, from one grey to loud noise: uint8 (n, height, width, channels)."""
     rng, side = np.random.default_rng(1), card.form.image_size
-    shape = (NUM_COMPARED, side, side, card.form.num_channels)
-    grey, loudness = rng.uniform(0, 255, (NUM_COMPARED, 1, 1, 1)), rng.uniform(0, 80, (NUM_COMPARED, 1, 1, 1))
+    shape = (NUM_RANDOM, side, side, card.form.num_channels)
+    grey, loudness = rng.uniform(0, 255, (NUM_RANDOM, 1, 1, 1)), rng.uniform(0, 80, (NUM_RANDOM, 1, 1, 1))
     return (grey + loudness * rng.standard_normal(shape)).clip(0, 255).astype(np.uint8)

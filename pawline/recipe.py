@@ -67,8 +67,10 @@ RATES = {
     ("sgd",): (0.1, 0.005),
     ("muon",): (0.03, 0.05),
 }
-FINE_TUNED = 0.1  # of the learning rate: weights that are good already should change little
+# All that counts where only a new last layer learns.
+FROZEN = ("balance", "predict_size", "flip_at_test")
 
+FEW = 3_000  # pictures, below which a network from scratch cannot learn what photographs look like: docs/pretrained.md
 
 # For people who ask `pawline recipe`.
 WHY = {
@@ -134,15 +136,33 @@ def choices(asked: TrainParams, facts: Facts) -> dict[str, Any]:
     return {key: every[key] for key in asked.automatic}
 
 
-def recipe_line(asked: TrainParams, recipe: Recipe, num_images: int, num_classes: int) -> str:
+def recipe_line(
+    asked: TrainParams, recipe: Recipe, network: NetworkParams, num_images: int, num_classes: int
+) -> str:
     """What was chosen, in one line for people."""
-    values = ", ".join(f"{key} {in_words(key, getattr(recipe, key))}" for key in asked.automatic)
-    return f"chosen for {num_images:,} pictures of {num_classes} classes and {_budget(asked)}: {values}"
+    values = ", ".join(f"{key} {in_words(key, getattr(recipe, key))}" for key in _automatic(asked, network))
+    budget = "a frozen network" if network.is_frozen else _budget(asked)
+    return f"chosen for {num_images:,} pictures of {num_classes} classes and {budget}: {values}"
+
+
+def network_advice(network: NetworkParams, num_images: int) -> str:
+    """Which network suits so many pictures, in one line for people; the measurements stand in docs/pretrained.md."""
+    side, text = (
+        224,
+        "for photographs pretrained, frozen, at 224 pixels is the most accurate; fast where the model has ",
+    )
+    text += "to be small or quick, and for scans, microscopes or drawings"
+    if num_images < FEW:
+        side, text = 160, f"{num_images:,} pictures teach little about edges, fur and eyes: for photographs take "
+        text += "pretrained, frozen; for scans, microscopes or drawings measure fast too"
+    line = f" (-S network.name=pretrained -S prepare.image_size={side} -S prepare.color=rgb)"
+    return f"which network: {text}{'' if network.name == 'pretrained' else line}; docs/pretrained.md"
 
 
 def card_recipe(recipe: Recipe, network: NetworkParams) -> dict[str, Any]:
     """What a training followed, by the names of params.yaml; without what leaves the model as it is."""
-    train = recipe.model_dump(mode="json", exclude={"minutes", "epochs", "tensorboard"})
+    train = recipe.model_dump(mode="json", exclude={"minutes", "epochs", "tensorboard", "keep_epochs"})
+    train = {key: value for key, value in train.items() if counts(key, network)}
     section = network.section.model_dump(mode="json")
     return (
         {f"train.{key}": value for key, value in train.items()}
@@ -151,8 +171,17 @@ def card_recipe(recipe: Recipe, network: NetworkParams) -> dict[str, Any]:
     )
 
 
-def chosen_keys(asked: TrainParams) -> list[str]:
-    return [f"train.{key}" for key in asked.automatic]
+def chosen_keys(asked: TrainParams, network: NetworkParams) -> list[str]:
+    return [f"train.{key}" for key in _automatic(asked, network)]
+
+
+def counts(key: str, network: NetworkParams) -> bool:
+    """Whether a training of the network depends on this key of the section train."""
+    return not network.is_frozen or key in FROZEN
+
+
+def _automatic(asked: TrainParams, network: NetworkParams) -> list[str]:
+    return [key for key in asked.automatic if counts(key, network)]
 
 
 def _budget(asked: TrainParams) -> str:
@@ -218,8 +247,8 @@ def _rates(network: NetworkParams, optimizer: str, care: Care) -> tuple[float, f
     """(Learning rate, weight decay.)"""
     if (network.name, optimizer) == ("fast", "muon"):
         return care.muon
-    rate, decay = RATES.get((network.name, optimizer)) or RATES[(optimizer,)]
-    return (rate * FINE_TUNED if network.is_fine_tuned else rate), decay
+    # A network that is fine-tuned scales the rate of each layer itself: training/fine_tuning.py.
+    return RATES.get((network.name, optimizer)) or RATES[(optimizer,)]
 
 
 def _fraction(side: int, whole: int) -> float:

@@ -39,12 +39,13 @@ class OneTraining:
 class Series:
     """The trainings of a series, kept in a folder until the series is complete.
 
-    key: a digest of all that their results depend on."""
+    key: a digest of all that their results depend on. features: see pawline/train.py."""
 
     folder: Path
     key: str
     images: PreparedImages
     network: NetworkParams
+    features: Path | None = None
 
     def finished(self, name: str) -> pd.DataFrame | None:
         """The predictions of a finished training, see `run`; None where it is not finished."""
@@ -70,7 +71,10 @@ class Series:
         logging.getLogger("tensorflow").addFilter(_is_no_retracing)
         start = time.monotonic()
         checkpoint = Checkpoint(self.folder / f"{training.name}.npz", self._key_of(training.name))
-        trained = train(self.images, training.split, self.network, training.params, checkpoint=checkpoint)
+        params = training.params.model_copy(update={"keep_epochs": 0})  # no page shows how these learnt
+        trained = train(
+            self.images, training.split, self.network, params, checkpoint=checkpoint, features=self.features
+        )
         judged = training.split[training.split["split"] == "test"].sort_values(["digest", "path"])
         rows = Part.of("test", trained.images, training.split).rows
         probabilities = predict_rows(trained.model, trained.images, rows, trained.temperature)

@@ -55,7 +55,7 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     columns = {f"{PROBABILITY}{name}": probabilities[:, label] for label, name in enumerate(images.class_names)}
     source = (
         f"from val and test: {len(table):,} of {len(split):,} pictures; the other {len(split) - len(table):,} are in "
-        "train, where a model has learned the wrong labels too"
+        "train, whose labels the model has learned: `pawline folds` judges them too"
     )
     return HeldOutPredictions(table.assign(**columns), source)
 

@@ -5,32 +5,38 @@ Only the function `train` imports TensorFlow, which takes seconds to load, so ba
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.epochs import Epochs, KeptEpoch
 from pawline.model.machine import choose_precision
 from pawline.params.network import NetworkParams
 from pawline.params.record import AUTO
 from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
-from pawline.recipe import choose, recipe_line
+from pawline.recipe import chosen_keys, recipe_line
 from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
-from pawline.training.plan import Budget, Watch, facts_of, plan_steps
+from pawline.training.kept_epochs import kept_epoch, planned_epochs
+from pawline.training.plan import Budget, Watch, plan_recipe, plan_steps
 from pawline.training.schedule import Schedule, batches_per_epoch
 
 if TYPE_CHECKING:
     from pawline.training.loop import Loop
+    from pawline.training.trainer import Trainer
 
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+
+Parts = tuple[Part, Part]  # train, val
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,13 @@ class Trained:
     images: PreparedImages  # as the model sees them
     history: pd.DataFrame
     best_epoch: int
-    recipe: Recipe  # with `steps` and `cuts`: it repeats this training
+    recipe: Recipe  # with `steps` and `cuts`, unless the network is frozen: it repeats this training
+    num_steps: int  # of the whole schedule; fewer were done if val stopped improving
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: EpochRow  # loss and accuracy of `model` on val, before the temperature
     temperature: float  # fitted on val, see temperature.py
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the whole schedule; fewer were done if val stopped improving."""
-        return self.recipe.cuts[-1][1] if self.recipe.cuts else self.recipe.steps or 0
+    kept: list[KeptEpoch] = field(default_factory=list)  # see `train.keep_epochs`
+    penalty: float | None = None  # of the last layer of a frozen network
 
 
 def refuse_impossible(params: TrainParams) -> None:
@@ -65,12 +69,14 @@ def train(
     on_epoch: Callable[[EpochRow], object] = lambda row: None,
     checkpoint: Checkpoint | None = None,
     started: float | None = None,
+    features: Path | None = None,
 ) -> Trained:
     """Train on the train part, choose the best epoch on val.
 
     on_epoch: called with each row of the history at the end of its epoch, which also holds images_per_second; a
     training that continues from a checkpoint calls it with the earlier rows first.
     started: the time.time() from which `train.minutes` counts, by default now.
+    features: the folder that keeps the features of a pretrained network; None keeps none.
 
     What is `auto` in params is chosen (pawline/recipe.py), unless a checkpoint has the choice already. A batch larger
     than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or TensorFlow cannot use
@@ -81,20 +87,93 @@ def train(
     set_up(params)
     state = checkpoint.load() if checkpoint else None
     began = (started or time.time()) - (state[0].spent_seconds if state else 0.0)
-    budget = Budget(60 * params.minutes, began) if params.minutes and not params.steps else None
-    part = Part.of("train", images, split)
+    budget = Budget.of(params, network, began)
     if state:
         recipe = Recipe.model_validate_json(state[0].recipe)
     else:
-        recipe = choose(params, facts_of(params, network, images, part, budget))
-    _say_choice(params, recipe, images, len(part.rows))
+        recipe = plan_recipe(params, network, images, Part.of("train", images, split), budget)
     sides, side = network.sides(images.form.image_size, recipe.sizes, recipe.predict_size)
     seen = images.shrunk_to(side)
-    loop = _loop(seen, split, network, recipe, sides, budget, state)
+    parts = Part.of("train", seen, split), Part.of("val", seen, split)
+    _say_choice(params, recipe, network, seen, len(parts[0].rows))
+    if network.is_frozen:
+        return _train_frozen(seen, parts, network, recipe, on_epoch, features)
+    trainer = _trainer(seen, parts, network, recipe, features, fit_last_layer=not state)
+    loop = _loop(trainer, recipe, parts, sides, budget, state)
     loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
     loop.finish()
     shrunk = recipe.batch_size if params.batch_size not in (AUTO, recipe.batch_size) else None
     return _finished(loop, seen, network, shrunk)
+
+
+def _say_choice(
+    params: TrainParams, recipe: Recipe, network: NetworkParams, seen: PreparedImages, num_images: int
+) -> None:
+    if network.name == "pretrained":
+        for line in network.pretrained.advice(seen.form):
+            say(f"train: {line}")
+    if params.batch_size not in (AUTO, recipe.batch_size) and not network.is_frozen:
+        say(
+            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
+            f"a batch holds these {recipe.batch_size}"
+        )
+    if chosen_keys(params, network):
+        say(f"train: {recipe_line(params, recipe, network, num_images, len(seen.class_names))}")
+
+
+def _trainer(
+    images: PreparedImages,
+    parts: Parts,
+    network: NetworkParams,
+    recipe: Recipe,
+    features: Path | None,
+    fit_last_layer: bool,
+) -> "Trainer":
+    """The network with its first weights. fit_last_layer: false where a checkpoint has later ones."""
+    from pawline.training.fine_tuning import start_last_layer
+    from pawline.training.networks import build_network, start_network
+    from pawline.training.trainer import Trainer, all_devices, set_up
+
+    set_up(recipe)  # again: the network that was measured took numbers of the seed
+    with all_devices().scope():
+        model = build_network(network, images.form, len(images.class_names), choose_precision(recipe.precision))
+        start_network(model, network, _sample(images, parts[0], recipe.seed))
+        if network.name == "pretrained" and fit_last_layer:
+            start_last_layer(model, images, parts, network, recipe, features)
+        return Trainer(model, recipe, images, parts[0])
+
+
+def _loop(
+    trainer: "Trainer",
+    recipe: Recipe,
+    parts: Parts,
+    sides: list[int],
+    budget: Budget | None,
+    state: tuple[Progress, Arrays, Arrays, dict[int, Arrays]] | None,
+) -> "Loop":
+    """The training before its first step, or where a checkpoint left it."""
+    from pawline.training.loop import Loop
+
+    if state:
+        progress, variables, best, kept = state
+        trainer.restore(variables)
+    else:
+        progress, best, kept = plan_steps(trainer, recipe, sides, len(parts[0].rows), parts[1], budget), [], {}
+        progress.recipe = recipe.model_dump_json()
+    cuts = tuple((after, last) for after, last in progress.cuts)
+    schedule = Schedule(recipe, batches_per_epoch(recipe, len(parts[0].rows)), progress.num_steps, cuts)
+    num_bytes = sum(weight.nbytes for weight in trainer.model.get_weights())
+    return Loop(
+        trainer=trainer,
+        schedule=schedule,
+        sizes=sides,
+        val_part=parts[1],
+        progress=progress,
+        best=best,
+        keep=planned_epochs(schedule, num_bytes),
+        kept=kept,
+        watch=Watch(budget, sides, progress.step_seconds, progress.validation_seconds) if budget else None,
+    )
 
 
 def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batch_size: int | None) -> Trained:
@@ -104,9 +183,14 @@ def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batc
     from pawline.training.trainer import val_figures
 
     recipe, progress, val_part = loop.schedule.params, loop.progress, loop.val_part
-    loop.trainer.model.set_weights(loop.best)
-    model = finish_network(loop.trainer.model, network, images.form, len(images.class_names), recipe.flip_at_test)
-    logits = logits_of_rows(model, images, val_part.rows)
+    trained, num_classes = loop.trainer.model, len(images.class_names)
+
+    def finish(weights: Arrays) -> Any:
+        trained.set_weights(weights)
+        return finish_network(trained, network, images.form, num_classes, recipe.flip_at_test)
+
+    model = finish(loop.best)
+    logits, saved = logits_of_rows(model, images, val_part.rows), model.get_weights()
     exact = {"minutes": None, "steps": progress.num_steps, "cuts": loop.schedule.cuts}
     return Trained(
         model=model,
@@ -114,52 +198,41 @@ def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batc
         history=pd.DataFrame(progress.history, columns=HISTORY_COLUMNS),
         best_epoch=progress.best_epoch,
         recipe=recipe.model_copy(update=exact),
+        num_steps=loop.schedule.last_step,
         batch_size=batch_size,
         val=val_figures(val_part.labels, softmax(logits)),
         temperature=_temperature(val_part.labels, logits),
+        kept=[
+            kept_epoch(epoch, finish(weights).get_weights(), saved, progress.history)
+            for epoch, weights in loop.kept.items()
+        ],
     )
 
 
-def _say_choice(params: TrainParams, recipe: Recipe, images: PreparedImages, num_images: int) -> None:
-    if params.batch_size not in (AUTO, recipe.batch_size):
-        say(
-            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
-            f"a batch holds these {recipe.batch_size}"
-        )
-    if params.automatic:
-        say(f"train: {recipe_line(params, recipe, num_images, len(images.class_names))}")
-
-
-def _loop(
+def _train_frozen(
     images: PreparedImages,
-    split: pd.DataFrame,
+    parts: Parts,
     network: NetworkParams,
     recipe: Recipe,
-    sides: list[int],
-    budget: Budget | None,
-    state: tuple[Progress, Arrays, Arrays] | None,
-) -> "Loop":
-    """The training before its first step, or where a checkpoint left it."""
-    from pawline.training.loop import Loop
-    from pawline.training.networks import build_network, start_network
-    from pawline.training.trainer import Trainer, all_devices, set_up
+    on_epoch: Callable[[EpochRow], object],
+    features: Path | None,
+) -> Trained:
+    from pawline.training.frozen import train_frozen
 
-    set_up(recipe)  # again: the network that was measured took numbers of the seed
-    part, val_part = Part.of("train", images, split), Part.of("val", images, split)
-    with all_devices().scope():
-        model = build_network(network, images.form, len(images.class_names), choose_precision(recipe.precision))
-        start_network(model, network, _sample(images, part, recipe.seed))
-        trainer = Trainer(model, recipe, images, part)
-    if state:
-        progress, variables, best = state
-        trainer.restore(variables)
-    else:
-        progress, best = plan_steps(trainer, recipe, sides, len(part.rows), val_part, budget), []
-        progress.recipe = recipe.model_dump_json()
-    cuts = tuple((after, last) for after, last in progress.cuts)
-    watch = Watch(budget, sides, progress.step_seconds, progress.validation_seconds) if budget else None
-    schedule = Schedule(recipe, batches_per_epoch(recipe, len(part.rows)), progress.num_steps, cuts)
-    return Loop(trainer, schedule, sides, val_part, progress, best, watch)
+    frozen = train_frozen(images, *parts, network, recipe, features)
+    on_epoch(frozen.row)
+    return Trained(
+        model=frozen.model,
+        images=images,
+        history=pd.DataFrame([frozen.row], columns=HISTORY_COLUMNS),
+        best_epoch=1,
+        recipe=recipe,
+        num_steps=frozen.head.num_iterations,
+        batch_size=None,
+        val={name: frozen.row[name] for name in ("val_loss", "val_accuracy")},
+        temperature=_temperature(parts[1].labels, frozen.val_logits),
+        penalty=frozen.head.penalty,
+    )
 
 
 def summarize(trained: Trained) -> dict[str, Any]:
@@ -170,11 +243,17 @@ def summarize(trained: Trained) -> dict[str, Any]:
         "num_epochs": len(trained.history),
         "num_steps": trained.num_steps,
         **({"batch_size": trained.batch_size} if trained.batch_size else {}),
+        **({"penalty": trained.penalty} if trained.penalty else {}),
         "num_weights": trained.model.count_params(),
         "accuracy": best["accuracy"],
         **trained.val,
         "temperature": trained.temperature,
     }
+
+
+def epochs_of(trained: Trained, model_digest: str) -> Epochs:
+    """The content of `models/epochs.npz`."""
+    return Epochs(model_digest, trained.best_epoch, len(trained.history), trained.kept)
 
 
 def _temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pawline.card import read_card
-from pawline.export import choose_unsure, describe_data, export_model, keep_for_walks
+from pawline.export import choose_unsure, describe_data, export_model, keep_for_walks, keep_keras_answers
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
 from pawline.tracking.training_run import log_export
@@ -19,6 +19,7 @@ def main(params: Params, at: Layout) -> None:
     choose_unsure(at.exported, images, split, params.judging)
     describe_data(at.exported, images, pd.read_parquet(at.index), split)
     keep_for_walks(at.model, card, LocalState(main_checkout()).walks)
+    keep_keras_answers(at.model, card, images, split, at.keras_answers)
     log_export(at.exported, card)
 
 

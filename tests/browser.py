@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -23,6 +24,46 @@ def chromium() -> Iterator[Any]:
             _cannot(f"Chromium does not start: {str(error).splitlines()[0]}")
         yield browser
         browser.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, width: int, ready: str = "html") -> Iterator[Any]:
+    """An offline tab with the page, its problems (console, errors) and its requests to anywhere but the page itself.
+
+    ready: what the page shows when its script is done."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, offline=True)
+    found = SimpleNamespace(page=context.new_page(), problems=[], requests=[])
+    found.page.on("console", lambda message: found.problems.append(message.text))
+    found.page.on("pageerror", lambda error: found.problems.append(str(error)))
+    found.page.on("request", lambda request: found.requests.append(request.url))
+    found.page.goto(address)
+    # A page's policy keeps wait_for_function from running its code.
+    found.page.wait_for_selector(ready, timeout=30_000)
+    yield found
+    context.close()
+
+
+def asked_others(found: Any) -> list[str]:
+    """The requests of an opened page that would leave this machine or read another file."""
+    return [url for url in found.requests if url != found.page.url.split("#")[0] and not url.startswith("data:")]
+
+
+def serious_barriers(page: Any, scheme: str) -> list[str]:
+    """What axe finds serious or critical on a page, in light or dark. Its script comes with a package of the lock."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+
+
+def is_too_wide(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+def num_without_text(page: Any) -> int:
+    """Pictures without alternative text; an empty one marks a picture as decoration."""
+    return int(page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length"))
 
 
 def _cannot(reason: str) -> NoReturn:

@@ -20,6 +20,10 @@ SHELL = (
 )
 
 
+# Code that a stage runs without importing it: MLflow runs the file of its model, and a process of its own the service.
+RUN = {"tasks/check.py": {"pawline/tracking/served_model.py", "pawline/service/server.py"}}
+
+
 def imported_names(file: Path) -> set[str]:
     """Every module that a file imports, wherever in the file: "pawline.files", "cv2", …"""
     names = set()
@@ -46,7 +50,7 @@ def project_files(names: set[str]) -> set[str]:
 def library_files(start: str) -> set[str]:
     """Every project file whose code runs in a stage, `start` included, without the shell and what only that needs."""
     seen: set[str] = set()
-    waiting = {start}
+    waiting = {start, *RUN.get(start, ())}
     while waiting:
         file = waiting.pop()
         seen.add(file)

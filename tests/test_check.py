@@ -26,8 +26,8 @@ def check(**demands: Any) -> list[Condition]:
 
 
 def test_nothing_demanded_is_passed() -> None:
-    assert summarize(check()) == {"passed": True, "conditions": []}
-    refuse_failed(check())
+    assert summarize(check(), [], {}) == {"passed": True, "conditions": [], "parity": {}}
+    refuse_failed(check(), [])
 
 
 @pytest.mark.parametrize(
@@ -45,20 +45,20 @@ def test_nothing_demanded_is_passed() -> None:
     ],
 )
 def test_more_is_better_except_for_losses(demands: dict[str, Any], passed: bool) -> None:
-    assert summarize(check(**demands))["passed"] is passed
+    assert summarize(check(**demands), [], {})["passed"] is passed
 
 
 def test_every_failed_condition_has_a_line_and_the_exit_code_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     conditions = check(accuracy=0.5, loss=0.25, recall_low={"cat": 0.75, "dog": 0.5})
     with pytest.raises(PawlineError, match="^check: 3 of 4 conditions not met: ") as failed:
-        refuse_failed(conditions)
+        refuse_failed(conditions, [])
     assert failed.value.exit_code == 1
     assert capsys.readouterr().err.splitlines() == [
         "pawline: check: recall_low of cat is 0.7, expected at least 0.75",
         "pawline: check: recall_low of dog has no value, for want of test pictures, expected at least 0.5",
         "pawline: check: loss is 0.3, expected at most 0.25",
     ]
-    first = summarize(conditions)["conditions"][1]
+    first = summarize(conditions, [], {})["conditions"][1]
     expected = {"figure": "recall_low", "class_name": "cat", "bound": 0.75, "value": 0.7, "passed": False}
     assert first == expected
 
@@ -95,4 +95,6 @@ def test_a_failed_check_leaves_metrics_and_report_and_the_next_repro_asks_again(
     assert list(json.loads(run(finished, "dvc", "status", "--json").stdout)) == ["check"]
     set_params(finished, {"check": {}})
     assert "Running" not in run(finished, "dvc", "repro").stdout
-    assert json.loads((finished / "metrics/check.json").read_text()) == {"conditions": [], "passed": True}
+    written = json.loads((finished / "metrics/check.json").read_text())
+    assert (written["conditions"], written["passed"]) == ([], True)
+    assert {*written["parity"]["ways"].values()} == {True}

@@ -15,8 +15,9 @@ import pytest
 
 import pawline.cli.export as export_command
 from pawline.card import Card, Conditions, write_card
-from pawline.errors import ModelError, PawlineError
+from pawline.errors import DatasetError, ModelError, PawlineError
 from pawline.export import choose_unsure, export_model, export_to
+from pawline.export_int8 import export_int8, lowest_gain
 from pawline.exporting.graph import ACTIVATIONS, RULES, onnx_graph
 from pawline.files import file_digest
 from pawline.model.backend import keras
@@ -24,6 +25,7 @@ from pawline.model.saved import load_model, save_model
 from pawline.params.judging import JudgingParams
 from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
 from pawline.params.prepare import ImageForm
+from pawline.pictures.awkward import awkward_pictures
 from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import read_export_card, write_export_card
 from pawline.runtime.model import RuntimeModel
@@ -157,6 +159,7 @@ PARAMS = NetworkParams(
 
 
 def finished(name: str, side: int, color: str, flip: bool) -> Any:
+    keras.utils.set_random_seed(3)
     params = PARAMS.model_copy(update={"name": name})
     trained = build_network(params, form(side, color), 3, "float32")
     return finish_network(shaken(trained), params, form(side, color), 3, flip)
@@ -273,23 +276,29 @@ def test_a_failed_export_leaves_no_file(
     ("to", "name"), [("onnx", "model.onnx"), ("litert", "model.tflite"), ("saved-model", "saved_model")]
 )
 def test_each_form_agrees_with_keras(saved: tuple[Path, Card], tmp_path: Path, to: str, name: str) -> None:
-    parity = export_to(to, *saved, tmp_path / name)
-    assert (parity.num_pictures, parity.num_same_class) == (64, 64)
+    parity = export_to(to, *saved, tmp_path / name, [pictures(16, 3, count=5), pictures(16, 3, count=2)])
+    assert parity.num_pictures == parity.num_same_class == 64 + len(awkward_pictures()) + 7
     assert parity.largest_difference < 1e-5
     assert (tmp_path / name).exists()
 
 
 def test_the_command_writes_a_form_with_its_card_and_one_row(
-    saved: tuple[Path, Card], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    saved: tuple[Path, Card], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(saved[0].parent)  # no checkout
     parser = argparse.ArgumentParser()
     export_command.add_command(parser.add_subparsers())
     arguments = parser.parse_args(["export", "--model", str(saved[0]), "--out", str(tmp_path)])
     assert arguments.run(arguments) == 0
-    [row] = capsys.readouterr().out.splitlines()
+    [row], [said] = (text.splitlines() for text in capsys.readouterr())
+    count = 64 + len(awkward_pictures())
     assert row.startswith(
-        f"onnx: {tmp_path}/model.onnx, 0.0 MB; 64 of 64 random pictures get the class that Keras"
+        f"onnx: {tmp_path}/model.onnx, 0.0 MB; {count} of {count} random and awkward pictures get the class that Keras"
     )
+    assert said.endswith("not on test pictures: data/prepared is not there; make it with `dvc repro split`")
+    arguments = parser.parse_args(["export", "--to", "onnx-int8", "--model", str(saved[0])])
+    with pytest.raises(DatasetError, match="with the pictures of a checkout, but data/prepared is not there"):
+        arguments.run(arguments)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "export.json", "model.onnx"]
     assert RuntimeModel(tmp_path / "model.onnx").card.model_digest == saved[1].digest
 
@@ -337,3 +346,73 @@ def test_predicted_rows_are_those_of_keras(saved: tuple[Path, Card], tmp_path: P
     rows = np.arange(40)[::-1].copy()
     found = RuntimeModel(tmp_path / "model.onnx").predict_rows(Prepared(), rows)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, predict_probabilities(load_model(saved[0]), pixels[rows]), atol=1e-5)
+
+
+class Photographs:
+    """Prepared pictures of noise, and their split: 40 of train, 60 of val, 20 of test, with the given labels."""
+
+    class_names = ["a", "b", "c"]
+
+    def __init__(self, labels: Any) -> None:
+        self._pixels = pictures(16, 3, count=120) // np.arange(1, 121, dtype=np.uint8)[:, None, None, None]
+        names = [f"{number:03}" for number in range(120)]
+        parts = ["train"] * 40 + ["val"] * 60 + ["test"] * 20
+        self.split = pd.DataFrame(
+            {"path": names, "digest": names, "group": names, "given_group": "", "label": labels, "split": parts}
+        )
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        return self._pixels[rows]
+
+    def rows_of(self, paths: pd.Series) -> np.ndarray:
+        return np.array([int(path) for path in paths], np.int64)
+
+
+def test_whole_numbers_of_8_bits_answer_nearly_the_same(saved: tuple[Path, Card], tmp_path: Path) -> None:
+    export_model(*saved, tmp_path / "model.onnx")
+    pixels = Photographs(0).pixels(np.arange(120))
+    expected = RuntimeModel(tmp_path / "model.onnx").probabilities(pixels)
+    images: Any = Photographs(expected.argmax(axis=1))
+    found = export_int8(*saved, tmp_path / "int8/model.onnx", images, images.split)
+    assert (found.num_val, found.num_test, found.agreement, found.is_shown) == (60, 20, 1.0, False)
+    assert str(found).startswith(
+        "100.00% of 60 val pictures get the class of the float form; accuracy +0.00 points, -3.16 at worst (95 %), "
+        "so a loss of more than 0.1 is not excluded by 60 pictures; on 20 test pictures 100.0% (83.9% to 100.0%)"
+    )
+    rounded = RuntimeModel(tmp_path / "int8/model.onnx")
+    assert rounded.card.model_digest == saved[1].digest
+    difference = np.abs(rounded.probabilities(pixels) - expected)
+    assert 0 < difference.max() < 0.1
+    assert {*rounded.engine.outputs} == {"logits", "features", "activations"}
+
+
+def test_a_rounding_that_changes_answers_is_refused(
+    saved: tuple[Path, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: Any = Photographs(1)
+    export_model(*saved, tmp_path / "model.onnx")
+    likeliest = (
+        RuntimeModel(tmp_path / "model.onnx").probabilities(images.pixels(np.arange(40, 100))).argmax(axis=1)
+    )
+    never: Any = finished("fast", 16, "rgb", False)  # answers what the model answers least, whatever the picture
+    kernel, bias = never.get_layer("output").get_weights()
+    least = np.eye(3)[np.bincount(likeliest, minlength=3).argmin()]
+    never.get_layer("output").set_weights([kernel * 0, bias * 0 + least])
+    monkeypatch.setattr("pawline.exporting.int8.int8_graph", lambda content, pixels: onnx_graph(never))
+    with pytest.raises(
+        PawlineError, match=r"int8/model.onnx: [0-9.]+% of 60 val pictures get the class of the float"
+    ):
+        export_int8(*saved, tmp_path / "int8/model.onnx", images, images.split)
+    assert (tmp_path / "int8/model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "count", "low"),
+    [
+        (0, 0, 2698, -1.959964 / 2700),  # gain 0, variance 1/2700 of half a picture each way
+        (9, 9, 98, -1.959964 * np.sqrt(0.19 / 100)),
+        (0, 20, 98, -0.2 - 1.959964 * np.sqrt(0.21 - 0.04) / 10),
+    ],
+)
+def test_the_lowest_gain_is_that_of_agresti_and_min(fixed: int, broken: int, count: int, low: float) -> None:
+    assert lowest_gain(fixed, broken, count) == pytest.approx(low)

@@ -26,7 +26,7 @@ from tests.conftest import keep_stages, run, set_params, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
-FIRST = "promoted: the first version, without a champion to beat; no check to pass"
+FIRST = "promoted: the first version, without a champion to beat; it passed the check"
 KNOWN = {"register": f"Cached version 1, known: {FIRST}"}
 UNCHANGED = dict.fromkeys([*STAGES, "register"], "Cached")
 

@@ -48,8 +48,8 @@ def test_imports_point_inward(module: str) -> None:
         (("prefect",), ("flows/",)),
         (("mlflow",), ("pawline/tracking/",)),
         (("tensorflow", "keras", "pawline.model.backend"), TENSORFLOW),
-        (("onnx",), ("pawline/exporting/graph.py",)),
-        (("onnxruntime",), ("pawline/runtime/engine.py",)),
+        (("onnx",), ("pawline/exporting/graph.py", "pawline/exporting/int8.py")),
+        (("onnxruntime",), ("pawline/runtime/engine.py", "pawline/exporting/int8.py")),
         (("subprocess",), ("pawline/workspace/",)),
         (("ruamel",), ("pawline/yaml_files.py",)),
         (("dvc",), ()),  # its public commands only, never its modules

@@ -182,7 +182,7 @@ def test_the_pretrained_network_gets_the_weights_of_the_file(tmp_path: Path) -> 
     keras.utils.set_random_seed(7)
     source = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
     source.save_weights(file)
-    pretrained = NETWORK.pretrained.model_copy(update={"weights": str(file)})
+    pretrained = NETWORK.pretrained.model_copy(update={"architecture": "MobileNetV3Small", "weights": str(file)})
     params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
     model = build_network(params, form(32, 1), 3, "float32")
     [body] = [layer for layer in model.layers if isinstance(layer, keras.Model)]
@@ -204,7 +204,7 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes
     file = tmp_path / "some.weights.h5"
     if content is not None:
         file.write_bytes(content)
-    pretrained = NETWORK.pretrained.model_copy(update={"weights": str(file)})
+    pretrained = NETWORK.pretrained.model_copy(update={"architecture": "MobileNetV3Small", "weights": str(file)})
     params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
     with pytest.raises(
         ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not usable as headless weights"

@@ -159,21 +159,50 @@ def test_images_smaller_than_the_total_stride_are_refused(file: Path) -> None:
 
 
 def test_a_pretrained_network_needs_weights(file: Path) -> None:
-    assert complaint_about(file, {"network.name": "pretrained"}) == (
-        "network: pretrained.weights is empty; name a weights file, or imagenet to let Keras download its own"
+    settings = {"network.name": "pretrained", "network.pretrained.architecture": "MobileNetV3Small"}
+    assert complaint_about(file, settings) == (
+        "network: pretrained.weights is empty; name a weights file of MobileNetV3Small, or imagenet to let Keras "
+        "download its own; or use EfficientNetLite0, whose weights come as a package"
     )
+
+
+@pytest.mark.parametrize("setting", [{"weights": "imagenet"}, {"sha256": "0" * 64}])
+def test_an_architecture_whose_weights_are_a_package_needs_no_file(file: Path, setting: dict[str, str]) -> None:
+    settings = {f"network.pretrained.{key}": value for key, value in setting.items()}
+    assert complaint_about(file, {"network.name": "pretrained"} | settings) == (
+        "network.pretrained: weights or sha256 is set, but EfficientNetLite0 takes its weights from an installed "
+        "package; leave both empty, or choose another architecture"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("fine_tune", 2, "it is 2; expected true, false or a fraction of the layers, such as 0.3"),
+        ("fine_tune", "all", "it is 'all'; expected true, false or a fraction of the layers, such as 0.3"),
+        ("penalty", 0, "it is 0; expected auto, or a number above 0 and at most 1000"),
+        ("penalty", True, "it is True; expected auto, or a number above 0 and at most 1000"),
+        ("penalty", "atuo", "it is 'atuo'; expected auto, or a number above 0 and at most 1000"),
+    ],
+)
+def test_a_param_of_two_kinds_says_both(file: Path, key: str, value: object, expected: str) -> None:
+    assert complaint_about(file, {f"network.pretrained.{key}": value}) == f"network.pretrained.{key}: {expected}"
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
 def test_a_digest_without_a_weights_file_is_refused(file: Path, weights: str | None) -> None:
-    settings = {"network.pretrained.weights": weights, "network.pretrained.sha256": "0" * 64}
+    settings = {
+        "network.pretrained.architecture": "MobileNetV3Small",
+        "network.pretrained.weights": weights,
+        "network.pretrained.sha256": "0" * 64,
+    }
     assert complaint_about(file, settings) == (
         "network.pretrained: sha256 is set, but weights names no file to check; leave it empty"
     )
 
 
 def test_a_pretrained_network_refuses_tiny_pictures(file: Path) -> None:
-    settings = {"network.name": "pretrained", "network.pretrained.weights": "imagenet", "prepare.image_size": 31}
+    settings = {"network.name": "pretrained", "prepare.image_size": 31}
     assert complaint_about(file, settings) == (
         "prepare.image_size 31 is too small for network.pretrained; use at least 32"
     )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pawline.training.plan import FINISH_SECONDS, Budget, Watch
+from pawline.training.plan import FINISH_SECONDS, KEPT_SECONDS, Budget, Watch
 from pawline.training.schedule import Schedule
-from tests.recipes import some_recipe
+from tests.recipes import PARAMS, some_recipe
 
 NOW = 2e9
 SCHEDULE = Schedule(some_recipe(warm_up=0.0), num_batches=10, num_steps=80)
@@ -22,6 +22,15 @@ def watch(gone: float, sides: tuple[int, ...] = (48,), seconds: tuple[float, ...
 
 def test_loading_and_saving_count() -> None:
     assert Budget(100, NOW - 30).seconds_left == 100 - 30 - FINISH_SECONDS
+
+
+def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
+    asked = some_recipe(minutes=2.0, keep_epochs=8)
+    budget = Budget.of(asked, PARAMS.network, NOW - 30) or pytest.fail("by minutes")
+    assert budget.seconds_left == 120 - 30 - FINISH_SECONDS - 8 * KEPT_SECONDS
+    frozen = PARAMS.network.model_copy(update={"name": "pretrained"})
+    assert Budget.of(asked, frozen, NOW) is None
+    assert Budget.of(some_recipe(minutes=2.0, steps=9), PARAMS.network, NOW) is None
 
 
 @pytest.mark.parametrize(

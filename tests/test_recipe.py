@@ -7,7 +7,7 @@ import pytest
 from pawline.card import NEVER
 from pawline.params.network import NetworkParams
 from pawline.params.train import CHOSEN, Recipe, TrainParams
-from pawline.recipe import Facts, choose, num_steps, recipe_line
+from pawline.recipe import Facts, card_recipe, choose, chosen_keys, network_advice, num_steps, recipe_line
 from tests.recipes import PARAMS
 
 AUTO = PARAMS.train
@@ -18,7 +18,7 @@ def asked(**values: Any) -> TrainParams:
 
 
 def network(name: str = "fast", fine_tune: bool = False) -> NetworkParams:
-    pretrained = PARAMS.network.pretrained.model_copy(update={"fine_tune": fine_tune, "weights": "some.h5"})
+    pretrained = PARAMS.network.pretrained.model_copy(update={"fine_tune": fine_tune})
     return PARAMS.network.model_copy(update={"name": name, "pretrained": pretrained})
 
 
@@ -128,7 +128,7 @@ def test_minutes_never_end_early_by_patience_unless_the_user_says_so() -> None:
         ("fast", False, "adamw", ("adamw", 0.003, 0.05)),
         ("fast", False, "auto", ("muon", 0.03, 0.05)),
         ("pretrained", False, "auto", ("muon", 0.03, 0.05)),
-        ("pretrained", True, "auto", ("muon", 0.003, 0.05)),
+        ("pretrained", True, "auto", ("muon", 0.03, 0.05)),  # it scales each layer's rate itself
     ],
 )
 def test_rates_follow_from_network_and_optimizer(
@@ -177,7 +177,9 @@ def test_a_recipe_chooses_itself() -> None:
 
 def test_a_patience_without_end_reads_as_never() -> None:
     facts = budget(110_000, 48)
-    assert recipe_line(asked(minutes=3), choose(asked(minutes=3), facts), 12_600, 2).endswith("patience never")
+    assert recipe_line(asked(minutes=3), choose(asked(minutes=3), facts), PARAMS.network, 12_600, 2).endswith(
+        "patience never"
+    )
 
 
 def test_one_line_says_what_was_chosen_and_for_what() -> None:
@@ -192,7 +194,28 @@ def test_one_line_says_what_was_chosen_and_for_what() -> None:
         contrast=0.0,
     )
     facts = Facts(PARAMS.network, 96, 380)
-    assert recipe_line(by_hand, choose(by_hand, facts), 380, 2) == (
+    assert recipe_line(by_hand, choose(by_hand, facts), PARAMS.network, 380, 2) == (
         "chosen for 380 pictures of 2 classes and 3 epochs: batch_size 16, learning_rate 0.04, weight_decay 0.15, "
         "label_smoothing 0, sizes [0.3333], predict_size 0.3333, crop_fraction 0.75"
     )
+
+
+def test_of_a_frozen_network_only_what_counts_is_told() -> None:
+    frozen = network("pretrained")
+    recipe = choose(AUTO, Facts(frozen, 160, 380))
+    assert recipe_line(AUTO, recipe, frozen, 380, 2) == (
+        "chosen for 380 pictures of 2 classes and a frozen network: predict_size 1, flip_at_test false"
+    )
+    assert chosen_keys(AUTO, frozen) == ["train.predict_size", "train.flip_at_test"]
+    told = card_recipe(recipe, frozen)
+    assert {key for key in told if key.startswith("train.")} == {
+        "train.balance", "train.predict_size", "train.flip_at_test"
+    }  # fmt: skip
+    assert (told["network.name"], told["network.pretrained.penalty"]) == ("pretrained", "auto")
+
+
+def test_few_pictures_are_advised_to_use_a_pretrained_network() -> None:
+    few, many = (network_advice(PARAMS.network, count) for count in (2_999, 3_000))
+    assert "take pretrained, frozen" in few and "-S prepare.image_size=160" in few
+    assert "at 224 pixels is the most accurate" in many and "-S prepare.image_size=224" in many
+    assert "-S" not in network_advice(network("pretrained"), 200)

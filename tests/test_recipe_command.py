@@ -32,9 +32,10 @@ def test_the_plan_says_what_is_chosen_and_what_was_set(workspace: Path) -> None:
         f"fast, {num_images} pictures of 2 classes, 16 px: {2 * (num_images // 16)} steps, "
         f"{2 * (num_images // 16) * 16 / num_images:.3g} epochs"
     )
-    assert [line.split()[0] for line in lines[1:-1]] == [f"train.{key}" for key in CHOSEN]
+    assert [line.split()[0] for line in lines[1:-2]] == [f"train.{key}" for key in CHOSEN]
     assert lines[1].split(maxsplit=2) == ["train.batch_size", "16", "the largest that leaves 150 steps"]
     assert lines[2].split(maxsplit=2) == ["train.optimizer", "muon", "set in params.yaml"]
+    assert lines[-2].startswith(f"which network: {num_images} pictures teach little about edges")
     assert lines[-1] == "to train so:  dvc repro"
     set_params(workspace, {"train.batch_size": 4, "train.patience": 10})
 

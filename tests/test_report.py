@@ -39,6 +39,30 @@ from tests.source import ROOT
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = '"><script>alert("1")</script>\n\u202e{{ 7 * 7 }}&amp;'
 NOT_QUARANTINED: list[tuple[str, str, str, str]] = []
+CALIBRATION = pd.DataFrame(
+    {
+        "when": ["before", "after", "after"],
+        "bin_low": [0.8, 0.8, 0.9],
+        "bin_high": [0.9, 0.9, 1.0],
+        "mean_probability": [0.85, 0.82, float("nan")],
+        "accuracy": [0.8, 0.8, float("nan")],
+        "accuracy_low": [0.7, 0.7, float("nan")],
+        "accuracy_high": [0.9, 0.9, float("nan")],
+        "num_images": [60, 60, 0],
+    }
+)
+THRESHOLDS = pd.DataFrame(
+    {
+        "part": ["val", "test", "test", "test"],
+        "threshold": [0.8, 0.5, 0.8, 1.0],
+        "coverage": [0.9, 1.0, 0.75, 0.0],
+        "accuracy": [0.99, 0.75, 0.96, float("nan")],
+        "accuracy_low": [0.9, 0.6, 0.8, float("nan")],
+        "accuracy_high": [1.0, 0.8, 0.99, float("nan")],
+        "cost": [1.0, 2.0, 1.0, 3.0],
+        "chosen": [1, 0, 1, 0],
+    }
+)
 
 
 @pytest.fixture
@@ -414,36 +438,13 @@ def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: 
     html = render_report(inputs)
     assert "No calibration: reports/calibration.csv is not there." in html
     assert "No threshold curve: reports/thresholds.csv is not there." in html
-    calibration = pd.DataFrame(
-        {
-            "when": ["before", "after", "after"],
-            "bin_low": [0.8, 0.8, 0.9],
-            "bin_high": [0.9, 0.9, 1.0],
-            "mean_probability": [0.85, 0.82, float("nan")],
-            "accuracy": [0.8, 0.8, float("nan")],
-            "accuracy_low": [0.7, 0.7, float("nan")],
-            "accuracy_high": [0.9, 0.9, float("nan")],
-            "num_images": [60, 60, 0],
-        }
-    )
-    thresholds = pd.DataFrame(
-        {
-            "part": ["val", "test", "test", "test"],
-            "threshold": [0.8, 0.5, 0.8, 1.0],
-            "coverage": [0.9, 1.0, 0.75, 0.0],
-            "accuracy": [0.99, 0.75, 0.96, float("nan")],
-            "accuracy_low": [0.9, 0.6, 0.8, float("nan")],
-            "accuracy_high": [1.0, 0.8, 0.99, float("nan")],
-            "cost": [1.0, 2.0, 1.0, 3.0],
-            "chosen": [1, 0, 1, 0],
-        }
-    )
-    content = describe(replace(inputs, calibration=calibration, thresholds=thresholds))
+    content = describe(replace(inputs, calibration=CALIBRATION, thresholds=THRESHOLDS))
     html = render(content)
     text = words(html)
     assert "Below a probability of 0.8, chosen on val" in text
     assert (
-        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (80.0% to 99.0%)" in text
+        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (95% interval 80.0% to 99.0%)"
+        in text
     )
     # 0.82 of 344 pixels from 46; 0.8 of 276 pixels up from 300.
     assert '<circle cx="328.1" cy="79.2" r="4"/>' in html and html.count('<g class="point') == 2
@@ -452,12 +453,16 @@ def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: 
     assert report_data(content)["thresholds"]["rows"][2]["accuracy"] is None
 
 
-def test_the_map_of_a_mistake_stands_beside_it(inputs: ReportInputs) -> None:
-    assert "No maps beside them" in render_report(inputs)
+def map_of(path: str) -> pd.DataFrame:
+    """The table of one mistake's map: its upper edge speaks for the wrong class."""
     heat = np.zeros((4, 4), np.uint8)
     heat[0] = 255
-    maps = pd.DataFrame({"path": ["cat/8.jpg"], "method": "occlusion", "side": 4, "map": [heat.tobytes()]})
-    html = render_report(replace(inputs, activations=maps))
+    return pd.DataFrame({"path": [path], "method": "occlusion", "side": 4, "map": [heat.tobytes()]})
+
+
+def test_the_map_of_a_mistake_stands_beside_it(inputs: ReportInputs) -> None:
+    assert "No maps beside them" in render_report(inputs)
+    html = render_report(replace(inputs, activations=map_of("cat/8.jpg")))
     (found,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" alt="Where it looks like dog"', html)
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(found), np.uint8), cv2.IMREAD_COLOR).astype(int)
     orange = picture[:, :, 2] - picture[:, :, 0]  # red minus blue

@@ -98,7 +98,11 @@ def test_a_state_that_somebody_removed_fails_no_training(tmp_path: Path, monkeyp
     kept_training.KeptTraining(Checkpoint(tmp_path / "state.npz", "key"), "").finish(tmp_path / "model")
 
 
-PRETRAINED = {"network.name": "pretrained", "network.pretrained.weights": "some.weights.h5"}
+PRETRAINED = {
+    "network.name": "pretrained",
+    "network.pretrained.architecture": "MobileNetV3Small",
+    "network.pretrained.weights": "some.weights.h5",
+}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pawline.cli.verify import verify
+from pawline.errors import BusyError
+from pawline.workspace.dvc_command import dvc_failure
 from pawline.workspace.stale_locks import is_dvc_at_work, release_stale_locks
 
 
@@ -67,3 +70,22 @@ def test_dvc_is_at_work_while_a_living_dvc_command_holds_a_file(record: Path, tm
         record.write_text(json.dumps({"write": {"a": holder(number)}}))
         assert is_dvc_at_work(tmp_path)
     assert not is_dvc_at_work(tmp_path)
+
+
+def test_who_is_at_work_is_said_once_without_the_advice_to_delete_locks() -> None:
+    by_dvc = (
+        "ERROR: '/a/b' is busy, it is being blocked by: (PID 51): dvc repro (PID 51): dvc repro If there are no"
+    )
+    error = dvc_failure(f"{by_dvc} processes with such PIDs, you can manually remove '/a/.dvc/tmp/rwlock'.", 255)
+    assert str(error) == "busy, try again: a DVC command is at work in this checkout (process 51)"
+    assert isinstance(error, BusyError)
+
+
+def test_pawline_verify_is_busy_while_dvc_writes_its_outputs(
+    record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with program(tmp_path / "dvc") as number:
+        record.write_text(json.dumps({"write": {"data/split.parquet": holder(number)}, "read": {}}))
+        with pytest.raises(BusyError, match=r"^busy, try again: a DVC command is at work in this checkout$"):
+            verify()

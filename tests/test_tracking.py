@@ -84,7 +84,7 @@ def start(training: str = "this one", continued: bool = False) -> AbstractContex
     checkpoint = Checkpoint(Path.cwd() / ".pawline/training/state.npz", training)
     checkpoint.remove()
     if continued:
-        checkpoint.save(Progress(num_steps=1), variables=[], best=[])
+        checkpoint.save(Progress(num_steps=1), variables=[], best=[], kept={})
     return tracking.training_run(PARAMS, SPLIT, KeptTraining(checkpoint, "d" * 64))
 
 

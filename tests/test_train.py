@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pawline.card import Conditions
-from pawline.errors import ParamsError, PawlineError
+from pawline.epochs import Epochs, KeptEpoch, read_epochs, write_epochs
+from pawline.errors import ModelError, ParamsError, PawlineError
 from pawline.ingest import ingest
 from pawline.model.backend import keras
 from pawline.model.machine import supports_bfloat16
@@ -20,8 +21,9 @@ from pawline.prepare import prepare
 from pawline.prepared import PreparedImages
 from pawline.recipe import Facts, choose
 from pawline.split import split_images
-from pawline.train import Trained, summarize, train
-from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.train import Trained, epochs_of, summarize, train
+from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
+from pawline.training.kept_epochs import MAX_BYTES, epochs_to_keep, spread_again
 from pawline.training.networks import build_network
 from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
@@ -154,7 +156,7 @@ def test_nan_weights_do_not_replace_the_saved_state(
     monkeypatch.setattr(Trainer, "step", step_with_nan_at_three)
     with pytest.raises(PawlineError, match="the weights are no longer numbers after step 3, .* smaller"):
         train(*data, params.network, params.train, checkpoint=checkpoint)
-    progress, variables, _ = checkpoint.load() or pytest.fail("lost")
+    progress, variables, *_ = checkpoint.load() or pytest.fail("lost")
     assert progress.step == 2
     assert all(np.isfinite(values).all() for values in variables)
 
@@ -204,8 +206,8 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the state after every step, and stop the training after this step."""
     save = Checkpoint.save
 
-    def save_and_stop(self: Checkpoint, progress: Progress, variables: Arrays, best: Arrays) -> None:
-        save(self, progress, variables, best)
+    def save_and_stop(self: Checkpoint, progress: Progress, *arrays: Any) -> None:
+        save(self, progress, *arrays)
         if progress.step == step:
             raise StoppedError
 
@@ -226,7 +228,7 @@ def test_a_resumed_training_ends_with_the_same_bytes(
     """An epoch has 14 steps. Stop before the first step, within an epoch, at its end, and after the last step."""
     classic = params.network.classic.model_copy(update={"dropout": 0.5})
     network = params.network.model_copy(update={"name": name, "classic": classic})
-    two_epochs = params.train.model_copy(update={"epochs": 2, "learning_rate": 0.01})
+    two_epochs = params.train.model_copy(update={"epochs": 2, "learning_rate": 0.01, "keep_epochs": 3})
     checkpoint, rows = Checkpoint(tmp_path / "state.npz", "this one"), []
     with monkeypatch.context() as patched:
         stop_at(step, patched)
@@ -235,12 +237,67 @@ def test_a_resumed_training_ends_with_the_same_bytes(
     epochs_before = [row["epoch"] for row in rows]
     resumed = train(*data, network, two_epochs, on_epoch=rows.append, checkpoint=checkpoint)
     uninterrupted = train(*data, network, two_epochs)
-    for trained, file in ((resumed, "resumed.keras"), (uninterrupted, "uninterrupted.keras")):
-        save_model(trained.model, tmp_path / file)
-    assert (tmp_path / "resumed.keras").read_bytes() == (tmp_path / "uninterrupted.keras").read_bytes()
+    for trained, name in ((resumed, "resumed"), (uninterrupted, "uninterrupted")):
+        save_model(trained.model, tmp_path / f"{name}.keras")
+        write_epochs(tmp_path / f"{name}.npz", epochs_of(trained, "d" * 64))
+    for ending in ("keras", "npz"):
+        assert (tmp_path / f"resumed.{ending}").read_bytes() == (tmp_path / f"uninterrupted.{ending}").read_bytes()
     pd.testing.assert_frame_equal(resumed.history, uninterrupted.history)
     assert epochs_before == list(range(1, step // 14 + 1))
     assert [row["epoch"] for row in rows] == [*epochs_before, 1, 2]
+
+
+def test_kept_epochs_are_those_that_would_have_been_saved(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path
+) -> None:
+    """The saved model with the weights of an epoch has the loss on val that the history has for it."""
+    kept = params.train.model_copy(
+        update={"epochs": 2, "keep_epochs": 3, "ema": 0.9, "flip_at_test": True, "precision": "float32"}
+    )
+    trained = train(*data, params.network, kept)
+    write_epochs(tmp_path / "epochs.npz", epochs_of(trained, "d" * 64))
+    epochs = read_epochs(tmp_path / "epochs.npz", "d" * 64)
+    assert [one.epoch for one in epochs.kept] == [0, 1, 2]
+    assert (epochs.best_epoch, epochs.num_epochs) == (trained.best_epoch, 2)
+    saved, val = trained.model.get_weights(), Part.of("val", *data)
+    for one in epochs.kept:
+        assert (not one.weights) == (one.epoch == trained.best_epoch), "what equals the model is not stored again"
+        trained.model.set_weights([one.weights.get(at, weight) for at, weight in enumerate(saved)])
+        # Half of the flipped network is the network that the history speaks of.
+        half = keras.Model(trained.model.inputs[0], trained.model.get_layer("fast")(trained.model.inputs[0]))
+        found = predict_rows(half, data[0], val.rows)[np.arange(len(val.labels)), val.labels]
+        if one.epoch:
+            expected = trained.history.set_index("epoch").loc[one.epoch, "val_loss"]
+            assert -np.log(found.astype(float)).mean() == pytest.approx(expected, rel=1e-4)
+            assert one.figures["val_loss"] == expected
+
+
+def test_kept_epochs_are_spread_evenly_and_fit_into_their_room(capsys: pytest.CaptureFixture[str]) -> None:
+    assert epochs_to_keep(0, 30, 1000) == []
+    assert epochs_to_keep(4, 30, 1000) == [0, 10, 20, 30]
+    assert epochs_to_keep(8, 3, 1000) == [0, 1, 2, 3]
+    assert spread_again([0, 10, 20, 30], 12, 16) == [0, 10, 14, 16], "a plan that was cut"
+    assert spread_again([0, 1, 2, 3], 3, 4) == [0, 1, 2, 3]
+    assert capsys.readouterr().err == ""
+    assert epochs_to_keep(8, 30, MAX_BYTES // 2) == [0, 30]
+    assert capsys.readouterr().err == (
+        "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: kept are 2, which fit into 128 MB\n"
+    )
+
+
+def test_epochs_of_another_model_and_damaged_ones_are_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "epochs.npz"
+    write_epochs(file, Epochs("d" * 64, 1, 1, [KeptEpoch(0, {}, {0: np.ones(300, np.float32)})]))
+    whole = file.read_bytes()
+    with pytest.raises(ModelError, match=r"^.*epochs\.npz: belongs to another model, dddddddddddd…$"):
+        read_epochs(file, "e" * 64)
+    for damaged in (whole[:-100], whole.replace(b"\x80?", b"\x80@", 1), b""):
+        file.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"^.*epochs\.npz: damaged \(.*\)$"):
+            read_epochs(file, "d" * 64)
+    file.unlink()
+    with pytest.raises(ModelError, match=r"^.*epochs\.npz: not found$"):
+        read_epochs(file, "d" * 64)
 
 
 def test_training_starts_over_from_a_damaged_state_with_a_warning(
@@ -284,10 +341,10 @@ def test_training_refuses_a_gpu_that_tensorflow_cannot_use(
 
 
 def test_the_state_of_another_training_is_neither_used_nor_removed(tmp_path: Path) -> None:
-    Checkpoint(tmp_path / "state.npz", "this one").save(Progress(3), [np.arange(3)], [])
+    Checkpoint(tmp_path / "state.npz", "this one").save(Progress(3), [np.arange(3)], [], {4: [np.arange(2)]})
     assert Checkpoint(tmp_path / "state.npz", "another one").load() is None
-    progress, variables, best = Checkpoint(tmp_path / "state.npz", "this one").load() or pytest.fail("lost")
-    assert (progress, variables[0].tolist(), best) == (Progress(3), [0, 1, 2], [])
+    progress, variables, best, kept = Checkpoint(tmp_path / "state.npz", "this one").load() or pytest.fail("lost")
+    assert (progress, variables[0].tolist(), best, kept[4][0].tolist()) == (Progress(3), [0, 1, 2], [], [0, 1])
 
 
 def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
@@ -311,10 +368,10 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
 def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a minute pays for 30 steps, in epochs of 14; the training is killed after the first epoch, and the second
-    process drops the last epoch. The network sees the pictures of 16 pixels at 8."""
+    """36 seconds, 3 of them for kept epochs, pay for 36 steps, in epochs of 14; the training is killed after the first
+    epoch, and the second process drops the last epoch. The network sees the pictures of 16 pixels at 8."""
     monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
-    by_hand = {"minutes": 0.5, "predict_size": 0.5, "batch_size": 4}
+    by_hand = {"minutes": 0.6, "predict_size": 0.5, "batch_size": 4, "keep_epochs": 3}
     asked = TrainParams.model_validate(dict(params.train) | dict.fromkeys(CHOSEN, "auto") | by_hand)
     checkpoint = Checkpoint(tmp_path / "state.npz", "key")
 
@@ -327,18 +384,21 @@ def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
         train(*data, params.network, asked, killed, checkpoint, 2e9 - 5)
     monkeypatch.setattr("pawline.training.plan.Watch.num_late_epochs", lambda *_: 1)
     trained = train(*data, params.network, asked, checkpoint=checkpoint, started=2e9 - 5)
-    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (30, ((14, 16),), 16)
+    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (36, ((14, 22),), 22)
     assert trained.recipe.automatic == [] and trained.recipe.minutes is None
     assert trained.images.form.model_dump(include={"image_size", "shrunk_from"}) == {
         "image_size": 8, "shrunk_from": 16
     }  # fmt: skip
     assert len(trained.history) == 2
+    assert [one.epoch for one in trained.kept] == [0, 2]
 
     repeated = train(*data, params.network, trained.recipe)
     assert repeated.recipe == trained.recipe
-    for training, name in ((trained, "chosen.keras"), (repeated, "repeated.keras")):
-        save_model(training.model, tmp_path / name)
-    assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "chosen.keras").read_bytes()
+    for training, name in ((trained, "chosen"), (repeated, "repeated")):
+        save_model(training.model, tmp_path / f"{name}.keras")
+        write_epochs(tmp_path / f"{name}.npz", epochs_of(training, "d" * 64))
+    for ending in ("keras", "npz"):
+        assert (tmp_path / f"repeated.{ending}").read_bytes() == (tmp_path / f"chosen.{ending}").read_bytes()
 
 
 def test_a_time_budget_for_too_few_steps_is_refused(

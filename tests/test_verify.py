@@ -18,10 +18,10 @@ def verify(workspace: Path, expect: int) -> list[str]:
 def test_untouched_outputs_are_all_found_right(finished_workspace: Path) -> None:
     (last,) = verify(finished_workspace, expect=0)
     # 120 pictures; index; table, description, hashes and one shard; quarantine, contact sheet, split, left out;
-    # model and card, exported file and its card; six metrics; history, predictions, ROC, calibration,
-    # thresholds, activations and the report as page and as data.
+    # model, card and epochs, exported file and its card, Keras's answers; six metrics; history, predictions, ROC,
+    # calibration, thresholds, activations and the report as page and as data.
     assert last == (
-        "147 files read, 0 differ from dvc.lock; 138 objects of DVC's cache read, 0 damaged or missing"
+        "149 files read, 0 differ from dvc.lock; 140 objects of DVC's cache read, 0 damaged or missing"
     )
 
 
@@ -53,7 +53,7 @@ def mend(workspace: Path) -> str:
     advice = "\n".join(lines[lines.index("To mend this, paste:") + 1 :])
     last = run(workspace, "sh", "-c", advice).stdout.splitlines()[-1]
     assert last.endswith(
-        "files read, 0 differ from dvc.lock; 138 objects of DVC's cache read, 0 damaged or missing"
+        "files read, 0 differ from dvc.lock; 140 objects of DVC's cache read, 0 damaged or missing"
     )
     return advice
 
@@ -70,7 +70,7 @@ def test_one_flipped_bit_is_found_even_where_size_and_time_are_the_same(finished
     flip_bit(finished / path)
     first, second, *_ = verify(finished, expect=1)
     assert first == f"{path}: is not what was recorded"
-    assert "1 differ from dvc.lock; 138 objects of DVC's cache read, 0 damaged" in second
+    assert "1 differ from dvc.lock; 140 objects of DVC's cache read, 0 damaged" in second
     assert "dvc checkout" in mend(finished)
 
 
@@ -85,7 +85,7 @@ def test_a_damaged_or_missing_object_of_the_cache_is_copied_from_the_working_tre
     first, second, *_ = verify(finished, expect=1)
     what = "is not what was recorded" if harm is flip_bit else "is missing"
     assert first.startswith(f"{path}: its object in DVC's cache {what} (.dvc/cache/files/md5/")
-    assert "files read, 0 differ from dvc.lock; 138 objects of DVC's cache read, 1 damaged or missing" in second
+    assert "files read, 0 differ from dvc.lock; 140 objects of DVC's cache read, 1 damaged or missing" in second
     assert "cp -f" in mend(finished)
     Path(path).unlink()
     run(finished, "dvc", "checkout", path)  # what the cache holds now is right
@@ -124,7 +124,7 @@ def test_a_damaged_list_of_a_folder_is_one_line(
     what = "is missing" if content is None else "is not what was recorded"
     shown = damaged.relative_to(finished)
     assert lines[0] == f"data/ingested: its list of files in DVC's cache {what} ({shown})"
-    assert lines[1].startswith("27 files read, 0 differ from dvc.lock;")
+    assert lines[1].startswith("28 files read, 0 differ from dvc.lock;")
     mend(finished)
 
 

@@ -3,6 +3,8 @@
 import argparse
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +15,14 @@ import pytest
 import pawline.cli.explain as explain_command
 from pawline.card import read_card
 from pawline.errors import ModelError, PawlineError
+from pawline.walk.blob import Blob
 from pawline.walk.content import walk_content
 from pawline.walk.formulas import padding_of, run_node
+from pawline.walk.learnt import NO_EPOCHS, kept_epochs, learnt_content
 from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
 from pawline.walk.page import render_walk
 from tests.planted import plant_gps
-from tests.walked import CLASSES, drawn_cat, save_untrained
+from tests.walked import CLASSES, drawn_cat, flipped_network, keep_two_epochs, save_untrained
 
 RNG = np.random.default_rng(4)
 
@@ -218,6 +222,79 @@ def test_the_second_page_needs_no_keras(model: Path, state: Path, tmp_path: Path
     explain(*arguments)
     monkeypatch.setattr("pawline.model.neutral.read_model", lambda file: pytest.fail("read again"))
     assert explain(*arguments) == 0
+    assert NO_EPOCHS in (tmp_path / "walk.html").read_text(), "also for a model made before epochs could be kept"
+
+
+def test_kept_epochs_are_read_once_and_damaged_ones_are_named(
+    model: Path, state: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    own = Path(shutil.copytree(model.parent, tmp_path / "models")) / "model.keras"
+    keep_two_epochs(own)
+    (tmp_path / "cat.jpg").write_bytes(drawn_cat())
+    arguments = (str(tmp_path / "cat.jpg"), "--model", str(own), "--out", str(tmp_path / "walk.html"))
+    assert explain(*arguments) == 0
+    first = (tmp_path / "walk.html").read_text()
+    assert '"best_epoch":3,"num_epochs":4' in first and len(first) < 8e6
+    monkeypatch.setattr("pawline.model.neutral.read_epochs", lambda *given: pytest.fail("read again"))
+    assert explain(*arguments) == 0
+    assert (tmp_path / "walk.html").read_text() == first
+    capsys.readouterr()
+    own.with_name("epochs.npz").write_bytes(b"half")
+    assert explain(*arguments) == 0
+    said = capsys.readouterr().err
+    assert re.search(
+        r"no earlier epochs: .*epochs\.npz: damaged \(.*\); get it again with the model, such as", said
+    )
+    assert "epochs.npz beside the model cannot be used" in (tmp_path / "walk.html").read_text()
+
+
+def test_an_epoch_has_the_answer_of_its_weights_and_little_room(
+    model: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Epoch 2 adds 3 to the last logit. Where there is no room, the output layers go first, then the first layer."""
+    from pawline.model.neutral import read_model
+
+    own = Path(shutil.copytree(model.parent, tmp_path / "models")) / "model.keras"
+    keep_two_epochs(own)
+    card, network = read_card(own), read_model(own)
+    found = kept_epochs(own, card, tmp_path / "walks")
+    assert found is not None
+    pixels = RNG.integers(0, 256, (card.form.image_size, card.form.image_size, 1)).astype(np.uint8)
+    shown = learnt_content(found, network, pixels, 2.0, Blob(10**6))
+    _, second, last = shown["epochs"]
+    assert [one["epoch"] for one in shown["epochs"]] == [0, 2, 3] and second["val_accuracy"] == 0.75
+    assert np.subtract(second["logits"], last["logits"]) == pytest.approx([0, 0, 3], abs=1e-5)
+    exponents = np.exp(np.array(second["logits"]) / 2)
+    assert second["probabilities"] == pytest.approx(exponents / exponents.sum())
+    assert shown["first"] == [0, 1] and shown["heads"] == [len(network.nodes) - 1]
+    for room, first, heads in ((10_000, True, False), (100, False, False)):
+        monkeypatch.setattr("pawline.walk.learnt.MAX_BYTES", room)
+        shown = learnt_content(found, network, pixels, 2.0, Blob(10**6))
+        assert (bool(shown["first"]), bool(shown["heads"])) == (first, heads)
+
+
+def test_the_page_of_a_large_network_of_many_classes_has_a_bounded_size(monkeypatch: Any) -> None:
+    """Its maps alone would take 16 MB: 200 layers of 20 maps of 32 x 32 pixels."""
+    monkeypatch.setattr("pawline.walk.content.MAX_OCCLUSION_PRODUCTS", 1)
+    kernel, zeros = np.ones((1, 1, 1, 20)), np.zeros(20)
+    nodes = [node("convolution", window(1, 1, "valid"), kernel=kernel, bias=zeros)]
+    for number in range(200):
+        one = node("scale", scale=RNG.uniform(0.5, 1.5, 20), shift=zeros + number)
+        nodes.append(replace(one, name=f"a layer with a long name, {number}", inputs=[number]))
+    nodes.append(replace(node("global_average"), inputs=[200]))
+    nodes.append(replace(node("dense", kernel=RNG.normal(size=(20, 1000)), bias=np.zeros(1000)), inputs=[201]))
+    check = {"layers": [{"difference": 1.234567e-7, "largest": 1.234567}] * len(nodes), "logits": 0.0}
+    names = [f"class {number}" for number in range(1000)]
+    card = flipped_network()[1].model_copy(update={"class_names": names})
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, Network(nodes, check), False))
+    assert 6e6 < len(page.encode()) <= 8e6
+
+
+def test_equal_arrays_stand_once_in_a_page() -> None:
+    blob = Blob(1000)
+    places = [blob.add(np.arange(5)), blob.add(np.ones(3)), blob.add(np.arange(5))]
+    assert places == [[0, 5], [20, 3], [0, 5]] and blob.size == 32
+    assert (blob.cost(np.ones(3)), blob.cost(np.zeros(3))) == (0, 12)
 
 
 def test_bad_input_is_one_line_and_writes_nothing(model: Path, state: Path, tmp_path: Path) -> None:

@@ -7,15 +7,24 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.special import softmax
 
 from pawline.card import read_card
+from pawline.pictures.decode import decode_image
 from pawline.service.limits import Limits
 from pawline.walk.content import walk_content
+from pawline.walk.formulas import run_network
+from pawline.walk.learnt import NO_EPOCHS, kept_epochs
 from pawline.walk.page import render_walk
-from tests.browser import chromium
+from tests.browser import asked_others, chromium, is_too_wide, num_without_text, serious_barriers
+from tests.browser import opened as open_page
 from tests.service_here import service_here
-from tests.walked import CLASSES, drawn_cat, save_untrained
+from tests.walked import CLASSES, drawn_cat, flipped_network, keep_two_epochs, save_untrained
+
+READY = "html[data-ready]"
+PHONE = 390
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +34,30 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The page of a drawn cat in Chromium, on a phone's width: page, problems, requests."""
+def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page of a drawn cat through a classic network that kept two epochs, on a phone's width."""
     from pawline.model.neutral import read_model
 
     folder = tmp_path_factory.mktemp("walk")
     model = save_untrained(folder)
+    keep_two_epochs(model)
     card = SimpleNamespace(**dict(read_card(model)) | {"temperature": 1.6})
-    content, arrays = walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False)  # type: ignore[arg-type]
-    (folder / "walk.html").write_text(render_walk(content, arrays))
-    context = browser.new_context(viewport={"width": 390, "height": 800}, offline=True)
-    found = SimpleNamespace(page=context.new_page(), problems=[], requests=[])
-    found.page.on("console", lambda message: found.problems.append(message.text))
-    found.page.on("pageerror", lambda error: found.problems.append(str(error)))
-    found.page.on("request", lambda request: found.requests.append(request.url))
-    found.page.goto((folder / "walk.html").as_uri())
-    # The page's policy keeps wait_for_function from running its code.
-    found.page.wait_for_selector("html[data-ready]", timeout=30_000)
-    return found
+    learnt = kept_epochs(model, card, folder / "walks")  # type: ignore[arg-type]
+    assert learnt is not None
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False, learnt=learnt))  # type: ignore[arg-type]
+    (folder / "walk.html").write_text(page)
+    with open_page(browser, (folder / "walk.html").as_uri(), PHONE, READY) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def flipped(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page of a network that takes the mean of the picture and its mirror image, on a desktop's width."""
+    network, card = flipped_network()
+    file = tmp_path_factory.mktemp("flipped") / "walk.html"
+    file.write_text(render_walk(*walk_content(drawn_cat(), "cat.jpg", card, network, False)))
+    with open_page(browser, file.as_uri(), 1200, READY) as found:
+        yield found
 
 
 def test_the_pages_own_arithmetic_is_the_models(opened: Any) -> None:
@@ -54,7 +69,7 @@ def test_the_pages_own_arithmetic_is_the_models(opened: Any) -> None:
 
 
 def test_the_page_is_no_wider_than_a_phone(opened: Any) -> None:
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not is_too_wide(opened.page) and num_without_text(opened.page) == 0
 
 
 def test_the_window_moves_by_keyboard(opened: Any) -> None:
@@ -95,23 +110,83 @@ def test_a_changed_weight_changes_the_map_and_the_answer(opened: Any) -> None:
     assert page.evaluate(pixels) == before
 
 
-def barriers(page: Any) -> list[str]:
-    """What axe calls serious or critical."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_has_no_serious_barrier(opened: Any, scheme: str) -> None:
-    opened.page.emulate_media(color_scheme=scheme)
-    assert barriers(opened.page) == []
+    assert serious_barriers(opened.page, scheme) == []
 
 
-def test_the_page_asks_nobody_and_reports_no_error(opened: Any) -> None:
-    assert opened.problems == []
-    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+def test_the_slider_shows_what_the_network_answered_after_each_epoch(opened: Any) -> None:
+    """Epoch 2 has the model's weights but for a bias that adds 3 to the last class's logit."""
+    page = opened.page
+    logits = np.array(page.evaluate("walk.logits()"))
+    moved = softmax((logits + [0, 0, 3]) / 1.6)
+    slider = page.get_by_role("slider", name="Epoch")
+    assert page.inner_text("#epoch-now").startswith("Epoch 3 (the model)")
+    kernels = "[...document.querySelectorAll('#learnt canvas')].map((one) => one.toDataURL()).join()"
+    model = page.evaluate(kernels)
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    label = int(moved.argmax())
+    assert page.inner_text("#epoch-now") == f"Epoch 2: “{CLASSES[label]}” with {100 * moved[label]:.1f} %"
+    assert page.evaluate(kernels) == model, "epoch 2 has the model's first layer"
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#epoch-now").startswith("At the start: ")
+    assert page.evaluate(kernels) != model
+    rows = page.locator("#learnt tbody tr")
+    assert rows.count() == 3 and "75.0 %" in rows.nth(1).inner_text()
+
+
+def test_each_epochs_numbers_are_those_of_its_weights(opened: Any) -> None:
+    found = opened.page.evaluate("walk.result.learnt")
+    assert [one["epoch"] for one in found] == [0, 2, 3]
+    assert all(one["maps"] <= 1e-4 and one["logits"] <= 1e-4 and one["probabilities"] <= 1e-5 for one in found)
+
+
+def test_what_adds_and_takes_away_sums_up_to_the_mean_of_both_views(flipped: Any) -> None:
+    """The table of logits and the class activation map of a network that also looks at the mirror image."""
+    page = flipped.page
+    assert page.evaluate("walk.result.good")
+    logits, sums = page.evaluate("walk.logits()"), page.evaluate("walk.sums")
+    assert [sums["logits"][str(label)] for label in range(3)] == pytest.approx(logits, abs=1e-4)
+    assert sums["activation"] == pytest.approx(max(logits), abs=1e-4)
+    assert "mirror image were turned back" in page.inner_text("#where-tool")
+    network, card = flipped_network()
+    outputs = run_network(network, decode_image(drawn_cat(), **card.form.model_dump())[None])
+    label, kernel = int(np.argmax(logits)), network.nodes[4].weights["kernel"]
+    plain, mirror = (outputs[maps][0] @ kernel[:, label] for maps in (2, 6))
+    shown = page.evaluate(f"Array.from(activationMap({label}).cam)")
+    assert shown == pytest.approx(((plain + mirror[:, ::-1]) / 2).ravel(), abs=1e-4)
+    assert page.inner_text("#learnt-tool") == NO_EPOCHS
+
+
+def test_a_changed_weight_counts_for_both_views(flipped: Any) -> None:
+    page, (network, card) = flipped.page, flipped_network()
+    tool = page.locator("#what-if-tool")
+    assert tool.locator("select").first.inner_text().count("mirror image") == 0, "one layer, though it looks twice"
+    number = int(tool.get_by_label("Feature map").input_value())
+    for place in (1, 5):  # the convolution of each view
+        network.nodes[place].weights["kernel"][0, 0, 0, number] = 0.5
+    expected = run_network(network, decode_image(drawn_cat(), **card.form.model_dump())[None])[-1][0]
+    tool.get_by_label("Weight in row 0, column 0").fill("0.5")
+    page.wait_for_selector("#what-if-tool [data-changed='yes']")
+    shown = {row.split("\t")[0]: row.split("\t")[2] for row in tool.locator("tbody tr").all_inner_texts()}
+    found = [float(shown[name].replace("−", "-")) for name in CLASSES]
+    assert found == pytest.approx(expected, abs=6e-4, rel=1e-3), "rounded to show"
+
+
+def test_a_depthwise_window_sees_the_channel_of_its_map_alone(flipped: Any) -> None:
+    page = flipped.page
+    page.locator("#window-tool select").select_option(label="the_depthwise (depthwise convolution)")
+    said = page.inner_text("#formula")
+    assert said.startswith("sum of the products")
+    assert float(said.rsplit(" ", 1)[1].rstrip(".").replace("−", "-")) < 1e-5, "the difference from the model"
+    assert not is_too_wide(page) and serious_barriers(page, "light") == []
+
+
+def test_the_pages_ask_nobody_and_report_no_error(opened: Any, flipped: Any) -> None:
+    for found in (opened, flipped):
+        assert found.problems == []
+        assert asked_others(found) == []
 
 
 @pytest.fixture(scope="module", params=[("classic", 390), ("fast", 1280)], ids=["phone", "desk"])
@@ -160,8 +235,7 @@ def test_the_service_shows_class_probabilities_and_where_the_class_is_found(aske
 def test_the_services_page_fits_its_width_and_has_no_serious_barrier(asked: Any) -> None:
     assert asked.page.evaluate("document.documentElement.scrollWidth") <= asked.width
     for scheme in ("light", "dark"):
-        asked.page.emulate_media(color_scheme=scheme)
-        assert barriers(asked.page) == []
+        assert serious_barriers(asked.page, scheme) == []
 
 
 def test_the_service_walks_through_the_network_with_the_picture(asked: Any) -> None:

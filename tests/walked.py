@@ -6,9 +6,11 @@ import numpy as np
 
 from pawline.card import Card, Conditions, write_card
 from pawline.drawn.data_set import GeneratedSet, _draw_file
+from pawline.epochs import Epochs, KeptEpoch, epochs_path, write_epochs
 from pawline.files import file_digest
 from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
 from pawline.params.prepare import ImageForm
+from pawline.walk.network import Network, Node
 
 SIDE = 32
 CLASSES = ["cat", "dog", "<script>alert(1)</script>"]
@@ -52,6 +54,54 @@ def save_untrained(folder: Path, name: str = "classic", color: str = "grayscale"
     )  # fmt: skip
     write_card(path, card)
     return path
+
+
+def flipped_network() -> tuple[Network, Card]:
+    """A network of random weights, made in neutral form, that takes the mean of a picture and its mirror image.
+
+    It has a depthwise convolution, global average pooling and three classes."""
+    rng, window = np.random.default_rng(8), {"window": [3, 3], "stride": [2, 2], "padding": "same"}
+    weights = [
+        {"kernel": rng.normal(size=(3, 3, 1, 6)) / 300, "bias": rng.normal(size=6)},
+        {"kernel": rng.normal(size=(3, 3, 6, 1)), "bias": rng.normal(size=6)},
+        {},
+        {"kernel": rng.normal(size=(6, 3)), "bias": rng.normal(size=3)},
+    ]
+    kinds = ["convolution", "depthwise", "global_average", "dense"]
+    settings = [{**window, "activation": "relu"}, window, {}, {}]
+    nodes = [Node("flip", "mirror", [-1])]
+    for first in (-1, 0):
+        for kind, how, own in zip(kinds, settings, weights, strict=True):
+            place = first if kind == "convolution" else len(nodes) - 1
+            arrays = {key: np.asarray(value, np.float32) for key, value in own.items()}
+            nodes.append(Node(f"the_{kind}", kind, [place], dict(how), arrays))
+    nodes.append(Node("mean", "average", [4, 8]))
+    unchecked = {"difference": 0.0, "largest": 0.0}
+    check = {
+        "layers": [unchecked] * len(nodes),
+        "logits": 0.0,
+        "probabilities": 0.0,
+        "num_pictures": 0,
+        "keras": "",
+    }
+    card = Card(
+        digest="0" * 64, class_names=CLASSES, form=form("grayscale"), network="small_flipped_too", num_weights=1,
+        training_data_digest="d" * 64, decoder="one", conditions=CONDITIONS,
+    )  # fmt: skip
+    return Network(nodes, check), card
+
+
+def keep_two_epochs(model: Path) -> None:
+    """Put epochs.npz beside a model: epoch 0 has all weights halved and turned in sign, epoch 2 another bias of the
+    output; epoch 3 is the model."""
+    from pawline.model.saved import load_model
+
+    saved = load_model(model).get_weights()
+    halved = {at: np.asarray(-weight / 2, np.float32) for at, weight in enumerate(saved)}
+    figures = {"val_loss": 0.5, "val_accuracy": 0.75}
+    other = {len(saved) - 1: np.asarray(saved[-1] + [0, 0, 3], np.float32)}
+    kept = [KeptEpoch(0, {}, halved), KeptEpoch(2, figures, other), KeptEpoch(3, figures, {})]
+    write_epochs(epochs_path(model), Epochs(file_digest(model), 3, 4, kept))
 
 
 def drawn_cat() -> bytes:

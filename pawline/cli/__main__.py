@@ -33,7 +33,8 @@ MODULES = {
 
 # These answer about the data, the model or the past of a checkout.
 OF_A_CHECKOUT = {
-    *("report", "suspects", "relabel", "folds", "learning-curve", "register", "why", "verify", "trace", "gc")
+    *("report", "suspects", "relabel", "folds", "learning-curve", "compare"),
+    *("register", "promote", "rollback", "why", "verify", "trace", "gc"),
 }
 
 

@@ -1,7 +1,6 @@
 """`pawline explain`: every step of the network on one picture, as one page of HTML."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,12 @@ from pawline.card import Card, read_card
 from pawline.cli.model_file import next_step
 from pawline.cli.named_file import refuse_missing
 from pawline.errors import DatasetError, ModelError, ParamsError
-from pawline.terminal import printable
+from pawline.terminal import printable, say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
 
 if TYPE_CHECKING:
+    from pawline.walk.learnt import Learnt
     from pawline.walk.network import Network
 
 
@@ -45,21 +45,54 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there
     and a place that cannot be written to; then nothing is written."""
-    from pawline.files import read_regular_file, write_text
+    from pawline.files import write_text
     from pawline.pictures.decode import BadImage
-    from pawline.predict import MAX_BYTES
     from pawline.walk.content import walk_content
     from pawline.walk.kept import kept_network
     from pawline.walk.page import render_walk
 
     begin, picture = time.monotonic(), arguments.picture
-    shown = printable(str(picture))
+    content = _read_picture(picture)
+    _refuse_places(arguments)
+    walks = LocalState(main_checkout()).walks
+    try:
+        card = read_card(arguments.model)
+        network = kept_network(arguments.model, card, walks)
+    except ModelError as error:
+        raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
+    learnt = _learnt(arguments.model, card, walks)
+    exciting = None if arguments.no_training_pictures else _exciting(card, network)
+    try:
+        described, arrays = walk_content(content, picture.name, card, network, arguments.full, exciting, learnt)
+    except BadImage as bad:
+        raise DatasetError(f"{printable(str(picture))}: {bad}; give a picture that can be decoded") from None
+    page = render_walk(described, arrays)
+    write_text(arguments.out, page)
+    seconds, megabytes = time.monotonic() - begin, len(page.encode()) / 1e6
+    print(
+        f"{printable(str(arguments.out))}: {megabytes:.1f} MB, made in {seconds:.1f} s; "
+        "open it in a browser, it needs no network"
+    )
+    _name_left_out(described["nodes"])
+    return 0
+
+
+def _read_picture(picture: Path) -> bytes:
+    from pawline.files import read_regular_file
+    from pawline.predict import MAX_BYTES
+
     refuse_missing(picture, "give one picture's file")
     try:
-        content = read_regular_file(picture, MAX_BYTES)
+        return read_regular_file(picture, MAX_BYTES)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DatasetError(f"{shown}: cannot be read: {reason}; give one picture's file") from None
+        raise DatasetError(
+            f"{printable(str(picture))}: cannot be read: {reason}; give one picture's file"
+        ) from None
+
+
+def _refuse_places(arguments: argparse.Namespace) -> None:
+    picture = arguments.picture
     if _is_same(arguments.out, picture) or _is_same(arguments.out, arguments.model):
         raise ParamsError(f"--out {arguments.out}: is an input of this command; name another file")
     if arguments.out.is_dir() or not arguments.out.parent.is_dir():
@@ -69,29 +102,26 @@ def run(arguments: argparse.Namespace) -> int:
             f"--model {printable(str(arguments.model))}: is an exported model, whose layers are packed for its engine; "
             "name the model.keras that it was made from"
         )
+
+
+def _learnt(model: Path, card: Card, walks: Path) -> "Learnt | str":
+    """The epochs that the training kept, or why there are none: the page says it, and this command where it is odd."""
+    from pawline.epochs import epochs_path
+    from pawline.walk.learnt import NO_EPOCHS, kept_epochs
+
     try:
-        card = read_card(arguments.model)
-        network = kept_network(arguments.model, card, LocalState(main_checkout()).walks)
+        return kept_epochs(model, card, walks) or NO_EPOCHS
     except ModelError as error:
-        raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
-    try:
-        exciting = None if arguments.no_training_pictures else _exciting(card, network)
-        described, arrays = walk_content(content, picture.name, card, network, arguments.full, exciting)
-    except BadImage as bad:
-        raise DatasetError(f"{shown}: {bad}; give a picture that can be decoded") from None
-    page = render_walk(described, arrays)
-    write_text(arguments.out, page)
-    seconds, megabytes = time.monotonic() - begin, len(page.encode()) / 1e6
-    print(
-        f"{printable(str(arguments.out))}: {megabytes:.1f} MB, made in {seconds:.1f} s; "
-        "open it in a browser, it needs no network"
-    )
-    left_out = [node for node in described["nodes"] if "left_out" in node]
+        _note(f"no earlier epochs: {error}; get it again with the model, such as by `dvc checkout`")
+        return f"{epochs_path(model).name} beside the model cannot be used, so no earlier epoch is shown."
+
+
+def _name_left_out(nodes: list[dict[str, Any]]) -> None:
+    left_out = {node["name"]: node["left_out"] for node in nodes if "left_out" in node}  # a layer used twice: once
     if left_out:
-        megabytes = sum(node["left_out"] for node in left_out) / 1e6
-        names = ", ".join(node["name"] for node in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        names = ", ".join([*left_out][:3]) + (", …" if len(left_out) > 3 else "")
+        megabytes = sum(left_out.values()) / 1e6
         _note(f"{megabytes:.1f} MB of weights are not in the page ({names}); --full puts all of them in")
-    return 0
 
 
 def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
@@ -122,7 +152,7 @@ def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
 
 
 def _note(text: str) -> None:
-    print(f"pawline: explain: {text}", file=sys.stderr)
+    say(f"explain: {text}")
 
 
 def _is_same(one: Path, other: Path) -> bool:

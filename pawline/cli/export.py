@@ -4,17 +4,25 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pawline.card import card_path, read_card
+import pandas as pd
+
+from pawline.card import Card, card_path, read_card
 from pawline.cli.model_file import next_step
-from pawline.errors import ModelError
-from pawline.export import NAMES, export_to
+from pawline.errors import DatasetError, ModelError
+from pawline.export import NAMES, export_to, test_batches
 from pawline.files import write_bytes
+from pawline.prepared import PreparedImages
+from pawline.terminal import say
 from pawline.workspace.layout import Layout
+
+INT8, INT8_NAME = "onnx-int8", "int8/model.onnx"  # a folder of its own: it has the names that `--model` expects
 
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser("export", help="write the model in the form of another engine")
-    command.add_argument("--to", choices=sorted(NAMES), default="onnx", help="the form (default: %(default)s)")
+    command.add_argument(
+        "--to", choices=sorted([*NAMES, INT8]), default="onnx", help="the form (default: %(default)s)"
+    )
     command.add_argument(
         "--model",
         type=Path,
@@ -33,19 +41,54 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one row: the form, where it is, its size, and how far its probabilities are from Keras's."""
-    to = arguments.out / NAMES[arguments.to]
+    """Print one row: the form, where it is, its size, and how its answers are beside Keras's, or the float form's."""
+    to = arguments.out / (INT8_NAME if arguments.to == INT8 else NAMES[arguments.to])
     try:
         card = read_card(arguments.model)
     except ModelError as error:
         raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
-    parity = export_to(arguments.to, arguments.model, card, to)
+    row = _int8(arguments.model, card, to) if arguments.to == INT8 else _exact(arguments, card, to)
     write_bytes(card_path(to), card_path(arguments.model).read_bytes())
-    print(
-        f"{arguments.to}: {to}, {_size(to) / 1e6:.1f} MB; {parity.num_same_class} of {parity.num_pictures} random "
-        f"pictures get the class that Keras gives, probabilities differ by {parity.largest_difference:.1g} at most"
-    )
+    print(f"{arguments.to}: {to}, {_size(to) / 1e6:.1f} MB; {row}")
     return 0
+
+
+def _exact(arguments: argparse.Namespace, card: Card, to: Path) -> str:
+    pictures = "random and awkward pictures"
+    data = _data(card)
+    if isinstance(data, str):
+        say(f"compared on {pictures} alone, not on test pictures: {data}")
+    else:
+        pictures = "random, awkward and test pictures"
+    batches = () if isinstance(data, str) else test_batches(*data)
+    parity = export_to(arguments.to, arguments.model, card, to, batches)
+    return (
+        f"{parity.num_same_class} of {parity.num_pictures} {pictures} get the class that Keras gives, probabilities "
+        f"differ by {parity.largest_difference:.1g} at most"
+    )
+
+
+def _int8(model: Path, card: Card, to: Path) -> str:
+    from pawline.export_int8 import export_int8
+
+    if isinstance(data := _data(card), str):
+        raise DatasetError(f"--to {INT8} rounds and is judged with the pictures of a checkout, but {data}")
+    return str(export_int8(model, card, to, *data))
+
+
+def _data(card: Card) -> tuple[PreparedImages, pd.DataFrame] | str:
+    """The prepared pictures of this checkout and their split; or why they do not serve this model."""
+    at = Layout()
+    if missing := [path for path in (at.prepared, at.split) if not path.exists()]:
+        return f"{missing[0]} is not there; make it with `dvc repro split`"
+    images = PreparedImages(at.prepared)
+    try:
+        seen = images.seen_as(card.form)
+    except ModelError:
+        seen = None
+    if seen is None or seen.class_names != card.class_names:
+        return f"{at.prepared} has pictures of another form or other classes; run this where the model was trained"
+    return seen, pd.read_parquet(at.split)
 
 
 def _size(path: Path) -> int:

@@ -3,9 +3,15 @@
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pawline.terminal import say
+
+if TYPE_CHECKING:
+    from pawline.card import Card
+    from pawline.params.network import NetworkParams
+    from pawline.params.train import Recipe, TrainParams
+    from pawline.recipe import Facts
 
 
 def add_command(commands: Any) -> None:
@@ -58,32 +64,46 @@ def _planned(minutes: float | None) -> list[str]:
     from pawline.params.train import CHOSEN, TrainParams
     from pawline.params.whole import load_params
     from pawline.parts import Part
-    from pawline.recipe import WHY, choose, num_steps
+    from pawline.recipe import WHY, choose, counts, network_advice
     from pawline.training.plan import Budget, facts_of
+    from pawline.training.pretrained_weights import with_weights
+    from pawline.workspace.checkout import main_checkout
     from pawline.workspace.kept_series import read_data
-    from pawline.workspace.layout import Layout
+    from pawline.workspace.layout import Layout, LocalState
 
     params = load_params()
-    asked = params.train
+    asked, network = params.train, with_weights(params.network, LocalState(main_checkout()).weights)
     if minutes is not None:
         asked = TrainParams.model_validate(dict(asked) | {"minutes": minutes, "steps": None})
     images, split = read_data(Layout())
     part = Part.of("train", images, split)
-    timed = asked.minutes is not None and not asked.steps
-    budget = Budget(60 * (asked.minutes or 0), time.time()) if timed else None
-    facts = facts_of(asked, params.network, images, part, budget)
-    recipe, steps = choose(asked, facts), num_steps(asked, facts)
-    epochs = steps * recipe.batch_size / facts.num_images
-    about = "about " if timed else ""
+    facts = facts_of(asked, network, images, part, Budget.of(asked, network, time.time()))
+    recipe = choose(asked, facts)
     told = [
-        f"{params.network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
-        f"{facts.image_size} px: {about}{round(steps):,} steps, {about}{epochs:.3g} epochs"
+        f"{network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
+        f"{facts.image_size} px: {_length(asked, recipe, facts)}"
     ]
     for key in CHOSEN:
         why = WHY[key] if key in asked.automatic else "set in params.yaml"
-        told.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
+        if counts(key, network):
+            told.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
+    if network.name == "pretrained":
+        side = network.predicted_side(facts.image_size, recipe.predict_size)
+        told += network.pretrained.advice(images.form.shrunk_to(side))
+    told.append(network_advice(network, facts.num_images))
     budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
     return [*told, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+
+
+def _length(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> str:
+    """How long the training is, in words."""
+    from pawline.recipe import num_steps
+
+    if facts.network.is_frozen:
+        return "each looked at once, no epochs; train.minutes does not count"
+    steps, about = num_steps(asked, facts), "" if facts.num_pixels is None else "about "
+    epochs = steps * recipe.batch_size / facts.num_images
+    return f"{about}{round(steps):,} steps, {about}{epochs:.3g} epochs"
 
 
 def _line_of(model: Path) -> str:
@@ -111,20 +131,42 @@ def _line_of(model: Path) -> str:
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(f'{key}={shown(wanted[key])}')}" for key in needed)])
 
 
-def _notes(card: Any) -> list[str]:
+def _notes(card: "Card") -> list[str]:
     """Why the line would make another model here."""
     import pandas as pd
 
+    from pawline.errors import PawlineError
     from pawline.params.whole import load_params
     from pawline.parts import data_digest
     from pawline.training.conditions import conditions_of
+    from pawline.training.pretrained_weights import weights_digest
     from pawline.workspace.layout import Layout
 
     notes, at = [], Layout()
     if not at.split.is_file() or data_digest(pd.read_parquet(at.split)) != card.training_data_digest:
         notes.append("the model learned from other data than data/split.parquet of this checkout")
-    here = conditions_of(load_params().train).model_dump(exclude={"num_steps", "flip_at_test"})
+    params, weights = load_params(), None
+    network = _network_of(card, params.network)
+    try:
+        weights = weights_digest(network)
+    except PawlineError as error:
+        notes.append(f"the weights that the model started from: {error}")
+    conditions = conditions_of(params.train, network=network, weights=weights)
+    here = conditions.model_dump(exclude={"num_steps", "flip_at_test"})
     differing = [f"{key} {was}, here {here[key]}" for key, was in card.conditions if here.get(key, was) != was]
     if differing:
         notes.append(f"the model was made under other conditions ({'; '.join(differing)}): its bytes may differ")
     return notes
+
+
+def _network_of(card: "Card", here: "NetworkParams") -> "NetworkParams":
+    """The params of the model's network, as its card records them."""
+    import json
+
+    from pawline.params.network import NetworkParams
+
+    tree = here.model_dump(mode="json")
+    tree["name"] = card.recipe["network.name"]
+    prefix = f"network.{tree['name']}."
+    tree[tree["name"]] = {key.removeprefix(prefix): v for key, v in card.recipe.items() if key.startswith(prefix)}
+    return NetworkParams.model_validate_json(json.dumps(tree))

@@ -81,8 +81,8 @@ def _own_model() -> Path:
     if champion.exists():
         return champion
     if own.exists():
-        why = "its files are gone" if champion.parent.is_symlink() else "there is none yet"
-        say(f"no champion, {why}: {own} answers until the service is started after `pawline register`")
+        why = "the champion's files are gone" if champion.parent.is_symlink() else "there is no champion yet"
+        say(f"{why}: {own} answers; `pawline register`, then start the service again")
     return own
 
 

@@ -92,10 +92,12 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
 
 def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredictions", page: Path | None) -> str:
     cut = f", of which {len(shown)} are listed (--limit)" if len(shown) < len(found) else ""
-    then = "look at them: `pawline suspects --out suspects.html`"
+    then = "; look at them: `pawline suspects --out suspects.html`" if len(found) else ""
     if page:
-        then = f"open {page} in a browser, then `pawline relabel decisions.csv`"
-    return f"{len(found)} likely wrong labels{cut}, {judged.source}{'; ' + then if len(found) else ''}"
+        then = (
+            f"; open {page} in a browser, then `pawline relabel decisions.csv`" if len(found) else f"; see {page}"
+        )
+    return f"{len(found) or 'no'} likely wrong labels{cut}, {judged.source}{then}"
 
 
 def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from pawline.epochs import KeptEpoch
 from pawline.model.backend import keras
 from pawline.model.saved import load_model
 from pawline.walk.formulas import ACTIVATIONS, run_node
@@ -26,7 +27,20 @@ def read_model(file: Path) -> Network:
     The check computes each layer on three fixed pictures, in Keras and in NumPy, each from its own values of the layer
     before. It holds, per node, the largest difference and Keras's largest absolute value; and the largest difference of
     logits and probabilities."""
+    return _read(load_model(file))
+
+
+def read_epochs(file: Path, kept: list[KeptEpoch]) -> list[Network]:
+    """Read and check the network of each kept epoch of a model, as `read_model` does."""
     model = load_model(file)
+    saved, networks = model.get_weights(), []
+    for one in kept:
+        model.set_weights([one.weights.get(at, weight) for at, weight in enumerate(saved)])
+        networks.append(_read(model))
+    return networks
+
+
+def _read(model: keras.Model) -> Network:
     reader = _Reader(_checked_pictures(model.input_shape[1:]))
     reader.apply(model, [_Place(-1)])
     logits = keras.ops.convert_to_numpy(model(reader.pictures, training=False))

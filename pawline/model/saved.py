@@ -73,9 +73,11 @@ def load_model(path: Path) -> keras.Model:
         raise ModelError(f"{path}: Keras cannot load it: {reason}") from None
 
 
-def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], temperature: float = 1.0
+) -> NDArray[np.float32]:
     """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
-    return softmax(_ask(model, images))
+    return softmax(_ask(model, images) / np.float32(temperature))
 
 
 def predict_rows(

@@ -30,6 +30,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
                 f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
             ),
             *_chosen(card),
+            *([("Started from", f"weights with the SHA-256 {conditions.weights}")] if conditions.weights else []),
             ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
             ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
         ],

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pawline.params.prepare import ImageForm
 from pawline.params.record import Record, Sha256
 
 MIN_PRETRAINED_SIZE = 32  # pixels; the architectures of keras.applications refuse smaller pictures
+SMALL_PRETRAINED_SIZE = 128  # pixels; features of smaller pictures are much worse
 
 Pair = Annotated[tuple[int, int], Field(description="two whole numbers, [first, second]")]
 
@@ -96,10 +98,33 @@ class FastParams(Record):
 
 
 class PretrainedParams(Record):
-    architecture: Literal["MobileNetV3Small", "MobileNetV3Large", "EfficientNetV2B0", "EfficientNetV2B3"]
+    architecture: Literal[
+        "EfficientNetLite0",
+        "EfficientNetLite1",
+        "EfficientNetLite2",
+        "MobileNetV3Small",
+        "MobileNetV3Large",
+        "EfficientNetV2B0",
+        "EfficientNetV2B3",
+    ]
     weights: str | None
     sha256: Sha256
-    fine_tune: bool
+    fine_tune: bool | float
+    penalty: float | Literal["auto"] = "auto"
+
+    @field_validator("fine_tune", mode="before")
+    @classmethod
+    def fine_tune_is_a_fraction(cls, value: object) -> object:
+        if isinstance(value, bool) or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise ValueError(f"it is {value!r}; expected true, false or a fraction of the layers, such as 0.3")
+
+    @field_validator("penalty", mode="before")
+    @classmethod
+    def penalty_is_positive(cls, value: object) -> object:
+        if value == "auto" or (type(value) in (int, float) and 0 < float(str(value)) <= 1000):
+            return value
+        raise ValueError(f"it is {value!r}; expected auto, or a number above 0 and at most 1000")
 
     def picture_sizes(self, image_size: int, fractions: tuple[float, ...]) -> list[int]:
         """Sides of the training pictures, in pixels: one."""
@@ -113,6 +138,40 @@ class PretrainedParams(Record):
     def is_downloaded(self) -> bool:
         """Whether Keras downloads its own weights."""
         return self.weights == "imagenet"
+
+    def advice(self, form: ImageForm) -> list[str]:
+        """What to know of pictures that are unlike those which the architecture learned from, a line each."""
+        lines = []
+        if form.color == "grayscale":
+            lines.append(
+                f"pictures are grayscale, {self.architecture} learned from RGB: the channel is repeated; "
+                "prepare.color rgb is more accurate"
+            )
+        if form.image_size < SMALL_PRETRAINED_SIZE:
+            lines.append(
+                f"pictures have {form.image_size} pixels, {self.architecture} learned from larger ones: "
+                "prepare.image_size 160 or more is more accurate"
+            )
+        if not self.fine_tune:
+            lines.append(
+                f"{self.architecture} is frozen and only a new last layer learns: of the section train, balance, "
+                "predict_size and flip_at_test count"
+            )
+        return lines
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether an installed package holds the weights."""
+        return self.architecture.startswith("EfficientNetLite")
+
+    @model_validator(mode="after")
+    def package_needs_no_file(self) -> Self:
+        if self.is_packaged and (self.weights or self.sha256):
+            raise ValueError(
+                f"weights or sha256 is set, but {self.architecture} takes its weights from an installed package; "
+                "leave both empty, or choose another architecture"
+            )
+        return self
 
     @model_validator(mode="after")
     def digest_needs_a_file(self) -> Self:
@@ -129,9 +188,10 @@ class NetworkParams(Record):
 
     @model_validator(mode="after")
     def pretrained_has_weights(self) -> Self:
-        if self.name == "pretrained" and not self.pretrained.weights:
+        if self.name == "pretrained" and not (self.pretrained.weights or self.pretrained.is_packaged):
             raise ValueError(
-                "pretrained.weights is empty; name a weights file, or imagenet to let Keras download its own"
+                f"pretrained.weights is empty; name a weights file of {self.pretrained.architecture}, or imagenet to "
+                "let Keras download its own; or use EfficientNetLite0, whose weights come as a package"
             )
         return self
 
@@ -147,9 +207,9 @@ class NetworkParams(Record):
         return max(1, round(predict_size * image_size))
 
     @property
-    def is_fine_tuned(self) -> bool:
-        """Whether weights trained by others change."""
-        return self.name == "pretrained" and self.pretrained.fine_tune
+    def is_frozen(self) -> bool:
+        """Whether only a new last layer is trained, on features that are computed once."""
+        return self.name == "pretrained" and not self.pretrained.fine_tune
 
     @property
     def section(self) -> FastParams | ClassicParams | PretrainedParams:

@@ -30,6 +30,7 @@ class TrainParams(Record):
     warm_up: Fraction
     weight_decay: WholeFraction | Auto
     ema: Fraction | Auto
+    keep_epochs: int = Field(ge=0, le=12)
     label_smoothing: Fraction | Auto
     sizes: Annotated[
         Sizes | Auto, Field(description="a list of one or more fractions, such as [0.5, 0.75], or auto")

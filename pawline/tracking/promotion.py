@@ -491,13 +491,12 @@ def _verdict(registry: Registry, one: Challenge, champion: int, model: Model) ->
 
 
 def _check_of_workspace(at: Layout) -> bool | None:
-    """Whether the stage `check` passed, None where there is none or it demands nothing."""
+    """Whether the stage `check` passed, None where there is none."""
     file = at.metrics_of("check")
     if not file.exists():
         return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return None if found.get("conditions") == [] else bool(found["passed"])
+        return bool(json.loads(file.read_text(encoding="utf-8"))["passed"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise DatasetError(
             f"{file}: does not say whether the check passed; run it again: `dvc repro check`"

@@ -35,7 +35,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file with the progress, the variables of model and optimizer, and the best epoch's weights.
+    """One file with the progress, the variables of model and optimizer, the best epoch's weights, and those of each
+    epoch that `train.keep_epochs` keeps.
 
     key: identifies the training; a digest of all that its result depends on.
     """
@@ -43,15 +44,16 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, progress: Progress, variables: Arrays, best: Arrays) -> None:
-        """Write the file, whole or not at all."""
-        header = json.dumps({"key": self.key, "progress": vars(progress), "num_variables": len(variables)})
-        arrays = {f"{number:05}": array for number, array in enumerate([*variables, *best])}
+    def save(self, progress: Progress, variables: Arrays, best: Arrays, kept: dict[int, Arrays]) -> None:
+        """Write the file, whole or not at all. kept: weights by epoch."""
+        groups = {"variables": variables, "best": best} | {str(epoch): each for epoch, each in kept.items()}
+        header = json.dumps({"key": self.key, "progress": vars(progress), "groups": [*groups]})
+        arrays = {f"{name}:{at:05}": array for name, group in groups.items() for at, array in enumerate(group)}
         with whole_file(self.path) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, about=np.array(header), **arrays)
 
-    def load(self) -> tuple[Progress, Arrays, Arrays] | None:
-        """Read (progress, variables, best weights); None if the file is missing or belongs to another training.
+    def load(self) -> tuple[Progress, Arrays, Arrays, dict[int, Arrays]] | None:
+        """Read what `save` wrote; None if the file is missing or belongs to another training.
 
         A damaged file is reported on standard error and removed."""
         if not self.path.exists():
@@ -59,15 +61,23 @@ class Checkpoint:
         try:
             with np.load(self.path, allow_pickle=False) as file:  # a zip file: its checksums detect a flipped bit
                 header = json.loads(str(file["about"]))
-                arrays = [file[name] for name in sorted(file.files) if name != "about"]
+                if header["key"] != self.key:
+                    return None
+                groups: dict[str, Arrays] = {name: [] for name in header["groups"]}
+                for name in file.files:  # in the order in which they were written
+                    if name != "about":
+                        groups[name.partition(":")[0]].append(file[name])
         except Exception as error:  # a flipped bit can raise almost any type, such as RuntimeError for encryption
             say(f"warning: {self.path}: damaged ({error}): the training starts over")
             self.remove()
             return None
-        if header["key"] != self.key:
-            return None
-        num_variables = header["num_variables"]
-        return Progress(**header["progress"]), arrays[:num_variables], arrays[num_variables:]
+        variables, best = groups.pop("variables"), groups.pop("best")
+        return (
+            Progress(**header["progress"]),
+            variables,
+            best,
+            {int(epoch): each for epoch, each in groups.items()},
+        )
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

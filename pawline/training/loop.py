@@ -13,6 +13,7 @@ from pawline.errors import PawlineError
 from pawline.parts import Part
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.training.kept_epochs import spread_again
 from pawline.training.plan import Watch
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
@@ -31,6 +32,8 @@ class Loop:
     val_part: Part
     progress: Progress
     best: Arrays
+    keep: list[int]  # epochs whose weights are kept; 0: before the first step
+    kept: dict[int, Arrays]  # their weights, as far as the training has come
     watch: Watch | None = None  # of a budget of minutes
     checkpoint: Checkpoint | None = None
     on_epoch: Callable[[EpochRow], object] = lambda row: None
@@ -43,6 +46,8 @@ class Loop:
         Raises PawlineError if the loss or the weights become NaN or infinite."""
         for row in self.progress.history:
             self.on_epoch(row)
+        if 0 in self.keep and self.progress.step == 0:
+            self.kept[0] = self.trainer.model.get_weights()  # the moving average begins with the first step
         self._save()
         first_step, begin = self.progress.step + 1, time.monotonic()
         with self._bar() as bar:
@@ -100,6 +105,7 @@ class Loop:
         if num_epochs := self.watch.num_late_epochs(schedule, first_step, step, seconds):
             self.schedule = schedule.cut(step, num_epochs)
             self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
+            self.keep = spread_again(self.keep, schedule.epoch(step), self._num_epochs)
             bar.total = self.schedule.num_pixels(range(1, self.schedule.last_step + 1), self.sizes)
             say(
                 f"train: slower than measured at the start: {self._num_epochs} epochs instead of "
@@ -129,6 +135,8 @@ class Loop:
         self._refuse_nan(row["val_loss"], progress.step)
         if not self.best or row["val_loss"] < progress.history[progress.best_epoch - 1]["val_loss"]:
             progress.best_epoch, self.best = epoch, self.trainer.weights()
+        if epoch in self.keep:
+            self.kept[epoch] = self.trainer.weights()
         progress.history.append(row)
         progress.loss_sum = progress.num_correct = 0.0
         self.on_epoch(row)
@@ -149,7 +157,7 @@ class Loop:
                 self._refuse(
                     f"the weights are no longer numbers after step {self.progress.step}", self.progress.step
                 )
-            self.checkpoint.save(self.progress, variables, self.best)
+            self.checkpoint.save(self.progress, variables, self.best, self.kept)
             self.next_save = time.monotonic() + (time.monotonic() - begin) / SAVE_FRACTION
 
     def _refuse_nan(self, loss: float, step: int) -> None:

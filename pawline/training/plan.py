@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pawline.training.trainer import Trainer
 
 FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
+KEPT_SECONDS = 1  # the same, for each epoch whose weights are kept
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MEASURED_SIDE = 48  # pixels; the time of a step follows the number of pixels
 LATE = 1.1  # of the budget: where a later end is foreseen, epochs are dropped
@@ -25,15 +26,31 @@ LATE = 1.1  # of the budget: where a later end is foreseen, epochs are dropped
 
 @dataclass(frozen=True)
 class Budget:
-    """The seconds of `train.minutes`. began: the time.time() from which they count."""
+    """The seconds of `train.minutes`. began: the time.time() from which they count; num_kept: `train.keep_epochs`."""
 
     seconds: float
     began: float
+    num_kept: int = 0
+
+    @classmethod
+    def of(cls, params: TrainParams, network: NetworkParams, began: float) -> "Budget | None":
+        """The budget of a training; None where steps or epochs count, or where a frozen network has neither."""
+        if not params.minutes or params.steps or network.is_frozen:
+            return None
+        return cls(60 * params.minutes, began, params.keep_epochs)
 
     @property
     def seconds_left(self) -> float:
         """What is left for steps and validations."""
-        return self.seconds - FINISH_SECONDS - (time.time() - self.began)
+        reserved = FINISH_SECONDS + KEPT_SECONDS * self.num_kept
+        return self.seconds - reserved - (time.time() - self.began)
+
+
+def plan_recipe(
+    asked: TrainParams, network: NetworkParams, images: PreparedImages, train_part: Part, budget: Budget | None
+) -> Recipe:
+    """Choose what is `auto`, see pawline/recipe.py. With a budget of minutes this measures how long a step takes."""
+    return choose(asked, facts_of(asked, network, images, train_part, budget))
 
 
 def facts_of(

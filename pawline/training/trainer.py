@@ -19,6 +19,7 @@ from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.training.augment import Changes, augment, random_changes
 from pawline.training.checkpoint import Arrays
+from pawline.training.fine_tuning import adapt
 from pawline.training.optimizers import build_optimizer
 
 MEASURED_STEPS, MEASURED_SECONDS = 4, 1.5  # at least, for each picture size
@@ -59,6 +60,7 @@ class Trainer:
         self._num_classes = len(images.class_names)
         self._class_weights, self._chances = _balance(params, part.labels, self._num_classes)
         self._optimizer = build_optimizer(params)
+        adapt(self._optimizer, model)
         self._optimizer.build(model.trainable_variables)
         self._losses = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=params.label_smoothing, reduction=None

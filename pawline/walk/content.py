@@ -1,84 +1,73 @@
 """What the page holds: the picture's steps, the values and weights of each layer, the class maps, the check."""
 
 import base64
-from dataclasses import dataclass, field
+import json
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.pictures.decode import Header, Pixels, decode_image, read_header, safe_thumbnail, to_jpeg
-from pawline.walk.formulas import num_products, run_network
-from pawline.walk.network import Array, Network, Node, group_nodes
+from pawline.walk.blob import Blob
+from pawline.walk.formulas import num_products, run_network, softmax
+from pawline.walk.learnt import NO_EPOCHS, Learnt, learnt_content
+from pawline.walk.network import Array, Network, Node, group_nodes, output_layers
 
 MAX_BYTES = 8 * 10**6  # of the page, unless every weight was asked for
-MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
 REDUCED = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
+MAX_BINARY = 5_700_000  # of arrays in it: base64 makes them a third larger, and pictures and text need room
+PAGE_TEXT, NODE_TEXT = 150_000, 250  # bytes: script and style; where the arrays of a node stand
 PHOTO_SIDE = 480  # pixels of the longer side of the picture as shown
 NUM_UNITS = 12  # strongest units of a fully connected layer that are listed
 MAX_OCCLUSION_PRODUCTS = 6 * 10**9  # multiplications for the occlusion map: a few seconds
 
 
-@dataclass
-class Blob:
-    """Arrays one after the other, in little-endian bytes."""
-
-    room: int = MAX_BINARY  # bytes that all of them may take
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, values: NDArray[Any], dtype: str = "<f4") -> list[int]:
-        """Add an array; return [offset, number of values]. Offsets are multiples of 4."""
-        content = np.ascontiguousarray(values).astype(dtype).tobytes()
-        place = [self.size, values.size]
-        content += b"\0" * (-len(content) % 4)
-        self.parts.append(content)
-        self.size += len(content)
-        return place
-
-    def text(self) -> str:
-        return base64.b64encode(b"".join(self.parts)).decode()
-
-
 def walk_content(
-    picture: bytes, name: str, card: Card, network: Network, full: bool, exciting: dict[str, Any] | None = None
+    picture: bytes,
+    name: str,
+    card: Card,
+    network: Network,
+    full: bool,
+    exciting: dict[str, Any] | None = None,
+    learnt: Learnt | str = NO_EPOCHS,
 ) -> tuple[dict[str, Any], str]:
     """The page's description and its arrays in base64. Raises BadImage for a picture that cannot be decoded.
 
-    exciting: from exciting.for_page."""
+    exciting: from exciting.for_page. learnt: from learnt.kept_epochs, or why there are no earlier epochs."""
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
-    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY - _num_bytes(exciting))
+    shown = _picture_steps(picture, name, card, pixels)
+    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY)
     logits = outputs[-1][0]
     temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
     content = {
         "model": _model(card),
-        "picture": _picture_steps(picture, name, card, pixels),
+        "picture": shown,
         "pixels": blob.add(pixels, "u1"),
         "steps": steps,
         "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
         "logits": logits.tolist(),
-        "probabilities": _softmax(logits[None], temperature)[0].tolist(),
+        "probabilities": softmax(logits[None], temperature)[0].tolist(),
         "temperature": temperature,
         "check": network.check,
         "occlusion": _occlusion(network, pixels, outputs, temperature),
         "exciting": exciting,
+        "learnt": {"why": learnt}
+        if isinstance(learnt, str)
+        else learnt_content(learnt, network, pixels, temperature, blob),
         "full": full,
     }
+    text = PAGE_TEXT + NODE_TEXT * len(network.nodes) + len(json.dumps(content))
+    blob.room = max(0, min(MAX_BINARY, (MAX_BYTES - text) * 3 // 4))
     _embed_values(content["nodes"], steps, outputs, blob)
     _embed_weights(content["nodes"], network.nodes, blob, full)
     _embed_unit_sums(content["nodes"], network.nodes, outputs, blob)
     return content, blob.text()
-
-
-def _num_bytes(exciting: dict[str, Any] | None) -> int:
-    return 0 if exciting is None else sum(len(one) for one in exciting["pictures"]) * 3 // 4
 
 
 def _model(card: Card) -> dict[str, Any]:
@@ -124,9 +113,9 @@ def _embed_values(
 
 def _embed_weights(nodes: list[dict[str, Any]], weights: list[Node], blob: Blob, full: bool) -> None:
     """Weights, the output's first, then from the picture on, as far as the page has room; all of them if `full`."""
-    order = [len(weights) - 1, *range(len(weights) - 1)]
-    for number in order:
-        num_bytes = sum(4 * value.size for value in weights[number].weights.values())
+    heads = output_layers(weights)
+    for number in [*heads, *(number for number in range(len(weights)) if number not in heads)]:
+        num_bytes = sum(blob.cost(value) for value in weights[number].weights.values())
         if full or blob.size + num_bytes <= blob.room:
             nodes[number]["weights"] = {key: blob.add(value) for key, value in weights[number].weights.items()}
         else:
@@ -218,16 +207,9 @@ def _occlusion(network: Network, pixels: Pixels, outputs: list[Array], temperatu
         row, column = divmod(number, side)
         square = np.s_[number, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
         hidden[square] = np.rint(pixels.mean(axis=(0, 1)))
-    base = float(_softmax(outputs[-1][:1], temperature)[0, label])
+    base = float(softmax(outputs[-1][:1], temperature)[0, label])
     logits = np.concatenate(
         [run_network(network, hidden[start : start + 4])[-1] for start in range(0, len(hidden), 4)]
     )
-    falls = base - _softmax(logits, temperature)[:, label]
+    falls = base - softmax(logits, temperature)[:, label]
     return {"side": side, "falls": falls.tolist(), "edges": edges.tolist()}
-
-
-def _softmax(logits: Array, temperature: float) -> NDArray[np.float64]:
-    """Probabilities, (n, classes), in the precision in which the page computes."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

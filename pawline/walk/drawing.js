@@ -188,6 +188,24 @@ function cells(rows, columns, label) {
     },
   };
 }
+function paintTiles(canvas, values, high, wide, C, across, color) {
+  /* a small picture of high × wide values for each of C channels; values: for each place, all channels */
+  const side = [(high + 1) * Math.ceil(C / across) - 1, (wide + 1) * across - 1];
+  [canvas.height, canvas.width] = side;
+  const context = canvas.getContext("2d"),
+    image = context.createImageData(canvas.width, canvas.height),
+    [low, top] = range(values),
+    most = Math.max(-low, top) || 1;
+  for (let q = 0; q < high * wide; q++)
+    for (let c = 0; c < C; c++) {
+      const v = values[q * C + c],
+        y = Math.floor(c / across) * (high + 1) + Math.floor(q / wide),
+        x = (c % across) * (wide + 1) + (q % wide);
+      const rgb = color === signed ? signed(v / most) : color((v - low) / (top - low || 1));
+      image.data.set([...rgb, 255], 4 * (y * canvas.width + x));
+    }
+  context.putImageData(image, 0, 0);
+}
 function bar(share, minus) {
   const fill = el("i", { class: minus ? "minus" : false });
   fill.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
@@ -203,4 +221,4 @@ function table(caption, head, rows) {
   );
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, inner);
 }
-const title = (node) => `${node.name} (${KIND[node.kind]})`;
+const title = (node) => `${node.label} (${KIND[node.kind]})`;

@@ -131,3 +131,10 @@ KINDS: dict[str, Callable[..., Array]] = {
     "mirror": lambda node, maps: maps[:, :, ::-1],
     "dense": lambda node, values: values @ node.weights["kernel"] + node.weights["bias"],
 }
+
+
+def softmax(logits: Array, temperature: float) -> NDArray[np.float64]:
+    """Probabilities, (n, classes), in the precision in which the page computes."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

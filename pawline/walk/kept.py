@@ -14,7 +14,7 @@ def kept_network(model: Path, card: Card, folder: Path) -> Network:
     place = folder / card.digest
     if network := load_network(place):
         return network
-    say("reading the model with Keras for the walk through it, once per model")
+    say("reading the model with Keras for the walk and checking it, once per model")
     from pawline.model.neutral import read_model
 
     network = read_model(model)

@@ -92,6 +92,24 @@ def group_nodes(nodes: list[Node]) -> list[dict[str, Any]]:
     return steps
 
 
+def output_layers(nodes: list[Node]) -> list[int]:
+    """The fully connected layers that give the logits: one, or two whose mean the network takes (`flip_at_test`); none
+    where the network ends otherwise."""
+    last = nodes[-1]
+    ends = last.inputs if last.kind == "average" else [len(nodes) - 1]
+    return ends if all(end >= 0 and nodes[end].kind == "dense" for end in ends) else []
+
+
+def needed_for(nodes: list[Node], end: int) -> list[int]:
+    """The nodes from which a node is computed and the node itself, in order."""
+    found, asked = set[int](), [end]
+    while asked:
+        if (number := asked.pop()) >= 0 and number not in found:
+            found.add(number)
+            asked += nodes[number].inputs
+    return sorted(found)
+
+
 def unknown_layer(name: str, kind: str) -> ModelError:
     return ModelError(
         f"layer '{name}' is a {kind}, which the walk cannot compute; use a network that Pawline trained"

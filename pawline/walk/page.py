@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-SCRIPTS = ("formulas.js", "drawing.js", "sections.js")  # one script, in this order
+SCRIPTS = ("formulas.js", "drawing.js", "learnt.js", "sections.js")  # one script, in this order
 
 
 def render_walk(content: dict[str, Any], arrays: str) -> str:

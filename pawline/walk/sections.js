@@ -9,10 +9,11 @@ function showWay() {
   /* the whole network at a glance: where the maps change their size, then the numbers, then the answer */
   const shown = [];
   let before = "";
-  for (const i of mapped) {
+  const plain = mapped.filter((i) => !mirrored[chainEnd(steps[i])]);
+  for (const i of plain) {
     const now = nodes[chainEnd(steps[i])].shape.slice(0, 2).join();
     if (!["convolution", "depthwise", "add", "max_pooling", "average_pooling"].includes(steps[i].kind)) continue;
-    if (now !== before || i === mapped.at(-1)) shown.push(i);
+    if (now !== before || i === plain.at(-1)) shown.push(i);
     before = now;
   }
   const host = byId("way"),
@@ -148,6 +149,7 @@ function fieldOf(numberOfNode, r, c) {
         m = margins(node, input);
       box = [0, 1, 2, 3].map((i) => box[i] * node.stride[i % 2] - m[i % 2] + (i > 1 ? node.window[i % 2] - 1 : 0));
     }
+    if (node.kind === "mirror") box = [box[0], size - 1 - box[3], box[2], size - 1 - box[1]];
     if (node.kind === "add") {
       const boxes = node.inputs.map((i) => fieldOf(i, box[0], box[1])),
         ends = node.inputs.map((i) => fieldOf(i, box[2], box[3]));
@@ -191,9 +193,10 @@ const SAID = {
   sigmoid: " (squeezed between 0 and 1)",
 };
 const chainEnd = (step) => step.chain.at(-1);
+const slides = (step) => step.kind === "convolution" || step.kind === "depthwise";
 const windowed = steps.filter(
   (s) =>
-    s.kind === "convolution" &&
+    slides(s) &&
     nodes[s.chain[0]].weights &&
     (nodes[chainEnd(s)].values || nodes[chainEnd(s)].levels) &&
     nodes[s.chain[0]].inputs.every((i) => i < 0 || nodes[i].values || nodes[i].levels || isInner(i)),
@@ -235,7 +238,11 @@ function showWindow() {
       rebuild();
     },
   );
-  const [map, row, column] = placeFields(state, () => redrawMap(), () => update()),
+  const [map, row, column] = placeFields(
+      state,
+      () => redrawMap(),
+      () => update(),
+    ),
     input = wholeNumber("Input channel", state, "input", () => redrawInput());
   const play = el(
     "button",
@@ -287,7 +294,7 @@ function showWindow() {
     ),
     stage,
   );
-  const away = steps.filter((s) => s.kind === "convolution" && !windowed.includes(s));
+  const away = steps.filter((s) => slides(s) && !windowed.includes(s) && !mirrored[s.chain[0]]);
   if (away.length)
     host.append(
       el(
@@ -326,7 +333,8 @@ function showWindow() {
       node = head(),
       source = valueOf(node.inputs[0]),
       [high, wide] = node.window,
-      result = valueOf(chainEnd(chosen));
+      result = valueOf(chainEnd(chosen)),
+      alone = node.kind === "depthwise"; /* each map has an input channel of its own */
     const photo = data.picture.steps[data.picture.photo],
       box = el("div", { class: "box" });
     parts = {
@@ -335,6 +343,7 @@ function showWindow() {
       source,
       result,
       w: weightsOf(node),
+      alone,
       box,
       input: view("", (y, x) => {
         const m = margins(node, source.shape);
@@ -350,11 +359,9 @@ function showWindow() {
         update();
       }),
       overlap: view(""),
-      sums: view("", (y, x) => {
-        state.input = Math.min(source.shape[2] - 1, y * parts.across + x);
-        input.input.value = state.input;
-        redrawInput();
-      }),
+      sums: view("", (y, x) => chooseInput(y, x)),
+      windows: view("", (y, x) => chooseInput(y / (high + 1), x / (wide + 1))),
+      kernels: view("", (y, x) => chooseInput(y / (high + 1), x / (wide + 1))),
       under: cells(high, wide, "Values under the window"),
       kernel: cells(high, wide, "Kernel"),
       products: cells(high, wide, "Products"),
@@ -377,7 +384,7 @@ function showWindow() {
     parts.overlap.say([
       el("b", {}, "How often each pixel is used"),
       least > 0
-        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} windows. None is skipped.`
+        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
         : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
     ]);
     parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
@@ -420,33 +427,44 @@ function showWindow() {
       ),
       parts.formula,
       parts.fine,
-      source.shape[2] > 1 ? parts.sums.figure : "",
+      source.shape[2] > 1 && !alone
+        ? el("div", { class: "row two" }, parts.windows.figure, parts.kernels.figure, parts.sums.figure)
+        : "",
     );
     Object.assign(map.input, { max: node.shape[2] - 1, value: state.map });
     Object.assign(input.input, { max: source.shape[2] - 1, value: state.input });
     row.input.max = node.shape[0] - 1;
     column.input.max = node.shape[1] - 1;
-    input.label.hidden = source.shape[2] === 1;
+    input.label.hidden = source.shape[2] === 1 || alone;
     redrawInput(true);
     redrawMap();
+  }
+  function chooseInput(y, x) {
+    state.input = Math.min(parts.source.shape[2] - 1, Math.floor(y) * parts.across + Math.floor(x));
+    input.input.value = state.input;
+    redrawInput();
   }
   function redrawInput(quiet) {
     const [H, W, C] = parts.source.shape;
     parts.input.draw(channel(parts.source, state.input), H, W, null, parts.node.inputs[0] < 0 || C <= 3 ? gray : heat);
     parts.input.say([
       el("b", {}, C === 1 ? "Input" : `Input, channel ${state.input} of 0 to ${C - 1}`),
-      `${H} × ${W}${C > 1 ? ` × ${C} channels; the window covers all of them at once` : ""}. Click to place the window. Shaded: the next window, which overlaps this one.`,
+      `${H} × ${W}${C === 1 ? "" : parts.alone ? ` × ${C} channels; each is taken by itself and makes one map` : ` × ${C} channels; the window covers all of them at once`}. Click to place the window. ${parts.node.shape[1] === 1 ? "" : parts.node.stride[1] < parts.node.window[1] ? "Shaded: the next window, which overlaps this one." : "Shaded: the next window."}`,
     ]);
     if (!quiet) update();
   }
   function redrawMap() {
     const [H, W] = parts.result.shape;
+    if (parts.alone) {
+      state.input = state.map;
+      redrawInput(true);
+    }
     parts.output.draw(channel(parts.result, state.map), H, W);
     parts.output.say([el("b", {}, `Output, feature map ${state.map}`), `${H} × ${W}. Click any pixel.`]);
     update();
   }
   function update(moving) {
-    const { node, source, w, chosen } = parts,
+    const { node, source, w, chosen, alone } = parts,
       [high, wide] = node.window,
       [H, W, C] = source.shape,
       K = node.shape[2],
@@ -456,7 +474,9 @@ function showWindow() {
       sums = new Float64Array(C),
       under = [],
       kernel = [],
-      products = [];
+      products = [],
+      everyValue = [],
+      everyWeight = []; /* for each place of the window, all channels */
     let outside = false;
     for (let i = 0; i < high; i++)
       for (let j = 0; j < wide; j++) {
@@ -464,10 +484,12 @@ function showWindow() {
           x = x0 + j,
           inside = y >= 0 && x >= 0 && y < H && x < W;
         outside ||= !inside;
-        for (let c = 0; c < C; c++) {
+        for (let c = alone ? state.map : 0; c < (alone ? state.map + 1 : C); c++) {
           const v = inside ? source.values[(y * W + x) * C + c] : 0,
-            k = w.kernel[((i * wide + j) * C + c) * K + state.map];
+            k = w.kernel[alone ? (i * wide + j) * C + c : ((i * wide + j) * C + c) * K + state.map];
           sums[c] += v * k;
+          everyValue.push(v);
+          everyWeight.push(k);
           if (c === state.input) {
             under.push(inside ? v : null);
             kernel.push(k);
@@ -492,7 +514,7 @@ function showWindow() {
       bias = w.bias[state.map],
       chain = chosen.chain.map((i) => nodes[i]);
     let value = total + bias,
-      words = `${C === 1 ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
+      words = `${C === 1 || alone ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
     chain.forEach((one, i) => {
       if (i && one.kind === "normalization") {
         const n = weightsOf(one);
@@ -510,17 +532,38 @@ function showWindow() {
     parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
     if (!moving)
       parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
-    if (C > 1) {
+    if (C > 1 && !alone) {
       const down = Math.ceil(C / parts.across),
         square = new Float64Array(down * parts.across);
       square.set(sums);
       parts.sums.draw(square, down, parts.across, range(sums), signed);
       parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
-      if (!moving)
+      for (const [one, values, color] of [
+        [parts.windows, everyValue, C <= 3 ? gray : heat],
+        [parts.kernels, everyWeight, signed],
+      ]) {
+        paintTiles(one.canvas, values, high, wide, C, parts.across, color);
+        one.frame(
+          Math.floor(state.input / parts.across) * (high + 1),
+          (state.input % parts.across) * (wide + 1),
+          high,
+          wide,
+        );
+      }
+      if (!moving) {
+        parts.windows.say([
+          el("b", {}, `The window on all ${C} channels`),
+          "Each small square is what lies under the window on one channel. Click one to see its numbers.",
+        ]);
+        parts.kernels.say([
+          el("b", {}, `This map's kernel, all ${C} channels`),
+          "A square of weights for each channel: green adds, orange takes away.",
+        ]);
         parts.sums.say([
           el("b", {}, `What each of the ${C} channels adds`),
           "Green adds, orange takes away; white is zero. Click one to see its products.",
         ]);
+      }
     }
     row.input.value = state.row;
     column.input.value = state.column;
@@ -570,7 +613,7 @@ function showMaps() {
         el(
           "span",
           {},
-          el("b", {}, s.name),
+          el("b", {}, nodes[s.chain[0]].label),
           `${KIND[s.kind]}${
             s.chain.length > 1
               ? " + " +
@@ -596,7 +639,7 @@ function showMaps() {
     );
   const layer = choice(
     "Layer",
-    mapped.map((i) => [i, `${steps[i].name} (${KIND[steps[i].kind]})`]),
+    mapped.map((i) => [i, title(nodes[steps[i].chain[0]])]),
     (v) => {
       state.step = v;
       state.map = liveliest(valueOf(chainEnd(steps[v]))).map;
@@ -686,7 +729,7 @@ function showMaps() {
     big.draw(values, H, W, limits(maps, state.map));
     const [low, high] = range(values);
     big.say([
-      el("b", {}, `${steps[state.step].name}, map ${state.map}`),
+      el("b", {}, `${nodes[steps[state.step].chain[0]].label}, map ${state.map}`),
       `From ${num(low)} to ${num(high)}; ${percent(values.filter((v) => v > 0).length / values.length)} of its pixels are above zero.`,
     ]);
     const canWalk = windowed.includes(steps[state.step]),
@@ -754,7 +797,11 @@ function showPooling() {
       draw();
     },
   );
-  const [map, row, column] = placeFields(state, () => draw(), () => update());
+  const [map, row, column] = placeFields(
+    state,
+    () => draw(),
+    () => update(),
+  );
   const move = (by) => {
     const n = nodes[pools[state.pool].chain[0]],
       total = n.shape[0] * n.shape[1],
@@ -866,10 +913,10 @@ function showPooling() {
   }
   draw();
 }
+const sums = { logits: {}, activation: null }; /* of what the tables and the activation map split */
 function showOutput() {
   const host = byId("output-tool"),
-    last = nodes.length - 1,
-    dense = nodes[last].kind === "dense" && nodes[last].weights ? nodes[last] : null;
+    ends = heads.every((i) => nodes[i].weights) ? heads : [];
   nodes.forEach((node) => {
     if (!node.units) return;
     const sums = floats(node.units.map_sums),
@@ -884,7 +931,7 @@ function showOutput() {
     );
     host.append(
       table(
-        `${node.name}: the strongest units`,
+        `${node.label}: the strongest units`,
         ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
         node.units.numbers.map((unit, u) => {
           const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]),
@@ -901,18 +948,26 @@ function showOutput() {
       ),
     );
   });
-  if (dense) {
-    const source = valueOf(dense.inputs[0]),
-      w = weightsOf(dense),
+  if (ends.length) {
+    const views = ends.map((i) => valueOf(nodes[i].inputs[0]).values),
+      w = weightsOf(nodes[ends[0]]) /* both views have the same weights */,
       K = names.length,
-      from = nodes[dense.inputs[0]];
+      from = nodes[nodes[ends[0]].inputs[0]],
+      means = Array.from(views[0], (_, i) => views.reduce((sum, one) => sum + one[i], 0) / views.length);
     host.append(
       el("h3", {}, "Each class's logit: what adds and what takes away"),
       el(
         "p",
         {},
-        `The output layer weighs the ${source.values.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
+        `The output layer weighs the ${means.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
       ),
+      ends.length > 1
+        ? el(
+            "p",
+            {},
+            "This network looks at the picture and at its mirror image, with the same weights, and takes the mean of both logits. That is the same as weighing the mean of both views' values; each value in the table is such a mean.",
+          )
+        : "",
     );
     const order = names
       .map((_, k) => k)
@@ -921,9 +976,9 @@ function showOutput() {
     host.append(
       table(
         "Logits",
-        ["class", "adds", "takes away", "bias", "logit", "model", "strongest"],
+        ["class", "adds", "takes away", "bias", "logit", "model", from.kind === "dense" ? "strongest units" : "strongest maps"],
         order.map((k) => {
-          const parts = Array.from(source.values, (v, i) => [i, v * w.kernel[i * K + k]]),
+          const parts = means.map((v, i) => [i, v * w.kernel[i * K + k]]),
             plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
             minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
           const top = parts
@@ -931,12 +986,13 @@ function showOutput() {
             .slice(0, 3)
             .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
             .join(", ");
+          sums.logits[k] = plus + minus + w.bias[k];
           return [
             names[k],
             `+${num(plus, 2)}`,
             num(minus, 2),
             num(w.bias[k]),
-            num(plus + minus + w.bias[k]),
+            num(sums.logits[k]),
             num(data.logits[k]),
             top,
           ];
@@ -946,14 +1002,6 @@ function showOutput() {
     if (names.length > order.length)
       host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
   }
-  if (nodes.some((node) => node.kind === "mirror"))
-    host.append(
-      el(
-        "p",
-        {},
-        "This network looks at the picture and at its mirror image, with the same weights. Its logits are the mean of both.",
-      ),
-    );
   const t = data.temperature,
     p = data.probabilities,
     scaled = data.logits.map((v) => v / t),
@@ -984,9 +1032,10 @@ function showOutput() {
   );
 }
 function showWhatIf() {
-  const host = byId("what-if-tool");
-  if (windowed.length) {
-    const state = { step: 0, map: liveliest(valueOf(chainEnd(windowed[0]))).map, channel: 0 },
+  const host = byId("what-if-tool"),
+    editable = windowed.filter((s) => !mirrored[s.chain[0]]);
+  if (editable.length) {
+    const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
       before = view(""),
       after = view(""),
       inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
@@ -995,9 +1044,9 @@ function showWhatIf() {
     let own = null;
     const layer = choice(
         "Layer",
-        windowed.map((s, i) => [i, title(nodes[s.chain[0]])]),
+        editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
         (v) => {
-          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(windowed[v]))).map, channel: 0 });
+          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
           reset();
         },
       ),
@@ -1058,9 +1107,12 @@ function showWhatIf() {
       ),
       result,
     );
-    const node = () => nodes[windowed[state.step].chain[0]],
-      at = (i, j) =>
-        ((i * node().window[1] + j) * node().sizes.kernel[2] + state.channel) * node().shape[2] + state.map;
+    const node = () => nodes[editable[state.step].chain[0]],
+      at = (i, j) => {
+        const [, wide, C] = node().sizes.kernel,
+          place = (i * wide + j) * C;
+        return node().kind === "depthwise" ? place + state.map : (place + state.channel) * node().shape[2] + state.map;
+      };
     function each(change) {
       for (let i = 0; i < node().window[0]; i++)
         for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
@@ -1072,7 +1124,7 @@ function showWhatIf() {
       own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
       Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
       Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
-      input.label.hidden = node().sizes.kernel[2] === 1;
+      input.label.hidden = node().sizes.kernel[2] === 1 || node().kind === "depthwise";
       edit();
       draw();
     }
@@ -1107,17 +1159,19 @@ function showWhatIf() {
       );
     }
     function draw() {
-      const chosen = windowed[state.step],
+      const chosen = editable[state.step],
         fresh = new Map(),
         end = chainEnd(chosen),
         [H, W] = nodes[end].shape;
-      fresh.set(chosen.chain[0], run(chosen.chain[0], nodes[chosen.chain[0]].inputs.map(valueOf), own));
       let stopped = null;
-      for (let i = chosen.chain[0] + 1; i < nodes.length && stopped === null; i++) {
-        if (!nodes[i].inputs.some((k) => fresh.has(k))) continue;
+      for (let i = 0; i < nodes.length && stopped === null; i++) {
+        /* the same layer may look at the mirror image too */
+        const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
+        if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
         const out = run(
           i,
           nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+          changed ? own : null,
         );
         if (out) fresh.set(i, out);
         else stopped = i;
@@ -1257,11 +1311,31 @@ function overPhoto(values, H, W, limits, color, caption, words) {
   canvas.parentElement.prepend(under);
   return one.figure;
 }
+function activationMap(label) {
+  /* the last maps, weighted for a class; the mean of both views where the network also looks at the mirror image */
+  const K = names.length;
+  let found = null;
+  for (const end of heads) {
+    const pooled = nodes[nodes[end].inputs[0]],
+      maps = pooled?.kind === "global_average" && nodes[end].weights ? valueOf(pooled.inputs[0]) : null;
+    if (!maps) return null;
+    const [H, W, C] = maps.shape,
+      w = weightsOf(nodes[end]);
+    found ||= { cam: new Float64Array(H * W), H, W, total: 0 };
+    for (let y = 0; y < H; y++)
+      for (let x = 0; x < W; x++) {
+        let sum = 0;
+        for (let c = 0; c < C; c++) sum += maps.values[(y * W + x) * C + c] * w.kernel[c * K + label];
+        found.cam[y * W + (mirrored[end] ? W - 1 - x : x)] += sum / heads.length;
+      }
+    found.total += w.bias[label] / heads.length;
+  }
+  if (found) found.total += found.cam.reduce((a, b) => a + b, 0) / (found.H * found.W);
+  return found;
+}
 function showWhere() {
   const host = byId("where-tool"),
-    best = data.probabilities.indexOf(Math.max(...data.probabilities)),
-    last = nodes.at(-1),
-    pooled = last.kind === "dense" && last.inputs[0] >= 0 ? nodes[last.inputs[0]] : null;
+    best = data.probabilities.indexOf(Math.max(...data.probabilities));
   const { side, falls } = data.occlusion,
     most = Math.max(...falls.map(Math.abs), 1e-9);
   host.append(
@@ -1275,16 +1349,11 @@ function showWhere() {
       `Each of ${side} × ${side} squares was hidden in grey, and the whole network asked again. Green: the probability of “${names[best]}” falls without it (by at most ${percent(Math.max(0, ...falls))}); orange: it rises. This is an experiment with the network: it shows what the answer depends on, square by square.`,
     ),
   );
-  if (pooled && pooled.kind === "global_average" && last.weights && valueOf(pooled.inputs[0])) {
-    const maps = valueOf(pooled.inputs[0]),
-      [H, W, C] = maps.shape,
-      w = weightsOf(last),
-      K = names.length,
-      cam = new Float64Array(H * W);
-    for (let i = 0; i < H * W; i++)
-      for (let c = 0; c < C; c++) cam[i] += maps.values[i * C + c] * w.kernel[c * K + best];
-    const [low, high] = range(cam),
-      total = cam.reduce((a, b) => a + b, 0) / (H * W) + w.bias[best];
+  const found = activationMap(best);
+  if (found) {
+    const { cam, H, W } = found,
+      [low, high] = range(cam);
+    sums.activation = found.total;
     host.append(
       overPhoto(
         cam,
@@ -1293,7 +1362,7 @@ function showWhere() {
         [Math.min(low, 0), Math.max(high, 0)],
         signed,
         "Class activation map",
-        `Each place of the last maps (${H} × ${W}), weighted as the output layer does for “${names[best]}”. Green adds to its logit, orange takes away; their mean and the bias give exactly ${num(total)}, and the model's logit is ${num(data.logits[best])}. A place sees far more of the picture than its own square.`,
+        `Each place of the last maps (${H} × ${W}), weighted as the output layer does for “${names[best]}”.${heads.length > 1 ? " The maps of the mirror image were turned back, and this is the mean of both views." : ""} Green adds to its logit, orange takes away; their mean and the bias give ${num(found.total)}, and the model's logit is ${num(data.logits[best])}. A place sees far more of the picture than its own square.`,
       ),
     );
   } else
@@ -1301,7 +1370,7 @@ function showWhere() {
       el(
         "p",
         { class: "note" },
-        "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own; and a network that also looks at the mirror image takes the mean of two outputs.",
+        "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own.",
       ),
     );
 }
@@ -1350,7 +1419,7 @@ function showCheck(result) {
         const c = checks[i],
           k = check.layers[i];
         return [
-          node.name,
+          node.label,
           KIND[node.kind],
           node.shape.join(" × "),
           c.difference !== null && node.largest
@@ -1365,19 +1434,39 @@ function showCheck(result) {
       }),
     ),
   );
-  window.walk = { result, frames, logits: () => data.logits };
+  if (result.learnt.length)
+    host.append(
+      el("h3", {}, "Epoch by epoch"),
+      el(
+        "p",
+        {},
+        "The page computes the first layer of each kept epoch from the pixels and compares 256 values of its maps; it computes the logits from the values that the epoch's output layer got. Python computed the layers between, and was compared with Keras for each epoch.",
+      ),
+      table(
+        "The largest differences of each epoch",
+        ["epoch", "first layer, browser", "logits", "probabilities", "any layer, Keras", "logits, Keras"],
+        result.learnt.map((found, i) => [
+          epochName(learnt.epochs[i]),
+          ...["maps", "logits", "probabilities"].map((key) => (key in found ? tiny(found[key]) : "left out")),
+          tiny(learnt.epochs[i].check.layers),
+          tiny(learnt.epochs[i].check.logits),
+        ]),
+      ),
+    );
+  window.walk = { result, frames, sums, logits: () => data.logits };
   document.documentElement.dataset.ready = "yes";
 }
 showAnswer();
 showPicture();
 showPixels();
-checkAll().then((result) => {
+checkAll().then(checkLearnt).then((result) => {
   showWay();
   showWindow();
   showMaps();
   showPooling();
   showOutput();
   showWhatIf();
+  showLearnt();
   showWhere();
   showCheck(result);
 });

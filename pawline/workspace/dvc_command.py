@@ -1,6 +1,7 @@
 """DVC, started in one place: public commands only, in a process group of their own."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,10 +36,16 @@ def dvc_failure(complaint: str, code: int) -> PawlineError:
     """The error for what DVC wrote before it ended with an exit code."""
     message = without_secrets(complaint[max(0, complaint.find("ERROR: ")) :].removeprefix("ERROR: "))
     if any(sign in message for sign in BUSY):
-        return BusyError(f"busy, try again: {message}")
+        return BusyError(f"busy, try again: {_holder(message) or message}")
     if code < 0 and not message:
         return PawlineError(f"DVC was ended by {signal.Signals(-code).name}; the same command continues")
     return PawlineError(f"DVC: {message or 'failed without a message; `dvc repro -v` shows more'}")
+
+
+def _holder(message: str) -> str:
+    """The command at work, in one clause: DVC names it once per file, and advises to delete its list of locks."""
+    found = re.search(r"\(PID (\d+)\)", message)
+    return f"a DVC command is at work in this checkout (process {found[1]})" if found else ""
 
 
 @contextmanager

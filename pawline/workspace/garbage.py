@@ -62,6 +62,7 @@ def find_garbage() -> list[Garbage]:
     at = LocalState(main_checkout())
     return [
         Garbage("decoded pictures", "`prepare` decodes each picture once more", _inside(at.decoded)),
+        Garbage("features of pictures", "a frozen network looks at each picture once more", _inside(at.features)),
         Garbage("states of trainings", "a training that was stopped starts over", tuple(_states(at.checkpoints))),
         Garbage(
             "folds and learning curves not finished", "their trainings start over", tuple(unfinished_series())

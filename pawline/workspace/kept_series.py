@@ -24,7 +24,7 @@ from pawline.prepared import PreparedImages
 from pawline.series import Series
 from pawline.train import refuse_impossible
 from pawline.training.conditions import conditions_of
-from pawline.training.pretrained_weights import weights_digest
+from pawline.training.pretrained_weights import weights_digest, with_weights
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.dag import read_dag
 from pawline.workspace.history import code_digests
@@ -108,7 +108,8 @@ def keep_series(
         code_digests(read_dag(read_yaml(Path("params.yaml")))["train"]),
     ]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
-    folder = getattr(LocalState(main_checkout()), kind) / data
+    local = LocalState(main_checkout())
+    folder = getattr(local, kind) / data
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_of_series(folder)
     try:
@@ -117,7 +118,8 @@ def keep_series(
         command = f"pawline {kind.replace('_', '-')}"
         raise BusyError(f"{folder}: another `{command}` is at work there; try again after it") from None
     try:
-        yield KeptSeries(Series(folder / key[:16], key, images, params.network), folder)
+        network = with_weights(params.network, local.weights)
+        yield KeptSeries(Series(folder / key[:16], key, images, network, local.features), folder)
     finally:
         lock.release()
 

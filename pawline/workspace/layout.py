@@ -29,8 +29,10 @@ class Layout:
     left_out: Path = Path("data/left_out.parquet")
     model: Path = Path("models/model.keras")
     card: Path = Path("models/card.json")
+    epochs: Path = Path("models/epochs.npz")
     exported: Path = Path("models/model.onnx")
     export_card: Path = Path("models/export.json")
+    keras_answers: Path = Path("models/keras_answers.parquet")
     history: Path = Path("reports/history.csv")
     predictions: Path = Path("reports/predictions.csv")
     roc: Path = Path("reports/roc.csv")
@@ -56,6 +58,8 @@ class LocalState:
         self.decoded = folder / "decoded"  # decoded images, by content
         self._folder = folder
         self.downloads = folder / "downloads"  # what is fetched from an address, until it is taken in
+        self.weights = folder / "weights"  # of pretrained networks, converted, by digest
+        self.features = folder / "features"  # of pictures, by a frozen network, a folder per network
         self.checkpoints = folder / "training"  # the state of a training under way
         self.folds = folder / "folds"  # predictions by models that did not train on the picture, by data digest
         self.curves = folder / "tensorboard"  # a folder per training

@@ -32,6 +32,11 @@ def end_with_worker() -> None:
     _end_with(lambda: _runner("PREFECT__FLOW_RUN_ID"))
 
 
+def end_with_parent() -> None:
+    """For a helper: end this process when the one that started it is gone."""
+    _end_with(lambda: [psutil.Process(os.getppid())])
+
+
 def _end_with(find: Callable[[], list[psutil.Process]]) -> None:
     """End, as by SIGTERM, when one of the runners is gone. A process without a runner may outlive its terminal."""
     try:

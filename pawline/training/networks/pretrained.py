@@ -1,9 +1,14 @@
-"""A network from keras.applications with weights trained by others, and a new head for these classes."""
+"""A network with weights trained by others, EfficientNet-Lite or one of keras.applications, and a new head for these
+classes."""
+
+from pathlib import Path
 
 from pawline.errors import ModelError
 from pawline.model.backend import keras
 from pawline.params.network import PretrainedParams
 from pawline.params.prepare import ImageForm
+from pawline.training.efficientnet_lite import build_lite, set_lite_weights
+from pawline.training.pretrained_weights import read_converted
 
 
 def build(params: PretrainedParams, form: ImageForm, num_classes: int, policy: str) -> keras.Model:
@@ -26,11 +31,27 @@ def _network(
 ) -> keras.Model:
     pixels = keras.Input((form.image_size, form.image_size, form.num_channels), name="pixels")
     rgb = keras.layers.Concatenate(name="as_rgb")([pixels] * 3) if form.num_channels == 1 else pixels
-    body = _body(params.architecture, form.image_size, policy, weights)
-    body.trainable = params.fine_tune
+    build_body = _lite_body if params.is_packaged else _body
+    body = build_body(params.architecture, form.image_size, policy, weights)
+    _freeze(body, params.fine_tune)
     pooled = keras.layers.GlobalAveragePooling2D(name="average")(body(rgb, training=False))
     logits = keras.layers.Dense(num_classes, dtype="float32", name="output")(pooled)
     return keras.Model(pixels, logits, name="pretrained")
+
+
+def _freeze(body: keras.Model, fine_tune: bool | float) -> None:
+    """Let the last layers learn: all, none, or a fraction of those with weights."""
+    body.trainable = bool(fine_tune)
+    layers = [layer for layer in body.layers if layer.weights]
+    for layer in layers[: round((1 - float(fine_tune)) * len(layers))]:
+        layer.trainable = False
+
+
+def _lite_body(architecture: str, image_size: int, policy: str, weights: str | None) -> keras.Model:
+    body = build_lite(architecture, image_size, policy)
+    if weights:
+        set_lite_weights(body, read_converted(Path(weights)))
+    return body
 
 
 def _body(architecture: str, image_size: int, policy: str, weights: str | None) -> keras.Model:

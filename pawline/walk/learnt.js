@@ -1,0 +1,276 @@
+/* How it learnt: the first layer and the answer after each epoch that the training kept, and their check. */
+const learnt = data.learnt;
+const epochName = (one) =>
+  (one.epoch === 0 ? "at the start" : `epoch ${one.epoch}`) +
+  (one.epoch === learnt.best_epoch ? " (the model)" : "");
+function firstMaps(one) {
+  /* the first convolution's maps of this picture with the weights of an epoch */
+  const found = new Map([[-1, picture]]);
+  for (const i of learnt.first) {
+    const own =
+      one.weights[i] && Object.fromEntries(Object.entries(one.weights[i]).map(([key, place]) => [key, floats(place)]));
+    found.set(
+      i,
+      run(
+        i,
+        nodes[i].inputs.map((k) => found.get(k)),
+        own,
+      ),
+    );
+  }
+  return found.get(learnt.first.at(-1));
+}
+function headLogits(one) {
+  /* from the values that an epoch's output layer gets; the mean of both where the network also looks at the mirror image */
+  const K = names.length,
+    sum = new Float64Array(K);
+  for (const head of one.heads) {
+    const values = floats(head.values),
+      kernel = floats(head.kernel),
+      bias = floats(head.bias);
+    for (let k = 0; k < K; k++) {
+      let logit = bias[k];
+      for (let i = 0; i < values.length; i++) logit += values[i] * kernel[i * K + k];
+      sum[k] += logit / one.heads.length;
+    }
+  }
+  return Array.from(sum);
+}
+const gap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0);
+async function checkLearnt(result) {
+  /* adds result.learnt: by epoch, how far the page's own numbers differ from those that Python computed */
+  result.learnt = [];
+  for (const one of learnt.epochs || []) {
+    const found = { epoch: one.epoch };
+    if (learnt.first.length) {
+      const maps = firstMaps(one),
+        places = new Int32Array(bytes, ...one.samples[0]);
+      found.maps = gap(Array.from(floats(one.samples[1])), Array.from(places, (at) => maps.values[at]));
+      found.maps /= one.largest || 1;
+      one.range = range(maps.values);
+    }
+    if (learnt.heads.length) {
+      const logits = headLogits(one);
+      found.logits = gap(one.logits, logits);
+      found.probabilities = gap(one.probabilities, softmax(logits, data.temperature));
+    }
+    result.good &&= !(found.maps > 1e-4 || found.logits > 1e-4 || found.probabilities > 1e-5);
+    result.learnt.push(found);
+    await new Promise((go) => setTimeout(go));
+  }
+  return result;
+}
+function showLearnt() {
+  const host = byId("learnt-tool"),
+    epochs = learnt.epochs;
+  if (!epochs) {
+    host.append(el("p", { class: "note" }, learnt.why));
+    return;
+  }
+  const state = { at: epochs.findIndex((one) => one.epoch === learnt.best_epoch), map: 0, channel: 0, scale: 0 };
+  const slider = el("input", {
+      type: "range",
+      min: 0,
+      max: epochs.length - 1,
+      value: state.at,
+      "aria-label": "Epoch",
+      oninput: () => go(Number(slider.value)),
+    }),
+    now = el("b", { id: "epoch-now", "aria-live": "polite" });
+  const step = (text, by) => el("button", { type: "button", onclick: () => go(state.at + by) }, text);
+  const controls = el(
+    "div",
+    { class: "controls" },
+    el("label", {}, "Epoch", slider),
+    step("Earlier", -1),
+    step("Later", 1),
+  );
+  host.append(
+    el(
+      "p",
+      {},
+      `An epoch is one pass over the training pictures; this training ran ${learnt.num_epochs}. It kept the weights of ${epochs.length} moments: ${epochs.map(epochName).join(", ")}. All that you see of a moment is computed with its weights. Move the slider and watch the first layer change.`,
+    ),
+    controls,
+    el("p", { class: "formula" }, now),
+  );
+  const answers = learntAnswers(host, (at) => go(at));
+  const layer = learnt.first.length ? learntLayer(host, controls, state) : null;
+  if (!layer)
+    host.append(
+      el(
+        "p",
+        { class: "note" },
+        "The first layer of earlier epochs is not shown: it would make the page too large, or there is no convolution.",
+      ),
+    );
+  function go(at) {
+    state.at = Math.min(epochs.length - 1, Math.max(0, at));
+    slider.value = state.at;
+    const one = epochs[state.at],
+      best = one.probabilities.indexOf(Math.max(...one.probabilities));
+    slider.setAttribute("aria-valuetext", epochName(one));
+    now.textContent = `${epochName(one)[0].toUpperCase()}${epochName(one).slice(1)}: “${names[best]}” with ${percent(one.probabilities[best])}`;
+    answers(state.at);
+    if (layer) layer();
+  }
+  go(state.at);
+}
+function learntAnswers(host, chosen) {
+  /* the table of all epochs; returns a function that marks one */
+  const top = names
+      .map((_, k) => k)
+      .sort((a, b) => data.probabilities[b] - data.probabilities[a])
+      .slice(0, 4),
+    measured = learnt.epochs.some((one) => "val_accuracy" in one);
+  const made = table(
+    "The answer to this picture, by epoch",
+    ["epoch", ...top.flatMap((k) => [names[k], "size"]), ...(measured ? ["accuracy on val", "loss on val"] : [])],
+    learnt.epochs.map((one, at) => [
+      el("button", { type: "button", onclick: () => chosen(at) }, epochName(one)),
+      ...top.flatMap((k) => [percent(one.probabilities[k]), bar(one.probabilities[k])]),
+      ...(measured
+        ? ["val_accuracy" in one ? percent(one.val_accuracy) : "", "val_loss" in one ? num(one.val_loss) : ""]
+        : []),
+    ]),
+  );
+  host.append(
+    made,
+    el(
+      "p",
+      { class: "note" },
+      `${names.length > top.length ? `Shown: the ${top.length} classes that the model finds likeliest, of ${names.length}. ` : ""}${data.temperature === 1 ? "" : `All logits are divided by the model's temperature, ${num(data.temperature)}, so that they compare with the answer. `}Val is the part of the data by which the best epoch was chosen.`,
+    ),
+  );
+  const rows = [...made.querySelectorAll("tbody tr")];
+  return (at) => rows.forEach((row, i) => row.setAttribute("aria-current", String(i === at)));
+}
+const MOST_KERNELS = 64;
+function learntLayer(host, controls, state) {
+  /* the kernels and maps of the first convolution; returns a function that draws those of state.at */
+  const at = learnt.first.find((i) => nodes[i].kind === "convolution"),
+    node = nodes[at],
+    [high, wide, C, K] = node.sizes.kernel,
+    shown = Math.min(K, MOST_KERNELS),
+    [H, W] = node.shape;
+  const kernelOf = (one, map) => {
+    const all = floats(one.weights[at].kernel);
+    return Array.from({ length: high * wide * C }, (_, q) => all[q * K + map]);
+  };
+  const scale = choice(
+    "Colour scale",
+    [
+      [0, "one for each epoch"],
+      [1, "one for all epochs"],
+    ],
+    (v) => {
+      state.scale = v;
+      draw();
+    },
+  );
+  const input = number("Input channel", 0, C - 1, 0, (v) => {
+    state.channel = Math.round(v);
+    draw();
+  });
+  input.label.hidden = C === 1;
+  controls.append(scale.label, input.label);
+  const tiles = Array.from({ length: shown }, (_, map) => {
+    const kernel = el("canvas", { class: "kernel", "aria-hidden": "true" }),
+      canvas = el("canvas", { "aria-hidden": "true" });
+    const button = el(
+      "button",
+      {
+        type: "button",
+        "aria-label": `Kernel and map ${map}`,
+        onclick: () => {
+          state.map = map;
+          draw();
+        },
+      },
+      kernel,
+      canvas,
+      String(map),
+    );
+    return { kernel, canvas, button };
+  });
+  const big = view(""),
+    numbers = cells(high, wide, "Weights of the kernel"),
+    said = el("figcaption");
+  host.append(
+    el("h3", {}, `The first layer: ${node.name}`),
+    el(
+      "p",
+      {},
+      `Above each map stands its kernel${C === 3 ? ", drawn in its colours: grey is zero" : ": green adds, orange takes away"}. At first the kernels are ${model.network.startsWith("fast") ? "patterns found in the pictures themselves, and some by chance" : model.network.startsWith("classic") ? "chance" : "those that the training began with"}; the training bends them.${shown < K ? ` Shown: the first ${shown} of ${K}.` : ""}`,
+    ),
+    el(
+      "div",
+      { class: "row two" },
+      el(
+        "div" /* the whole width of a phone */,
+        {},
+        el(
+          "figure",
+          {},
+          el(
+            "div",
+            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights" },
+            numbers.grid,
+          ),
+          said,
+        ),
+      ),
+      big.figure,
+    ),
+    el("div", { class: "maps" }, ...tiles.map((tile) => tile.button)),
+  );
+  const largest = (one) => floats(one.weights[at].kernel).reduce((a, v) => Math.max(a, Math.abs(v)), 1e-12),
+    all = learnt.epochs.map((each) => each.range).reduce(([a, b], [c, d]) => [Math.min(a, c), Math.max(b, d)]);
+  function draw() {
+    const one = learnt.epochs[state.at],
+      maps = firstMaps(one),
+      most = state.scale ? Math.max(...learnt.epochs.map(largest)) : largest(one),
+      limits = state.scale ? all : one.range;
+    tiles.forEach(({ kernel, canvas, button }, map) => {
+      paintKernel(kernel, kernelOf(one, map), high, wide, C, most);
+      paint(canvas, channel(maps, map), H, W, limits);
+      button.setAttribute("aria-pressed", map === state.map ? "true" : "false");
+    });
+    const values = channel(maps, state.map),
+      [low, top] = range(values);
+    big.draw(values, H, W, limits);
+    big.say([
+      el("b", {}, `Map ${state.map}, ${epochName(one)}`),
+      `${H} × ${W}, from ${num(low)} to ${num(top)}. Your browser has just computed it.`,
+    ]);
+    numbers.set(
+      kernelOf(one, state.map).filter((_, q) => q % C === state.channel),
+      signed,
+    );
+    said.replaceChildren(
+      el("b", {}, `Kernel ${state.map}, ${epochName(one)}`),
+      `${C === 1 ? "" : `Channel ${state.channel}. `}Bias ${num(floats(one.weights[at].bias)[state.map])}.`,
+    );
+  }
+  state.map = liveliest(firstMaps(learnt.epochs[state.at])).map;
+  if (state.map >= shown) state.map = 0;
+  return draw;
+}
+function paintKernel(canvas, values, high, wide, C, most) {
+  if (C !== 3) {
+    /* one channel, or the mean of many */
+    const mean = Array.from(
+      { length: high * wide },
+      (_, q) => values.slice(q * C, q * C + C).reduce((a, b) => a + b) / C,
+    );
+    paint(canvas, mean, high, wide, [-most, most], signed);
+    return;
+  }
+  canvas.width = wide;
+  canvas.height = high;
+  const context = canvas.getContext("2d"),
+    image = context.createImageData(wide, high);
+  for (let q = 0; q < high * wide; q++)
+    image.data.set([...[0, 1, 2].map((c) => 127.5 + (127.5 * values[q * 3 + c]) / most), 255], 4 * q);
+  context.putImageData(image, 0, 0);
+}
