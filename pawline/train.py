@@ -86,12 +86,9 @@ def train(
 
     set_up(params)
     state = checkpoint.load() if checkpoint else None
-    began = (started or time.time()) - (state[0].spent_seconds if state else 0.0)
-    budget = Budget.of(params, network, began)
-    if state:
-        recipe = Recipe.model_validate_json(state[0].recipe)
-    else:
-        recipe = plan_recipe(params, network, images, Part.of("train", images, split), budget)
+    spent, begun = (state[0].spent_seconds, state[0].recipe) if state else (0.0, None)
+    budget = Budget.of(params, network, (started or time.time()) - spent)
+    recipe = plan_recipe(params, network, images, Part.of("train", images, split), budget, begun)
     sides, side = network.sides(images.form.image_size, recipe.sizes, recipe.predict_size)
     seen = images.shrunk_to(side)
     parts = Part.of("train", seen, split), Part.of("val", seen, split)
@@ -102,8 +99,7 @@ def train(
     loop = _loop(trainer, recipe, parts, sides, budget, state)
     loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
     loop.finish()
-    shrunk = recipe.batch_size if params.batch_size not in (AUTO, recipe.batch_size) else None
-    return _finished(loop, seen, network, shrunk)
+    return _finished(loop, seen, network, params.batch_size)
 
 
 def _say_choice(
@@ -176,8 +172,8 @@ def _loop(
     )
 
 
-def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batch_size: int | None) -> Trained:
-    """The model of the best epoch, measured on val. batch_size: of a batch that shrank."""
+def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, asked_batch: int | str) -> Trained:
+    """The model of the best epoch, measured on val. asked_batch: `train.batch_size`."""
     from pawline.model.saved import logits_of_rows
     from pawline.training.networks import finish_network
     from pawline.training.trainer import val_figures
@@ -199,7 +195,7 @@ def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, batc
         best_epoch=progress.best_epoch,
         recipe=recipe.model_copy(update=exact),
         num_steps=loop.schedule.last_step,
-        batch_size=batch_size,
+        batch_size=recipe.batch_size if asked_batch not in (AUTO, recipe.batch_size) else None,
         val=val_figures(val_part.labels, softmax(logits)),
         temperature=_temperature(val_part.labels, logits),
         kept=[

@@ -12,6 +12,7 @@ from pawline.parts import data_digest
 from pawline.prepared import PreparedImages
 from pawline.recipe import card_recipe
 from pawline.training.conditions import conditions_of
+from pawline.training.pretrained_weights import weights_digest
 from tests.conftest import pawline_here, set_params
 from tests.prepared_workspace import prepared_workspace
 from tests.recipes import some_recipe
@@ -85,3 +86,26 @@ def test_what_cannot_be_answered_takes_one_line(workspace: Path, capsys: pytest.
     for minutes in ("0", "-1", "nan", "soon"):
         pawline_here(workspace, "recipe", "--minutes", minutes, expect=2)
         assert f"--minutes: {minutes!r}, expected a number above 0" in capsys.readouterr().err
+
+
+def test_a_frozen_network_has_no_steps_and_is_told_what_counts(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(workspace, {"network.name": "pretrained", "prepare.image_size": 32, "train.flip_at_test": "auto"})
+    lines = pawline_here(workspace, "recipe", "--minutes", "3").splitlines()
+    assert lines[0].endswith("16 px: each looked at once, no epochs; train.minutes does not count")
+    assert [line.split()[:2] for line in lines[1:3]] == [
+        ["train.predict_size", "1"],
+        ["train.flip_at_test", "false"],
+    ]
+    assert "prepare.color rgb is more accurate" in lines[3] and "prepare.image_size 160 or more" in lines[4]
+    assert lines[-2].startswith("which network: ") and "-S" not in lines[-2]
+
+    card, params = card_of(workspace, flip_at_test=False), load_params(workspace / "params.yaml")
+    conditions = conditions_of(params.train, 300, params.network, weights_digest(params.network))
+    write_card(workspace / "models/model.keras", card.model_copy(update={"conditions": conditions}))
+    set_params(workspace, {"network.name": "fast", "prepare.image_size": 16, "train.flip_at_test": False})
+    capsys.readouterr()
+    line = pawline_here(workspace, "recipe", "--of", "models/model.keras")
+    assert "-S network.name=pretrained" in line and "train.steps" not in line
+    assert capsys.readouterr().err == "", "weights and precision are those of the model's network"

@@ -47,9 +47,18 @@ class Budget:
 
 
 def plan_recipe(
-    asked: TrainParams, network: NetworkParams, images: PreparedImages, train_part: Part, budget: Budget | None
+    asked: TrainParams,
+    network: NetworkParams,
+    images: PreparedImages,
+    train_part: Part,
+    budget: Budget | None,
+    begun: str | None = None,
 ) -> Recipe:
-    """Choose what is `auto`, see pawline/recipe.py. With a budget of minutes this measures how long a step takes."""
+    """Choose what is `auto`, see pawline/recipe.py. With a budget of minutes this measures how long a step takes.
+
+    begun: the recipe that a training to be continued began with, as JSON; it stays."""
+    if begun is not None:
+        return Recipe.model_validate_json(begun)
     return choose(asked, facts_of(asked, network, images, train_part, budget))
 
 
