@@ -81,7 +81,7 @@ WHY = {
     "ema": "an average of the weights gained nothing",
     "label_smoothing": "none where pictures are seen less than 9 times",
     "sizes": "more steps afford larger pictures",
-    "predict_size": "a little larger than the last training pictures",
+    "predict_size": "for fast a little larger than the last training pictures, else the prepared ones",
     "crop_fraction": "the more often each picture is seen, the more it is changed",
     "brightness": "the more often each picture is seen, the more it is changed",
     "contrast": "the more often each picture is seen, the more it is changed",

@@ -153,6 +153,8 @@ def _loop(
     if state:
         progress, variables, best, kept = state
         trainer.restore(variables)
+        if budget:
+            trainer.step_seconds(sides)  # compiles, which its watch must not take for a slow machine
     else:
         progress, best, kept = plan_steps(trainer, recipe, sides, len(parts[0].rows), parts[1], budget), [], {}
         progress.recipe = recipe.model_dump_json()
