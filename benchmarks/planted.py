@@ -71,8 +71,8 @@ def train_and_predict(
     from pawline.train import train
 
     params = PARAMS.train.model_copy(update={"epochs": epochs, "minutes": None, "patience": epochs})
-    model = train(data.images, split, PARAMS.network, params).model
-    return np.asarray(predict_rows(model, data.images, rows), float)
+    trained = train(data.images, split, PARAMS.network, params)
+    return np.asarray(predict_rows(trained.model, trained.images, rows), float)
 
 
 def _light_model(data: TakenIn, split: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -150,6 +150,7 @@ def pawline_way(
     from pawline.params.prepare import ImageForm
     from pawline.params.whole import load_params
     from pawline.parts import Part
+    from pawline.recipe import Facts, choose
     from pawline.training.networks import build_network
     from pawline.training.trainer import Trainer
 
@@ -162,7 +163,8 @@ def pawline_way(
     images = InMemory(size)
     part = Part([], np.arange(len(images.labels)), images.labels)
     model = build_network(network, form, 2, choose_precision(precision))
-    trainer = Trainer(model, params.train.model_copy(update={"optimizer": optimizer}), images, part)
+    asked = params.train.model_copy(update={"optimizer": optimizer, "batch_size": BATCH})
+    trainer = Trainer(model, choose(asked, Facts(network, size, num_images=18_000)), images, part)
     steps = iter(range(1, 1000))
 
     def one() -> None:

@@ -1,7 +1,7 @@
 """The card beside a model: how to feed the model, and how to recognize it. Reading a card needs no TensorFlow."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
@@ -9,6 +9,8 @@ from pawline.errors import ModelError
 from pawline.files import file_digest, write_text
 from pawline.params.prepare import ImageForm
 from pawline.params.record import Record
+
+NEVER = 10**9  # `train.patience` of a training that does not end early
 
 
 class Conditions(Record):
@@ -39,6 +41,9 @@ class Card(Record):
     conditions: Conditions
     # Divides the logits before they become probabilities (pawline/temperature.py); cards of before have none.
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    # What the training followed, by the names of params.yaml: it repeats the model. Cards of before have none.
+    recipe: dict[str, Any] = {}
+    chosen: list[str] = []  # the keys of `recipe` that were auto
 
 
 def write_card(model: Path, card: Card) -> None:
@@ -82,3 +87,19 @@ def parse_card(card_file: Path) -> Card:
 def card_path(model: Path) -> Path:
     """The path of the card beside a model file."""
     return model.with_name("card.json")
+
+
+def shown(value: Any) -> str:
+    """A value as params.yaml and the command line take it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(shown, value))}]"
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def in_words(key: str, value: Any) -> str:
+    """The same for people. A patience that no training outlasts is no number to read."""
+    return "never" if key.endswith("patience") and value >= NEVER else shown(value)

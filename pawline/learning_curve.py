@@ -21,7 +21,7 @@ from pawline.errors import DatasetError
 from pawline.judging.paired import group_weights
 from pawline.judging.predictions import classes_of, probabilities_of
 from pawline.linked_groups import group_keys
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe, TrainParams
 from pawline.part_by_hash import hash_fraction
 from pawline.series import OneTraining, Series
 from pawline.training.schedule import batches_per_epoch, with_fitting_batch
@@ -75,7 +75,9 @@ class CurvePlan:
         share, draw = name.split("%-draw-")
         used = self.drawn(float(share) / 100, int(draw)) | (self.split["split"] != "train").to_numpy(bool)
         split = self.split[used].reset_index(drop=True)
-        return OneTraining(name, split, self._equal_steps(split, int(whole["num_steps"].iloc[0])))
+        return OneTraining(
+            name, split, self._equal_steps(split, Recipe.model_validate_json(whole["recipe"].iloc[0]))
+        )
 
     def drawn(self, share: float, draw: int) -> NDArray[np.bool_]:
         """The pictures of train in a draw, (n,): the groups with the smallest hashes, a share of each class's groups,
@@ -90,12 +92,11 @@ class CurvePlan:
         chosen = groups.loc[rank <= np.ceil(share * size - 1e-9), "key"]
         return train & self.keys.isin(chosen).to_numpy(bool)
 
-    def _equal_steps(self, split: pd.DataFrame, num_steps: int) -> TrainParams:
-        """The params of a smaller training: the steps of the whole part, and a patience of as many steps as there."""
+    def _equal_steps(self, split: pd.DataFrame, whole: Recipe) -> Recipe:
+        """The recipe of a smaller training: that of the whole part, with a patience of as many steps as there."""
         counts = [int((table["split"] == "train").sum()) for table in (self.split, split)]
-        batches = [batches_per_epoch(with_fitting_batch(self.train_params, count), count) for count in counts]
-        patience = math.ceil(self.train_params.patience * batches[0] / batches[1])
-        return self.train_params.model_copy(update={"steps": num_steps, "minutes": None, "patience": patience})
+        batches = [batches_per_epoch(with_fitting_batch(whole, count), count) for count in counts]
+        return whole.model_copy(update={"patience": math.ceil(whole.patience * batches[0] / batches[1])})
 
 
 @dataclass(frozen=True)

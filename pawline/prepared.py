@@ -14,6 +14,7 @@ import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from itertools import pairwise
 from mmap import MADV_DONTNEED
 from pathlib import Path
@@ -23,8 +24,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.errors import ModelError
 from pawline.files import write_json, write_table
 from pawline.params.prepare import ImageForm
+from pawline.pictures.shrink import shrink
 
 SHARD_BYTES = 16 * 2**20  # `prepare` holds a few shards in memory at once
 
@@ -81,9 +84,32 @@ class PreparedImages:
     def __len__(self) -> int:
         return len(self.table)
 
+    def seen_as(self, form: ImageForm) -> Self:
+        """The same pictures as a network sees them that was trained on them: `form` stands on its card.
+
+        Raises ModelError where the pictures were prepared in another form."""
+        seen = copy(self)
+        seen.form = self.form.shrunk_to(form.image_size)
+        if seen.form != form:
+            raise ModelError(
+                f"the model expects pictures {_words(form)}, but they are prepared {_words(self.form)}"
+            )
+        return seen
+
+    def shrunk_to(self, side: int) -> Self:
+        """The same pictures with another side, in pixels."""
+        return self.seen_as(self.form.shrunk_to(side))
+
     def pixels(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (len(rows), image_size, image_size, channels), in the order of `rows`."""
-        return self._pixels.read(rows)
+        pixels = self._pixels.read(rows)
+        if self.form.shrunk_from is None:
+            return pixels
+        side = self.form.image_size
+        shrunk = np.empty((len(rows), side, side, pixels.shape[3]), np.uint8)
+        for number, picture in enumerate(pixels):
+            shrunk[number] = shrink(picture, side)
+        return shrunk
 
     def drop_pages(self) -> None:
         """Drop the pages of the pixels read so far; see the function `drop_pages`."""
@@ -92,6 +118,10 @@ class PreparedImages:
     def rows_of(self, paths: pd.Series) -> NDArray[np.int64]:
         """int64 (len(paths),): the row of each path, -1 for a path that is not in the table."""
         return np.asarray(pd.Index(self.table["path"]).get_indexer(paths), np.int64)
+
+
+def _words(form: ImageForm) -> str:
+    return " ".join(f"{key}={value}" for key, value in form.model_dump().items())
 
 
 def shard_size(form: ImageForm) -> int:

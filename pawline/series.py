@@ -62,8 +62,8 @@ class Series:
     def run(self, training: OneTraining) -> pd.DataFrame:
         """Train, continuing a training that was killed, and predict its test pictures, unless that is done already.
 
-        Returns path, digest, group, label and probability_<class> of each, and the same num_steps and seconds in every
-        row. Raises what `train` raises."""
+        Returns path, digest, group, label and probability_<class> of each, and the same num_steps, recipe (JSON) and
+        seconds in every row. Raises what `train` raises."""
         if (done := self.finished(training.name)) is not None:
             return done
         from pawline.model.saved import predict_rows
@@ -76,12 +76,13 @@ class Series:
             self.images, training.split, self.network, params, checkpoint=checkpoint, features=self.features
         )
         judged = training.split[training.split["split"] == "test"].sort_values(["digest", "path"])
-        rows = Part.of("test", self.images, training.split).rows
-        probabilities = predict_rows(trained.model, self.images, rows, trained.temperature)
+        rows = Part.of("test", trained.images, training.split).rows
+        probabilities = predict_rows(trained.model, trained.images, rows, trained.temperature)
         table = judged[["path", "digest", "group", "label"]].reset_index(drop=True)
         for label, name in enumerate(self.images.class_names):
             table[f"{PROBABILITY}{name}"] = probabilities[:, label].round(6)
-        table = table.assign(num_steps=trained.num_steps, seconds=time.monotonic() - start)
+        recipe, seconds = trained.recipe.model_dump_json(), time.monotonic() - start
+        table = table.assign(num_steps=trained.num_steps, recipe=recipe, seconds=seconds)
         write_table(self._file(training.name), table)
         checkpoint.remove()
         del trained

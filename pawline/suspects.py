@@ -10,6 +10,7 @@ import pandas as pd
 from pawline.errors import ModelError
 from pawline.judging.predictions import PROBABILITY
 from pawline.judging.wrong_labels import SUSPICION, likely_wrong
+from pawline.params.prepare import ImageForm
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.runtime.model import RuntimeModel
@@ -48,7 +49,7 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
         )
     parts = [Part.of(name, images, split) for name in ("val", "test")]
     rows, labels = (np.concatenate([getattr(part, field) for part in parts]) for field in ("rows", "labels"))
-    probabilities = model.predict_rows(images, rows)
+    probabilities = model.predict_rows(images.seen_as(ImageForm(**model.card.form)), rows)
     table = images.table.iloc[rows][["digest", "path"]].reset_index(drop=True)
     table = table.assign(label=np.array(images.class_names)[labels])
     columns = {f"{PROBABILITY}{name}": probabilities[:, label] for label, name in enumerate(images.class_names)}

@@ -14,29 +14,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.epochs import Epochs, KeptEpoch
-from pawline.errors import ParamsError
 from pawline.model.machine import choose_precision
 from pawline.params.network import NetworkParams
-from pawline.params.train import TrainParams
+from pawline.params.record import AUTO
+from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.recipe import chosen_keys, recipe_line
 from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
-from pawline.training.kept_epochs import epochs_to_keep, kept_epoch
-from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
+from pawline.training.kept_epochs import kept_epoch, planned_epochs
+from pawline.training.plan import Budget, Watch, plan_recipe, plan_steps
+from pawline.training.schedule import Schedule, batches_per_epoch
 
 if TYPE_CHECKING:
     from pawline.training.loop import Loop
     from pawline.training.trainer import Trainer
 
-FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the model
-KEPT_SECONDS = 1  # for each epoch whose weights are kept
-MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
-MIN_STEPS = 10  # of a time budget: fewer steps hardly change the first weights
 SAMPLE_SIZE, SAMPLE_PIXELS = 500, 500 * 96 * 96  # at most, of the images that set the first weights
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+
+Parts = tuple[Part, Part]  # train, val
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,10 @@ class Trained:
     """A finished training. `model` is the model to save, with the weights of the epoch with the lowest loss on val."""
 
     model: Any  # a keras.Model; its type would need TensorFlow
+    images: PreparedImages  # as the model sees them
     history: pd.DataFrame
     best_epoch: int
+    recipe: Recipe  # with `steps` and `cuts`, unless the network is frozen: it repeats this training
     num_steps: int  # of the whole schedule; fewer were done if val stopped improving
     batch_size: int | None  # where the train part is smaller than `train.batch_size`
     val: EpochRow  # loss and accuracy of `model` on val, before the temperature
@@ -76,53 +78,126 @@ def train(
     started: the time.time() from which `train.minutes` counts, by default now.
     features: the folder that keeps the features of a pretrained network; None keeps none.
 
-    A batch larger than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or
-    TensorFlow cannot use the GPU, ParamsError if `train.minutes` leaves no time for training.
+    What is `auto` in params is chosen (pawline/recipe.py), unless a checkpoint has the choice already. A batch larger
+    than the train part shrinks to it. Raises PawlineError if the loss is no longer a number or TensorFlow cannot use
+    the GPU, ParamsError if `train.minutes` leaves no time for an epoch.
     """
-    started = started or time.time()
-    from pawline.model.saved import logits_of_rows
-    from pawline.training.fine_tuning import start_last_layer
-    from pawline.training.networks import build_network, finish_network, start_network
-    from pawline.training.trainer import Trainer, all_devices, set_up, val_figures
+    from pawline.training.trainer import set_up
 
     set_up(params)
-    form, num_classes = images.form, len(images.class_names)
-    train_part, val_part = Part.of("train", images, split), Part.of("val", images, split)
-    if network.name == "pretrained":
-        for line in network.pretrained.advice(form):
-            say(f"train: {line}")
+    state = checkpoint.load() if checkpoint else None
+    spent, begun = (state[0].spent_seconds, state[0].recipe) if state else (0.0, None)
+    budget = Budget.of(params, network, (started or time.time()) - spent)
+    recipe = plan_recipe(params, network, images, Part.of("train", images, split), budget, begun)
+    sides, side = network.sides(images.form.image_size, recipe.sizes, recipe.predict_size)
+    seen = images.shrunk_to(side)
+    parts = Part.of("train", seen, split), Part.of("val", seen, split)
+    _say_choice(params, recipe, network, seen, len(parts[0].rows))
     if network.is_frozen:
-        return _train_frozen(images, train_part, val_part, network, params, on_epoch, features)
-    asked_batch_size, params = params.batch_size, with_fitting_batch(params, len(train_part.rows))
-    if params.batch_size < asked_batch_size:
-        say(
-            f"train: train.batch_size is {asked_batch_size}, but there are {params.batch_size} images to train on: "
-            f"a batch holds these {params.batch_size}"
-        )
-    with all_devices().scope():
-        model = build_network(network, form, num_classes, choose_precision(params.precision))
-        start_network(model, network, _sample(images, train_part, params.seed))
-        if network.name == "pretrained":
-            start_last_layer(model, images, (train_part, val_part), network, params, features)
-        trainer = Trainer(model, params, images, train_part)
-    sizes = network.section.picture_sizes(form.image_size, params.sizes)
-    loop = _loop(trainer, params, sizes, (train_part, val_part), checkpoint, started)
-    loop.on_epoch = on_epoch
+        return _train_frozen(seen, parts, network, recipe, on_epoch, features)
+    trainer = _trainer(seen, parts, network, recipe, features, fit_last_layer=not state)
+    loop = _loop(trainer, recipe, parts, sides, budget, state)
+    loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
     loop.finish()
+    return _finished(loop, seen, network, params.batch_size)
+
+
+def _say_choice(
+    params: TrainParams, recipe: Recipe, network: NetworkParams, seen: PreparedImages, num_images: int
+) -> None:
+    if network.name == "pretrained":
+        for line in network.pretrained.advice(seen.form):
+            say(f"train: {line}")
+    if params.batch_size not in (AUTO, recipe.batch_size) and not network.is_frozen:
+        say(
+            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
+            f"a batch holds these {recipe.batch_size}"
+        )
+    if chosen_keys(params, network):
+        say(f"train: {recipe_line(params, recipe, network, num_images, len(seen.class_names))}")
+
+
+def _trainer(
+    images: PreparedImages,
+    parts: Parts,
+    network: NetworkParams,
+    recipe: Recipe,
+    features: Path | None,
+    fit_last_layer: bool,
+) -> "Trainer":
+    """The network with its first weights. fit_last_layer: false where a checkpoint has later ones."""
+    from pawline.training.fine_tuning import start_last_layer
+    from pawline.training.networks import build_network, start_network
+    from pawline.training.trainer import Trainer, all_devices, set_up
+
+    set_up(recipe)  # again: the network that was measured took numbers of the seed
+    with all_devices().scope():
+        model = build_network(network, images.form, len(images.class_names), choose_precision(recipe.precision))
+        start_network(model, network, _sample(images, parts[0], recipe.seed))
+        if network.name == "pretrained" and fit_last_layer:
+            start_last_layer(model, images, parts, network, recipe, features)
+        return Trainer(model, recipe, images, parts[0])
+
+
+def _loop(
+    trainer: "Trainer",
+    recipe: Recipe,
+    parts: Parts,
+    sides: list[int],
+    budget: Budget | None,
+    state: tuple[Progress, Arrays, Arrays, dict[int, Arrays]] | None,
+) -> "Loop":
+    """The training before its first step, or where a checkpoint left it."""
+    from pawline.training.loop import Loop
+
+    if state:
+        progress, variables, best, kept = state
+        trainer.restore(variables)
+        if budget:
+            trainer.step_seconds(sides)  # compiles, which its watch must not take for a slow machine
+    else:
+        progress, best, kept = plan_steps(trainer, recipe, sides, len(parts[0].rows), parts[1], budget), [], {}
+        progress.recipe = recipe.model_dump_json()
+    cuts = tuple((after, last) for after, last in progress.cuts)
+    schedule = Schedule(recipe, batches_per_epoch(recipe, len(parts[0].rows)), progress.num_steps, cuts)
+    num_bytes = sum(weight.nbytes for weight in trainer.model.get_weights())
+    return Loop(
+        trainer=trainer,
+        schedule=schedule,
+        sizes=sides,
+        val_part=parts[1],
+        progress=progress,
+        best=best,
+        keep=planned_epochs(schedule, num_bytes),
+        kept=kept,
+        watch=Watch(budget, sides, progress.step_seconds, progress.validation_seconds) if budget else None,
+    )
+
+
+def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, asked_batch: int | str) -> Trained:
+    """The model of the best epoch, measured on val. asked_batch: `train.batch_size`."""
+    from pawline.model.saved import logits_of_rows
+    from pawline.training.networks import finish_network
+    from pawline.training.trainer import val_figures
+
+    recipe, progress, val_part = loop.schedule.params, loop.progress, loop.val_part
+    trained, num_classes = loop.trainer.model, len(images.class_names)
 
     def finish(weights: Arrays) -> Any:
-        model.set_weights(weights)
-        return finish_network(model, network, form, num_classes, params.flip_at_test)
+        trained.set_weights(weights)
+        return finish_network(trained, network, images.form, num_classes, recipe.flip_at_test)
 
-    finished, progress = finish(loop.best), loop.progress
-    logits = logits_of_rows(finished, images, val_part.rows)
-    saved = finished.get_weights()
+    model = finish(loop.best)
+    logits, saved = logits_of_rows(model, images, val_part.rows), model.get_weights()
+    exact = {"minutes": None, "steps": progress.num_steps, "cuts": loop.schedule.cuts}
     return Trained(
-        model=finished,
+        model=model,
+        images=images,
         history=pd.DataFrame(progress.history, columns=HISTORY_COLUMNS),
         best_epoch=progress.best_epoch,
-        num_steps=progress.num_steps,
-        batch_size=params.batch_size if params.batch_size < asked_batch_size else None,
+        recipe=recipe.model_copy(update=exact),
+        num_steps=loop.schedule.last_step,
+        batch_size=recipe.batch_size if asked_batch not in (AUTO, recipe.batch_size) else None,
         val=val_figures(val_part.labels, softmax(logits)),
         temperature=_temperature(val_part.labels, logits),
         kept=[
@@ -132,60 +207,28 @@ def train(
     )
 
 
-def _loop(
-    trainer: "Trainer",
-    params: TrainParams,
-    sizes: list[int],
-    parts: tuple[Part, Part],
-    checkpoint: Checkpoint | None,
-    started: float,
-) -> "Loop":
-    """The training as far as its checkpoint says, or a new one. parts: train and val."""
-    from pawline.training.loop import Loop
-
-    num_batches = batches_per_epoch(params, len(parts[0].rows))
-    if state := checkpoint.load() if checkpoint else None:
-        progress, variables, best, kept = state
-        trainer.restore(variables)
-    else:
-        progress = Progress(_num_steps(trainer, params, sizes, num_batches, parts[1], started))
-        best, kept = [], {}
-    schedule = Schedule(params, num_batches, progress.num_steps)
-    num_bytes = sum(weight.nbytes for weight in trainer.model.get_weights())
-    return Loop(
-        trainer=trainer,
-        schedule=schedule,
-        sizes=sizes,
-        val_part=parts[1],
-        progress=progress,
-        best=best,
-        keep=epochs_to_keep(params.keep_epochs, schedule.epoch(progress.num_steps), num_bytes),
-        kept=kept,
-        checkpoint=checkpoint,
-    )
-
-
 def _train_frozen(
     images: PreparedImages,
-    train_part: Part,
-    val_part: Part,
+    parts: Parts,
     network: NetworkParams,
-    params: TrainParams,
+    recipe: Recipe,
     on_epoch: Callable[[EpochRow], object],
     features: Path | None,
 ) -> Trained:
     from pawline.training.frozen import train_frozen
 
-    frozen = train_frozen(images, train_part, val_part, network, params, features)
+    frozen = train_frozen(images, *parts, network, recipe, features)
     on_epoch(frozen.row)
     return Trained(
         model=frozen.model,
+        images=images,
         history=pd.DataFrame([frozen.row], columns=HISTORY_COLUMNS),
         best_epoch=1,
+        recipe=recipe,
         num_steps=frozen.head.num_iterations,
         batch_size=None,
         val={name: frozen.row[name] for name in ("val_loss", "val_accuracy")},
-        temperature=_temperature(val_part.labels, frozen.val_logits),
+        temperature=_temperature(parts[1].labels, frozen.val_logits),
         penalty=frozen.head.penalty,
     )
 
@@ -225,29 +268,3 @@ def _sample(images: PreparedImages, part: Part, seed: int) -> NDArray[np.uint8]:
     count = min(SAMPLE_SIZE, max(1, SAMPLE_PIXELS // images.form.image_size**2), len(part.rows))
     rng = np.random.default_rng([seed, 2])
     return images.pixels(part.rows[np.sort(rng.choice(len(part.rows), count, replace=False))])
-
-
-def _num_steps(
-    trainer: "Trainer", params: TrainParams, sizes: list[int], num_batches: int, val_part: Part, started: float
-) -> int:
-    """Number of steps of the training: `train.steps` overrides `train.minutes`, which overrides `train.epochs`."""
-    if params.steps:
-        return params.steps
-    if params.minutes is None:
-        return params.epochs * num_batches
-    step_seconds = trainer.step_seconds(sizes)
-    sample = val_part.head(MEASURED_IMAGES)
-    trainer.validate(sample)  # the first call compiles
-    begin = time.time()
-    trainer.validate(sample)
-    now = time.time()
-    seconds_left = 60 * params.minutes - (now - started) - FINISH_SECONDS - params.keep_epochs * KEPT_SECONDS
-    validation_seconds = (now - begin) * len(val_part.rows) / len(sample.rows)
-    num_steps = affordable_steps(seconds_left, step_seconds, num_batches, validation_seconds)
-    if num_steps < MIN_STEPS:
-        raise ParamsError(
-            f"train.minutes is {params.minutes:g}: loading, measuring and saving leave time for "
-            f"{max(0, num_steps)} steps, expected {MIN_STEPS} or more; make it larger, or empty to "
-            "train by epochs"
-        )
-    return num_steps

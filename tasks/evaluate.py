@@ -27,8 +27,8 @@ from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    images, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
-    split = pd.read_parquet(at.split)
+    prepared, model, card = PreparedImages(at.prepared), RuntimeModel(at.exported), parse_card(at.card)
+    images, split = prepared.seen_as(card.form), pd.read_parquet(at.split)
     start = perf_counter()
     val, test = (Answers.of(part, model, images, split) for part in ("val", "test"))
     each = (perf_counter() - start) / (len(val.labels) + len(test.labels))

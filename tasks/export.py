@@ -13,7 +13,8 @@ from tasks.stage import run_stage
 
 
 def main(params: Params, at: Layout) -> None:
-    card, images, split = read_card(at.model), PreparedImages(at.prepared), pd.read_parquet(at.split)
+    card, split = read_card(at.model), pd.read_parquet(at.split)
+    images = PreparedImages(at.prepared).seen_as(card.form)
     export_model(at.model, card, at.exported)
     choose_unsure(at.exported, images, split, params.judging)
     describe_data(at.exported, images, pd.read_parquet(at.index), split)

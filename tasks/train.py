@@ -8,6 +8,7 @@ from pawline.files import write_json, write_table
 from pawline.params.whole import Params
 from pawline.parts import data_digest
 from pawline.prepared import PreparedImages
+from pawline.recipe import card_recipe, chosen_keys
 from pawline.train import epochs_of, refuse_impossible, summarize, train
 from pawline.training.conditions import conditions_of
 from pawline.training.pretrained_weights import weights_digest, with_weights
@@ -33,8 +34,15 @@ def main(params: Params, at: Layout) -> None:
             trained = train(
                 images, split, network, params.train, run.log_epoch, training.checkpoint, started, local.features
             )
-            conditions = conditions_of(params.train, trained.num_steps, network=params.network, weights=weights)
-            card = save_with_card(trained.model, at.model, images, digest, conditions, trained.temperature)
+            recipe = trained.recipe
+            conditions = conditions_of(recipe, trained.num_steps, network=params.network, weights=weights)
+            about = {
+                "recipe": card_recipe(recipe, params.network),
+                "chosen": chosen_keys(params.train, params.network),
+            }
+            card = save_with_card(
+                trained.model, at.model, trained.images, digest, conditions, trained.temperature, **about
+            )
             write_epochs(at.epochs, epochs_of(trained, card.digest))
             write_table(at.history, trained.history)
             write_json(at.metrics_of("train"), summarize(trained))

@@ -37,6 +37,14 @@ TINY = {
     "train.label_smoothing": 0.0,
     "train.sizes": [0.5, 1.0],
     "train.crop_fraction": 0.8,
+    # The recipe would choose these, and other tests look at its choice; `cutout` stays auto, so that something is.
+    "train.optimizer": "muon",
+    "train.ema": 0.0,
+    "train.predict_size": 1.0,
+    "train.brightness": 0.1,
+    "train.contrast": 0.2,
+    "train.flip_at_test": False,
+    "train.patience": 10,
 }
 
 

@@ -3,13 +3,10 @@
 import numpy as np
 
 from pawline.model.backend import tf
-from pawline.params.whole import load_params
 from pawline.training.augment import augment, random_boxes, random_changes
-from tests.source import ROOT
+from tests.recipes import some_recipe
 
-PLAIN = load_params(ROOT / "params.yaml").train.model_copy(
-    update={"flip": False, "crop_fraction": 1.0, "brightness": 0.0, "contrast": 0.0, "cutout": 0.0}
-)
+PLAIN = some_recipe(flip=False, crop_fraction=1.0, brightness=0.0, contrast=0.0, cutout=0.0)
 
 
 def test_crops_stay_inside_and_cover_the_least_fraction() -> None:

@@ -17,6 +17,7 @@ from pawline.training.features import BATCH_SIZE, KEPT_FOLDERS, FeatureStore
 from pawline.training.head import fit_head
 from pawline.training.pretrained_weights import with_weights
 from tests.conftest import stripes
+from tests.recipes import some_recipe
 from tests.source import ROOT
 
 
@@ -247,7 +248,7 @@ def test_each_layer_gets_its_own_rate_and_none_decays(optimizer: str) -> None:
     pixels = keras.Input((1,))
     model = keras.Model(pixels, output(body(pixels)), name="pretrained")
     update = {"optimizer": optimizer, "learning_rate": 0.1, "weight_decay": 0.5}
-    built = build_optimizer(load_params(ROOT / "params.yaml").train.model_copy(update=update))
+    built = build_optimizer(some_recipe(**update))
     fine_tuning.adapt(built, model)
     built.build(model.trainable_variables)
     kernels = [layer.kernel for layer in (*inside, output)]

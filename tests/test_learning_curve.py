@@ -19,6 +19,7 @@ from pawline.series import OneTraining, Series
 from pawline.tracking.series_run import SERIES
 from pawline.tracking.store import run_with_tag, use_store
 from tests.prepared_workspace import prepared_workspace
+from tests.recipes import some_recipe
 from tests.source import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml").train
@@ -93,8 +94,9 @@ def test_shares_are_nested_by_group_and_hold_every_class() -> None:
 
 
 def test_every_share_trains_the_same_number_of_steps_and_has_the_same_patience(tmp_path: Path) -> None:
-    plan = CurvePlan.of(split_of(640), PARAMS.model_copy(update={"batch_size": 16, "patience": 10}), seed=1)
-    pd.DataFrame({"num_steps": [1200]}).to_parquet(tmp_path / f"{WHOLE}.parquet")
+    plan = CurvePlan.of(split_of(640), PARAMS, seed=1)
+    recipe = some_recipe(steps=1200, batch_size=16, patience=10).model_dump_json()
+    pd.DataFrame({"recipe": [recipe]}).to_parquet(tmp_path / f"{WHOLE}.parquet")
     training = plan.training("25%-draw-2", Series(tmp_path, "key", None, None))  # type: ignore[arg-type]
     assert (training.split["split"] == "train").sum() == 160
     # 40 steps an epoch became 10: forty short epochs are ten long ones.
@@ -136,7 +138,11 @@ def test_the_command_keeps_what_is_finished_and_logs_one_run(
         right = (np.arange(len(test)) + 0.5) / len(test) < 1 - 3 / (training.split["split"] == "train").sum()
         first = np.where(right, test["label"] == 0, test["label"] != 0).astype(float)
         table = test[["path", "digest", "group", "label"]].assign(
-            probability_horizontal=first, probability_vertical=1 - first, num_steps=6, seconds=1.0
+            probability_horizontal=first,
+            probability_vertical=1 - first,
+            num_steps=6,
+            recipe=some_recipe(steps=6).model_dump_json(),
+            seconds=1.0,
         )
         self.folder.mkdir(exist_ok=True)
         table.to_parquet(self._file(training.name))

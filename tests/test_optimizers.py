@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from pawline.model.backend import keras, tf
-from pawline.params.whole import load_params
 from pawline.training.optimizers import FusedAdamW, FusedSGD, build_optimizer, orthogonalized
-from tests.source import ROOT
+from tests.recipes import some_recipe
 
 SGD = {"momentum": 0.9, "nesterov": True}
 
@@ -37,8 +36,7 @@ def test_fused_updates_equal_those_of_keras(
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 def test_only_kernels_decay(name: str) -> None:
-    params = load_params(ROOT / "params.yaml").train
-    optimizer = build_optimizer(params.model_copy(update={"optimizer": name, "weight_decay": 0.5}))
+    optimizer = build_optimizer(some_recipe(optimizer=name, weight_decay=0.5))
     weights = [keras.Variable(np.ones(3, np.float32), name=name) for name in ("kernel", "bias", "gamma", "beta")]
     optimizer.build(weights)
     optimizer.learning_rate.assign(0.1)
@@ -65,8 +63,7 @@ def test_an_orthogonalized_matrix_keeps_its_directions(shape: tuple[int, int]) -
 
 
 def muon_change(weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
-    params = load_params(ROOT / "params.yaml").train
-    optimizer = build_optimizer(params.model_copy(update={"optimizer": "muon", "weight_decay": 0.0}))
+    optimizer = build_optimizer(some_recipe(optimizer="muon", weight_decay=0.0))
     variable = keras.Variable(weight.astype(np.float32), name="kernel")
     optimizer.build([variable])
     optimizer.learning_rate.assign(0.1)

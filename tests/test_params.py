@@ -51,6 +51,14 @@ def test_the_projects_own_params_are_valid() -> None:
         ("train.flip", 1, "train.flip is 1: input should be a valid boolean"),
         ("train.flip", "yes", 'train.flip is "yes": input should be a valid boolean'),
         ("train.learning_rate", "1e-3", 'train.learning_rate is "1e-3": input should be a valid number'),
+        ("train.learning_rate", "fast", 'train.learning_rate is "fast": input should be a valid number, or auto'),
+        (
+            "train.sizes",
+            "half",
+            'train.sizes is "half": expected a list of one or more fractions, such as [0.5, 0.75], or',
+        ),
+        ("train.sizes", [0.5, 2], "train.sizes.1 is 2: input should be less than or equal to 1"),
+        ("train.patience", "never", 'train.patience is "never": input should be a valid integer, or auto'),
         ("ingest.source", 7, "ingest.source is 7: input should be a valid string"),
         ("check", {"acuracy_low": 0.9}, "unknown key 'check.acuracy_low'; did you mean 'accuracy_low'?"),
         ("check", {"accuracy": 90}, "check.accuracy is 90: input should be less than or equal to 1"),
@@ -111,6 +119,14 @@ def test_a_stride_larger_than_its_window_is_refused(file: Path, stride: str, win
         f"{section}: {stride} [3, 6] is larger than {window} [3, 5]; "
         "a window may overlap its neighbour but must never skip a pixel"
     )
+
+
+def test_no_training_picture_is_larger_than_those_that_the_model_predicts_at(file: Path) -> None:
+    assert complaint_about(file, {"train.sizes": [0.5, 0.75], "train.predict_size": 0.5}).startswith(
+        "train: sizes [0.5, 0.75] goes beyond predict_size 0.5; both are fractions of prepare.image_size"
+    )
+    set_params(file.parent, {"train.sizes": "auto", "prepare.image_size": 32, "train.predict_size": 0.25})
+    assert complaint(file).startswith("train.predict_size 0.25 makes 8 pixels: too small for network.fast")
 
 
 def test_a_stride_may_equal_its_window(file: Path) -> None:

@@ -506,6 +506,11 @@ def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
     )
     html = render_report(replace(inputs, card=card))
     rows = Page(html).rows
+    assert "Chosen for it" not in {row[0] for row in rows}
+    recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
+    chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
+    of_recipe = Page(render_report(replace(inputs, card=chosen))).rows
+    assert ["Chosen for it", "sizes [0.5,0.75], ema 0"] in of_recipe and ["and", "patience never"] in of_recipe
     assert ["Model", "a" * 64] in rows and ["Network", "fast, 1,234 weights"] in rows
     assert ["Training data", data_digest(inputs.split)] in rows
     assert "trained on other data" not in html and "Params of the stages" not in html

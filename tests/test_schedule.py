@@ -2,12 +2,10 @@
 
 import pytest
 
-from pawline.params.whole import load_params
 from pawline.training.schedule import Schedule, affordable_steps, batches_per_epoch, with_fitting_batch
-from tests.source import ROOT
+from tests.recipes import PARAMS, some_recipe
 
-PARAMS = load_params(ROOT / "params.yaml")
-TRAIN = PARAMS.train.model_copy(update={"learning_rate": 0.8, "warm_up": 0.2, "sizes": (0.5, 0.75, 1.0)})
+TRAIN = some_recipe(learning_rate=0.8, warm_up=0.2, sizes=(0.5, 0.75, 1.0), batch_size=64)
 
 
 def test_the_learning_rate_rises_linearly_and_falls_linearly_to_zero() -> None:
@@ -33,10 +31,27 @@ def test_sizes_are_multiples_of_the_total_stride_within_the_picture() -> None:
     assert PARAMS.network.classic.picture_sizes(72, TRAIN.sizes) == [72]
 
 
-def test_the_default_sizes_stay_below_the_image_size() -> None:
-    sizes = PARAMS.network.fast.picture_sizes(PARAMS.prepare.image_size, PARAMS.train.sizes)
-    assert sizes == [32, 48]
-    assert PARAMS.prepare.image_size == 64
+def test_a_cut_plan_ends_whole_epochs_earlier_with_every_size_and_a_rate_of_zero() -> None:
+    """30 of 90 steps are done; two epochs of ten are dropped, so 40 steps do what 60 would have done."""
+    schedule = Schedule(TRAIN, num_batches=10, num_steps=90).cut(30, num_epochs=2)
+    assert (schedule.cuts, schedule.last_step) == (((30, 70),), 70)
+    assert [schedule.picture_size(step, [32, 48, 64]) for step in (30, 31, 50, 51, 70)] == [32, 48, 48, 64, 64]
+    # The rate falls from 0.8 at step 18 to 0 at step 90; step 50 takes the place of step 60.
+    assert schedule.learning_rate(30) == pytest.approx(0.8 * 60 / 72)
+    assert schedule.learning_rate(50) == pytest.approx(0.8 * 30 / 72)
+    assert schedule.learning_rate(70) == 0
+    again = schedule.cut(50, num_epochs=1)  # ten steps left for the last 30 of the first plan
+    assert (again.last_step, again.learning_rate(50), again.learning_rate(60)) == (
+        60, pytest.approx(0.8 * 30 / 72), 0
+    )  # fmt: skip
+    assert again.learning_rate(55) == pytest.approx(0.8 * 15 / 72)
+
+
+def test_a_plan_that_is_not_cut_has_the_same_rates_to_the_last_bit() -> None:
+    schedule = Schedule(TRAIN, num_batches=7, num_steps=97)
+    assert [schedule.learning_rate(step) for step in range(20, 98)] == [
+        0.8 * (97 - step) / (97 - 0.2 * 97) for step in range(20, 98)
+    ]
 
 
 def test_num_pixels_counts_the_pixels_of_all_batches() -> None:

@@ -14,14 +14,16 @@ from pawline.ingest import ingest
 from pawline.model.backend import keras
 from pawline.model.machine import supports_bfloat16
 from pawline.model.saved import load_model, predict_rows, save_model, save_with_card
+from pawline.params.train import CHOSEN, Recipe, TrainParams
 from pawline.params.whole import Params, load_params
 from pawline.parts import Part
 from pawline.prepare import prepare
 from pawline.prepared import PreparedImages
+from pawline.recipe import Facts, choose
 from pawline.split import split_images
 from pawline.train import Trained, epochs_of, summarize, train
-from pawline.training.checkpoint import Checkpoint, Progress
-from pawline.training.kept_epochs import MAX_BYTES, epochs_to_keep
+from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
+from pawline.training.kept_epochs import MAX_BYTES, epochs_to_keep, spread_again
 from pawline.training.networks import build_network
 from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
 from tests.conftest import TINY, encode, set_params, write_pictures
@@ -38,8 +40,14 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Params:
     folder = tmp_path_factory.mktemp("params")
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     source = write_pictures(folder / "pictures")
-    set_params(folder, TINY | {"ingest.source": str(source)})
+    set_params(folder, TINY | {"ingest.source": str(source), "train.cutout": 0.0})
     return load_params(folder / "params.yaml")
+
+
+def recipe(params: Params, **values: Any) -> Recipe:
+    """The params with every value chosen, for a trainer of its own."""
+    facts = Facts(params.network, params.prepare.image_size, num_images=1000)
+    return choose(params.train, facts).model_copy(update=values)
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +276,8 @@ def test_kept_epochs_are_spread_evenly_and_fit_into_their_room(capsys: pytest.Ca
     assert epochs_to_keep(0, 30, 1000) == []
     assert epochs_to_keep(4, 30, 1000) == [0, 10, 20, 30]
     assert epochs_to_keep(8, 3, 1000) == [0, 1, 2, 3]
+    assert spread_again([0, 10, 20, 30], 12, 16) == [0, 10, 14, 16], "a plan that was cut"
+    assert spread_again([0, 1, 2, 3], 3, 4) == [0, 1, 2, 3]
     assert capsys.readouterr().err == ""
     assert epochs_to_keep(8, 30, MAX_BYTES // 2) == [0, 30]
     assert capsys.readouterr().err == (
@@ -343,7 +353,10 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     """The number follows from the rest of the half minute and the seconds of a step. `train.steps` with the same number
     makes the same model."""
     monkeypatch.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.25, 0.75])
-    monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
+    monkeypatch.setattr(
+        "pawline.training.plan.Watch.num_late_epochs", lambda *_: 0
+    )  # however busy this machine is
     budget = params.train.model_copy(update={"minutes": 0.5, "patience": 1000})
     trained = train(*data, params.network, budget, started=2e9 - 5)
     assert trained.num_steps == 30  # 30 s minus 5 s minus FINISH_SECONDS, at half a second each
@@ -355,17 +368,55 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
 
 
+def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
+    data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """36 seconds, 3 of them for kept epochs, pay for 36 steps, in epochs of 14; the training is killed after the first
+    epoch, and the second process drops the last epoch. The network sees the pictures of 16 pixels at 8."""
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
+    by_hand = {"minutes": 0.6, "predict_size": 0.5, "batch_size": 4, "keep_epochs": 3}
+    asked = TrainParams.model_validate(dict(params.train) | dict.fromkeys(CHOSEN, "auto") | by_hand)
+    checkpoint = Checkpoint(tmp_path / "state.npz", "key")
+
+    def killed(row: EpochRow) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as measured, pytest.raises(KeyboardInterrupt):
+        measured.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5] * len(sizes))
+        measured.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)  # save after each step
+        train(*data, params.network, asked, killed, checkpoint, 2e9 - 5)
+    monkeypatch.setattr("pawline.training.plan.Watch.num_late_epochs", lambda *_: 1)
+    trained = train(*data, params.network, asked, checkpoint=checkpoint, started=2e9 - 5)
+    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (36, ((14, 22),), 22)
+    assert trained.recipe.automatic == [] and trained.recipe.minutes is None
+    assert trained.images.form.model_dump(include={"image_size", "shrunk_from"}) == {
+        "image_size": 8, "shrunk_from": 16
+    }  # fmt: skip
+    assert len(trained.history) == 2
+    assert [one.epoch for one in trained.kept] == [0, 2]
+
+    repeated = train(*data, params.network, trained.recipe)
+    assert repeated.recipe == trained.recipe
+    for training, name in ((trained, "chosen"), (repeated, "repeated")):
+        save_model(training.model, tmp_path / f"{name}.keras")
+        write_epochs(tmp_path / f"{name}.npz", epochs_of(training, "d" * 64))
+    for ending in ("keras", "npz"):
+        assert (tmp_path / f"repeated.{ending}").read_bytes() == (tmp_path / f"chosen.{ending}").read_bytes()
+
+
 def test_a_time_budget_for_too_few_steps_is_refused(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5])
-    monkeypatch.setattr("pawline.train.time.time", lambda: 2e9)
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
     short_budget = params.train.model_copy(update={"minutes": 0.25})
-    with pytest.raises(
-        ParamsError, match=r"train.minutes is 0.25: .* time for 8 steps, expected 10 or more; make it"
-    ):
+    # 15 s minus 1 s minus FINISH_SECONDS, at half a second a step; an epoch of 7 s needs 18 s, and a tenth more.
+    says = r"train.minutes is 0.25: .* time for 8 steps of 4 pictures, and one epoch has 14; expected about 0.3"
+    with pytest.raises(ParamsError, match=says):
         train(*data, params.network, short_budget, started=2e9 - 1)
-    with pytest.raises(ParamsError, match="time for 0 steps, expected 10"):
+    with pytest.raises(
+        ParamsError, match="time for 0 steps of 4 pictures, and one epoch has 14; expected about 1"
+    ):
         train(*data, params.network, short_budget, started=2e9 - 60)
 
 
@@ -373,7 +424,7 @@ def test_measuring_the_step_time_changes_no_variable(
     data: tuple[PreparedImages, pd.DataFrame], params: Params
 ) -> None:
     model = build_network(params.network, data[0].form, 2, "float32")
-    trainer = Trainer(model, params.train, data[0], Part.of("train", *data))
+    trainer = Trainer(model, recipe(params), data[0], Part.of("train", *data))
     variables = trainer.variables()
     assert all(seconds > 0 for seconds in trainer.step_seconds([8, 16]))
     for old, new in zip(variables, trainer.variables(), strict=True):
@@ -408,7 +459,7 @@ def test_balancing_makes_a_rare_class_count_as_much_as_a_common_one(
     rows = np.concatenate([common[:45], rare[:5]])
     part = Part([], rows, images.table["label"].to_numpy()[rows])
     model = build_network(params.network, images.form, 2, "float32")
-    trainer = Trainer(model, params.train.model_copy(update={"balance": balance}), images, part)
+    trainer = Trainer(model, recipe(params, balance=balance), images, part)
     labels = np.concatenate([part.labels[trainer.order(epoch)] for epoch in range(1, 41)])
     weights = trainer._class_weights[labels]
     fraction = (weights * (labels == 1)).sum() / weights.sum()
@@ -425,7 +476,7 @@ def test_a_batch_in_two_pieces_makes_one_step(
         monkeypatch.setattr("pawline.training.trainer.NUM_PIECES", num_pieces)
         keras.utils.set_random_seed(1)
         model = build_network(params.network.model_copy(update={"name": network}), data[0].form, 2, "float32")
-        odd_batch = params.train.model_copy(update={"batch_size": 2 * MIN_PIECE_SIZE + 1})
+        odd_batch = recipe(params, batch_size=2 * MIN_PIECE_SIZE + 1)
         trainer = Trainer(model, odd_batch, data[0], Part.of("train", *data))
         losses = [trainer.step(step, 1, 1, 16, 0.01)[0] for step in (1, 2)]
         results[num_pieces] = np.concatenate([losses, *map(np.ravel, trainer.weights())])
@@ -435,12 +486,12 @@ def test_a_batch_in_two_pieces_makes_one_step(
 
 def test_two_epochs_show_each_image_both_ways(data: tuple[PreparedImages, pd.DataFrame], params: Params) -> None:
     model, part = build_network(params.network, data[0].form, 2, "float32"), Part.of("train", *data)
-    trainer = Trainer(model, params.train, data[0], part)
+    trainer = Trainer(model, recipe(params), data[0], part)
     first, second, third = (trainer.mirror_mask(epoch) for epoch in (1, 2, 3))
     assert 0.25 < first.mean() < 0.75
     np.testing.assert_array_equal(second, ~first)
     np.testing.assert_array_equal(third, first)
-    upright = Trainer(model, params.train.model_copy(update={"flip": False}), data[0], part)
+    upright = Trainer(model, recipe(params, flip=False), data[0], part)
     assert not upright.mirror_mask(1).any()
 
 

@@ -10,6 +10,7 @@ from pawline.model.backend import keras, tf
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
 from pawline.parts import Part
+from pawline.recipe import Facts, choose
 from pawline.training.networks import build_network
 from pawline.training.trainer import Trainer
 
@@ -34,7 +35,8 @@ def losses_and_weights(
     keras.utils.set_random_seed(1)
     classic = PARAMS.network.classic.model_copy(update={"dropout": 0.0})
     network = PARAMS.network.model_copy(update={"name": network_name, "classic": classic})
-    params = PARAMS.train.model_copy(update={"batch_size": 5, "optimizer": optimizer})
+    asked = PARAMS.train.model_copy(update={"batch_size": 5, "optimizer": optimizer})
+    params = choose(asked, Facts(network, 16, num_images=1000))
     part = Part([], np.arange(40), np.arange(40) % 3)
     with strategy.scope() if strategy else nullcontext():
         trainer = Trainer(build_network(network, FORM, 3, "float32"), params, Images(), part)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ MODULES = {
     "compare": "compare",
     "folds": "folds",
     "learning-curve": "learning_curve",
+    "recipe": "recipe",
     "register": "register",
     "promote": "promote",
     "rollback": "promote",

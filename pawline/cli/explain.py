@@ -138,7 +138,11 @@ def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
         _note("no training pictures beside the maps: there is no prepared data here")
         return None
     split, images = pd.read_parquet(at.split), PreparedImages(at.prepared)
-    if data_digest(split) != card.training_data_digest or images.form != card.form:
+    try:
+        if data_digest(split) != card.training_data_digest:
+            raise ModelError("other data")
+        images = images.seen_as(card.form)
+    except ModelError:
         _note("no training pictures beside the maps: the data here is not what the model learned from")
         return None
     train = split[split["split"] == "train"]

@@ -82,9 +82,13 @@ def _data(card: Card) -> tuple[PreparedImages, pd.DataFrame] | str:
     if missing := [path for path in (at.prepared, at.split) if not path.exists()]:
         return f"{missing[0]} is not there; make it with `dvc repro split`"
     images = PreparedImages(at.prepared)
-    if (images.form, images.class_names) != (card.form, card.class_names):
+    try:
+        seen = images.seen_as(card.form)
+    except ModelError:
+        seen = None
+    if seen is None or seen.class_names != card.class_names:
         return f"{at.prepared} has pictures of another form or other classes; run this where the model was trained"
-    return images, pd.read_parquet(at.split)
+    return seen, pd.read_parquet(at.split)
 
 
 def _size(path: Path) -> int:

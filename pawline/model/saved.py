@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,12 @@ def save_with_card(
     training_data_digest: str,
     conditions: Conditions,
     temperature: float = 1.0,
+    **about: Any,
 ) -> Card:
     """Save the model and its card beside it: how to feed the model, and how to recognize it.
 
-    training_data_digest: from parts.data_digest; temperature: from fit_temperature."""
+    images: as the model sees them; training_data_digest: from parts.data_digest; temperature: from fit_temperature;
+    about: other fields of the card."""
     save_model(model, path)
     card = Card(
         digest=file_digest(path),
@@ -55,6 +58,7 @@ def save_with_card(
         decoder=images.decoder,
         conditions=conditions,
         temperature=temperature,
+        **about,
     )
     write_card(path, card)
     return card

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pawline.card import Card, in_words
 from pawline.page.inputs import ReportInputs
 from pawline.parts import data_digest
 
@@ -46,6 +47,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
                 f"{conditions.num_steps:,} steps in {conditions.precision} on {conditions.processor} with "
                 f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
             ),
+            *_chosen(card),
             *([("Started from", f"weights with the SHA-256 {conditions.weights}")] if conditions.weights else []),
             ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
             ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
@@ -59,6 +61,13 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
         "is_same_data": card.training_data_digest == of_split,
         "params": dict(inputs.params or {}),
     }
+
+
+def _chosen(card: Card) -> list[tuple[str, str]]:
+    """What the recipe chose, in lines short enough for the page; none where a person set everything."""
+    words = [f"{key.removeprefix('train.')} {in_words(key, card.recipe[key])}" for key in card.chosen]
+    halves = [words[: len(words) // 2 + 1], words[len(words) // 2 + 1 :]]
+    return [(name, ", ".join(half)) for name, half in zip(("Chosen for it", "and"), halves, strict=True) if half]
 
 
 def _digest_of_files(inputs: ReportInputs) -> str:

@@ -154,8 +154,8 @@ class PretrainedParams(Record):
             )
         if not self.fine_tune:
             lines.append(
-                f"{self.architecture} is frozen and only a new last layer learns: of the section train, balance "
-                "and flip_at_test count"
+                f"{self.architecture} is frozen and only a new last layer learns: of the section train, balance, "
+                "predict_size and flip_at_test count"
             )
         return lines
 
@@ -194,6 +194,17 @@ class NetworkParams(Record):
                 "let Keras download its own; or use EfficientNetLite0, whose weights come as a package"
             )
         return self
+
+    def sides(self, image_size: int, sizes: tuple[float, ...], predict_size: float) -> tuple[list[int], int]:
+        """(Sides of the training pictures, side at which the model predicts), in pixels; see params.yaml."""
+        predicted = self.predicted_side(image_size, predict_size)
+        if self.name != "fast":
+            return self.section.picture_sizes(predicted, sizes), predicted
+        return [min(side, predicted) for side in self.section.picture_sizes(image_size, sizes)], predicted
+
+    def predicted_side(self, image_size: int, predict_size: float) -> int:
+        """Side of the pictures that the model predicts at, in pixels; see params.yaml."""
+        return max(1, round(predict_size * image_size))
 
     @property
     def is_frozen(self) -> bool:

@@ -4,7 +4,7 @@ import difflib
 import json
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -25,6 +25,10 @@ Sha256 = Annotated[
     str | None, Field(pattern=r"^[0-9a-fA-F]{64}$", description="64 hexadecimal digits, or nothing")
 ]
 
+# In place of a value: the program chooses it.
+AUTO: Literal["auto"] = "auto"
+Auto = Literal["auto"]
+
 RecordType = TypeVar("RecordType", bound=Record)
 
 
@@ -39,7 +43,7 @@ def load_record(path: Path, record: type[RecordType]) -> RecordType:
     except ValidationError as error:
         # Report an unknown key first: a misspelt key also makes the correct key missing.
         problem = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
-        raise ParamsError(f"{path}: {_explain(problem, record)}") from None
+        raise ParamsError(f"{path}: {_explain(_without_member(problem, record), record)}") from None
 
 
 # Errors about the form of a value: the field's description says what to write instead.
@@ -65,6 +69,19 @@ def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
         key.removesuffix(".1") if error["type"] == "missing" else key
     )  # half of a pair is missing: show the pair
     return f"{where or 'the file'} is {value}: {message[0].lower()}{message[1:]}"
+
+
+def _without_member(error: ErrorDetails, record: type[BaseModel]) -> ErrorDetails:
+    """The error without the name of a union's member, which pydantic puts into the place: a value or `auto`.
+
+    The message then says that auto is allowed too."""
+    for depth in range(1, len(error["loc"])):
+        field = _field(record, error["loc"][:depth])
+        if field and Auto in get_args(field.annotation):
+            place = (*error["loc"][:depth], *error["loc"][depth + 1 :])
+            allowed = "" if len(place) > depth else ", or auto"
+            return {**error, "loc": place, "msg": f"{error['msg']}{allowed}"}
+    return error
 
 
 def _suggestion(key: str, known_keys: list[str]) -> str:

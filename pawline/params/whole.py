@@ -15,7 +15,7 @@ from pawline.params.judging import JudgingParams
 from pawline.params.network import NetworkParams
 from pawline.params.prepare import PrepareParams
 from pawline.params.promotion import PromotionParams
-from pawline.params.record import Record, load_record
+from pawline.params.record import AUTO, Record, load_record
 from pawline.params.split import SplitParams
 from pawline.params.train import TrainParams
 
@@ -32,9 +32,16 @@ class Params(Record):
 
     @model_validator(mode="after")
     def network_fits_the_image(self) -> Self:
-        size, name = self.prepare.image_size, self.network.name
+        size, name, fraction = self.prepare.image_size, self.network.name, self.train.predict_size
         if problem := self.network.section.size_problem(size):
             raise ValueError(f"prepare.image_size {size} is too small for network.{name}{problem}")
+        if fraction == AUTO:
+            return self
+        side = self.network.predicted_side(size, fraction)
+        if problem := self.network.section.size_problem(side):
+            raise ValueError(
+                f"train.predict_size {fraction:g} makes {side} pixels: too small for network.{name}{problem}"
+            )
         return self
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from pawline.pictures.heif import decode_heif, heif_size, is_heif
+from pawline.pictures.shrink import shrink
 
 MAX_MEGAPIXELS = 64.0  # unless params say otherwise
 # What the decoder may need: 16 bytes per pixel allowed, 1 GB for 64 megapixels. A PNG with 16 bits needs most, and a
@@ -106,6 +107,7 @@ def decode_image(
     background: int = 255,
     bits: int | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    shrunk_from: int | None = None,
     deep_values: list[int] | None = None,
 ) -> Pixels:
     """Decode one picture. Returns uint8 (image_size, image_size, channels), upright by its EXIF tag,
@@ -115,15 +117,18 @@ def decode_image(
     background: grey level, 0 to 255, behind transparent pixels and around a padded picture.
     bits: how many of its 16 bits a picture with 16 bits per channel uses; None: see `_white`.
     max_megapixels: larger pictures are refused; a JPEG counts with the size at which it is decoded.
+    shrunk_from: the side of the prepared pictures that a network sees smaller, with image_size pixels.
     deep_values: receives the largest value of a picture whose used bits had to be guessed.
     Uses the first frame of an animation; 16 bits per channel become 8; CMYK becomes RGB.
     """
     header = read_header(data)
     _refuse_too_many_pixels(data, header, max_megapixels)
-    wanted = _Wanted(image_size, color, background, bits, max_megapixels)
+    prepared_size = shrunk_from or image_size
+    wanted = _Wanted(prepared_size, color, background, bits, max_megapixels)
     pixels = _decode_upright(data, header, wanted, deep_values)
-    pixels = _fit(pixels, image_size, aspect, background)
-    return pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
+    pixels = _fit(pixels, prepared_size, aspect, background)
+    pixels = pixels[:, :, np.newaxis] if color == "grayscale" else pixels[:, :, ::-1].copy()
+    return shrink(pixels, image_size) if shrunk_from else pixels
 
 
 def safe_thumbnail(data: bytes, side: int) -> Pixels | None:

@@ -34,7 +34,9 @@ def name_model(digest: str, conditions: dict[str, object]) -> None:
 
 
 def conditions_of_card(card: Card) -> dict[str, object]:
-    return dotted({"conditions": card.conditions.model_dump()})
+    """The conditions, and what the recipe chose: the params of the run say `auto` there."""
+    chosen = {key: card.recipe[key] for key in card.chosen}
+    return dotted({"conditions": card.conditions.model_dump(), "recipe": chosen})
 
 
 def log_model(exported: Path, card: Card) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pawline.model.backend import tf
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe
 
 
 class Changes(NamedTuple):
@@ -22,7 +22,7 @@ class Changes(NamedTuple):
     ]  # (n, 4): top, left, bottom, right of the square to grey out, as fractions of the side
 
 
-def random_changes(mirrored: NDArray[np.bool_], params: TrainParams, rng: np.random.Generator) -> Changes:
+def random_changes(mirrored: NDArray[np.bool_], params: Recipe, rng: np.random.Generator) -> Changes:
     """Draw the changes to n pictures. mirrored: (n,), which pictures to show as their mirror image."""
     count = len(mirrored)
     boxes = random_boxes(count, params.crop_fraction, rng)
@@ -49,7 +49,7 @@ def random_boxes(count: int, least_fraction: float, rng: np.random.Generator) ->
     return np.stack([top, left, top + height, left + width], axis=1).astype(np.float32)
 
 
-def augment(pixels: tf.Tensor, changes: Changes, size: int, params: TrainParams) -> tf.Tensor:
+def augment(pixels: tf.Tensor, changes: Changes, size: int, params: Recipe) -> tf.Tensor:
     """Apply the changes: uint8 (n, height, width, channels) to float32 (n, size, size, channels).
 
     Cropping, resizing and mirroring are one operation: a box with left and right swapped gives the mirror image."""

@@ -20,6 +20,12 @@ class Progress:
     """How far a training has come: all that its remaining steps depend on, besides params, data and weights."""
 
     num_steps: int  # of the whole training, fixed before the first step
+    recipe: str = "{}"  # the settings, chosen before the first step, as JSON
+    cuts: list[list[int]] = field(default_factory=list)  # of the plan, see Schedule
+    # Seconds that the plan counts with, and those that earlier processes spent on this training.
+    step_seconds: list[float] = field(default_factory=list)  # of each picture size
+    validation_seconds: float = 0.0
+    spent_seconds: float = 0.0
     step: int = 0  # the last finished step
     history: list[EpochRow] = field(default_factory=list)
     loss_sum: float = 0.0  # over the steps of the unfinished epoch

@@ -18,7 +18,7 @@ def conditions_of(
     Raises ParamsError if the machine does not support `train.precision`."""
     return Conditions(
         num_steps=num_steps,
-        flip_at_test=params.flip_at_test,
+        flip_at_test=params.flip_at_test is True,  # auto: not yet known
         precision="float32" if network and network.is_frozen else choose_precision(params.precision),
         processor=processor(),
         num_threads=num_threads(),

@@ -13,7 +13,7 @@ import numpy as np
 
 from pawline.model.backend import keras
 from pawline.params.network import NetworkParams
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 
@@ -26,7 +26,7 @@ def start_last_layer(
     images: PreparedImages,
     parts: tuple[Part, Part],
     network: NetworkParams,
-    params: TrainParams,
+    params: Recipe,
     folder: Path | None,
 ) -> None:
     """Set the last layer to the one that fits the frozen network best. parts: train, val; folder: see features.py."""

@@ -16,7 +16,7 @@ from pawline.files import file_digest
 from pawline.model.backend import NUM_PIECES, keras, tf
 from pawline.model.machine import processor, uses_one_dnn
 from pawline.params.network import NetworkParams
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.terminal import say
@@ -44,7 +44,7 @@ def train_frozen(
     train_part: Part,
     val_part: Part,
     network: NetworkParams,
-    params: TrainParams,
+    params: Recipe,
     folder: Path | None,
 ) -> FrozenTraining:
     """Fit the last layer. folder: where features are kept, see features.py; None keeps none.
@@ -82,7 +82,7 @@ def fit_last_layer(
     train_part: Part,
     val_part: Part,
     network: NetworkParams,
-    params: TrainParams,
+    params: Recipe,
     folder: Path | None,
 ) -> FittedLayer:
     """Compute or find the features of both parts, and fit a last layer on them."""

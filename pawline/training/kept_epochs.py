@@ -5,6 +5,7 @@ import numpy as np
 from pawline.epochs import KeptEpoch
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, EpochRow
+from pawline.training.schedule import Schedule
 
 MAX_BYTES = 128 * 10**6  # of all that are kept: in memory, in the state of the training and beside the model
 
@@ -20,6 +21,21 @@ def epochs_to_keep(wanted: int, num_epochs: int, num_bytes: int) -> list[int]:
             f"fit into {MAX_BYTES // 10**6} MB"
         )
     return sorted({int(epoch) for epoch in np.linspace(0, num_epochs, count).round()})
+
+
+def planned_epochs(schedule: Schedule, num_bytes: int) -> list[int]:
+    """The epochs to keep of a plan, its cuts counted. num_bytes: of one epoch's weights."""
+    keep = epochs_to_keep(schedule.params.keep_epochs, schedule.epoch(schedule.num_steps), num_bytes)
+    for after, last in schedule.cuts:
+        keep = spread_again(keep, schedule.epoch(after), schedule.epoch(last))
+    return keep
+
+
+def spread_again(keep: list[int], epoch: int, num_epochs: int) -> list[int]:
+    """The epochs to keep where a plan was cut to num_epochs after an epoch: those to come are spread over the rest."""
+    done = [each for each in keep if each <= epoch]
+    to_come = np.linspace(epoch, num_epochs, len(keep) - len(done) + 1)[1:]
+    return sorted({*done, *(int(each) for each in to_come.round())})
 
 
 def kept_epoch(epoch: int, weights: Arrays, saved: Arrays, history: list[EpochRow]) -> KeptEpoch:

@@ -13,9 +13,12 @@ from pawline.errors import PawlineError
 from pawline.parts import Part
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
+from pawline.training.kept_epochs import spread_again
+from pawline.training.plan import Watch
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
 
+LOOK_SECONDS = 5  # between two looks at the time that is left: a look counts steps, and an epoch may have few
 SAVE_FRACTION = 0.02  # of the training time, at most, is spent on saving the state
 
 
@@ -31,9 +34,11 @@ class Loop:
     best: Arrays
     keep: list[int]  # epochs whose weights are kept; 0: before the first step
     kept: dict[int, Arrays]  # their weights, as far as the training has come
-    checkpoint: Checkpoint | None
+    watch: Watch | None = None  # of a budget of minutes
+    checkpoint: Checkpoint | None = None
     on_epoch: Callable[[EpochRow], object] = lambda row: None
     next_save: float = 0.0  # on the monotonic clock
+    next_look: float = 0.0  # at the time that is left
 
     def finish(self) -> None:
         """Report the finished epochs again, then run the remaining steps, fewer where val stops improving.
@@ -44,11 +49,13 @@ class Loop:
         if 0 in self.keep and self.progress.step == 0:
             self.kept[0] = self.trainer.model.get_weights()  # the moving average begins with the first step
         self._save()
+        first_step, begin = self.progress.step + 1, time.monotonic()
         with self._bar() as bar:
-            while self.progress.step < self.schedule.num_steps and not self._is_hopeless():
+            while self.progress.step < self.schedule.last_step and not self._is_hopeless():
                 self._epoch(bar)
+                self._drop_late_epochs(first_step, time.monotonic() - begin, bar)
         self._save()
-        if self.progress.step < self.schedule.num_steps:
+        if self.progress.step < self.schedule.last_step:
             say(
                 f"train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: val loss has not "
                 f"fallen for {self.schedule.params.patience} (train.patience)"
@@ -56,14 +63,14 @@ class Loop:
 
     @property
     def _num_epochs(self) -> int:
-        return self.schedule.epoch(self.schedule.num_steps)
+        return self.schedule.epoch(self.schedule.last_step)
 
     def _bar(self) -> "tqdm[Any]":
         """Count pixels, not steps: steps on small pictures take less time, and the time left must be right."""
         schedule, step = self.schedule, self.progress.step
         return tqdm(
             desc="train",
-            total=schedule.num_pixels(range(1, schedule.num_steps + 1), self.sizes),
+            total=schedule.num_pixels(range(1, schedule.last_step + 1), self.sizes),
             initial=schedule.num_pixels(range(1, step + 1), self.sizes),
             unit="px",
             unit_scale=True,
@@ -78,7 +85,7 @@ class Loop:
     def _epoch(self, bar: "tqdm[Any]") -> None:
         progress, schedule = self.progress, self.schedule
         epoch, first_step = schedule.epoch(progress.step + 1), progress.step + 1
-        last_step = min(epoch * schedule.num_batches, schedule.num_steps)
+        last_step = min(epoch * schedule.num_batches, schedule.last_step)
         begin = time.monotonic()
         for step in range(first_step, last_step + 1):
             self._step(step, epoch)
@@ -88,6 +95,22 @@ class Loop:
         images_per_second = schedule.params.batch_size * (last_step - first_step + 1) / (time.monotonic() - begin)
         self._end_epoch(epoch, images_per_second)
         bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
+
+    def _drop_late_epochs(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
+        """Shorten the plan where a budget of minutes would end much too late. seconds: since first_step began."""
+        schedule, step, now = self.schedule, self.progress.step, time.monotonic()
+        if not self.watch or step >= schedule.last_step or now < self.next_look:
+            return
+        self.next_look = now + LOOK_SECONDS
+        if num_epochs := self.watch.num_late_epochs(schedule, first_step, step, seconds):
+            self.schedule = schedule.cut(step, num_epochs)
+            self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
+            self.keep = spread_again(self.keep, schedule.epoch(step), self._num_epochs)
+            bar.total = self.schedule.num_pixels(range(1, self.schedule.last_step + 1), self.sizes)
+            say(
+                f"train: slower than measured at the start: {self._num_epochs} epochs instead of "
+                f"{self._num_epochs + num_epochs}, to keep to train.minutes"
+            )
 
     def _step(self, step: int, epoch: int) -> None:
         size = self.schedule.picture_size(step, self.sizes)
@@ -128,6 +151,8 @@ class Loop:
         never save those."""
         if self.checkpoint:
             begin, variables = time.monotonic(), self.trainer.variables()
+            if self.watch:
+                self.progress.spent_seconds = time.time() - self.watch.budget.began
             if not all(np.isfinite(values).all() for values in variables):
                 self._refuse(
                     f"the weights are no longer numbers after step {self.progress.step}", self.progress.step

@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from pawline.model.backend import keras, tf
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe
 
 
-def build_optimizer(params: TrainParams) -> keras.optimizers.Optimizer:
+def build_optimizer(params: Recipe) -> keras.optimizers.Optimizer:
     """Build the optimizer of `train.optimizer`. Weight decay acts on kernels alone, never on biases and scales
     (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019)."""
     common: dict[str, Any] = {

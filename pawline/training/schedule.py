@@ -2,26 +2,33 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps are numbered from 1 to num_steps. An epoch has `num_batches` steps; the last epoch can have fewer."""
+    """Steps are numbered from 1 to last_step. An epoch has `num_batches` steps; the last epoch can have fewer.
 
-    params: TrainParams
+    num_steps: of the first plan. cuts: (step, number of steps): after this step the plan has so many; see `cut`."""
+
+    params: Recipe
     num_batches: int
     num_steps: int
+    cuts: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def last_step(self) -> int:
+        return self.cuts[-1][1] if self.cuts else self.num_steps
 
     def learning_rate(self, step: int) -> float:
         """One cycle: a linear rise, then a linear fall to zero at the last step (Smith & Topin, "Super-Convergence",
         2017)."""
-        warm_up = self.params.warm_up * self.num_steps
-        if step < warm_up:
-            return self.params.learning_rate * step / warm_up
-        return self.params.learning_rate * (self.num_steps - step) / max(1, self.num_steps - warm_up)
+        warm_up, place = self.params.warm_up * self.num_steps, self._place(step)
+        if place < warm_up:
+            return self.params.learning_rate * place / warm_up
+        return self.params.learning_rate * (self.num_steps - place) / max(1, self.num_steps - warm_up)
 
     def num_warm_up_epochs(self) -> int:
         """Number of epochs in which the learning rate rises, at least for a part of the epoch."""
@@ -29,11 +36,28 @@ class Schedule:
 
     def picture_size(self, step: int, sizes: list[int]) -> int:
         """Side of the pictures at this step. Each size is used for an equal number of steps, in the order given."""
-        return sizes[(step - 1) * len(sizes) // self.num_steps]
+        return sizes[int(max(0, self._place(step) - 1) * len(sizes) // self.num_steps)]
 
     def epoch(self, step: int) -> int:
         """The epoch of a step, from 1."""
         return math.ceil(step / self.num_batches)
+
+    def cut(self, step: int, num_epochs: int) -> "Schedule":
+        """Drop whole epochs from the plan after a step: the learning rate still falls to zero at the last step, and
+        each picture size keeps its share of what is left."""
+        return replace(self, cuts=(*self.cuts, (step, self.last_step - num_epochs * self.num_batches)))
+
+    def _place(self, step: int) -> float:
+        """The step of the first plan whose place this step takes; the step itself where nothing was cut."""
+        begin, place, end = 0, 0.0, self.num_steps
+        for after, last in self.cuts:
+            if step <= after:
+                break
+            place += (after - begin) * (self.num_steps - place) / (end - begin)
+            begin, end = after, last
+        if not begin:
+            return step
+        return min(self.num_steps, place + (step - begin) * (self.num_steps - place) / (end - begin))
 
     def num_pixels(self, steps: Iterable[int], sizes: list[int]) -> int:
         """Pixels the network sees in these steps; training time is proportional to this number."""
@@ -44,12 +68,12 @@ class Schedule:
         return (step - 1) % self.num_batches + 1
 
 
-def with_fitting_batch(params: TrainParams, num_images: int) -> TrainParams:
-    """The params with a batch no larger than the train part, which follows from params and data alone."""
+def with_fitting_batch(params: Recipe, num_images: int) -> Recipe:
+    """The recipe with a batch no larger than the train part, which follows from params and data alone."""
     return params.model_copy(update={"batch_size": max(1, min(params.batch_size, num_images))})
 
 
-def batches_per_epoch(params: TrainParams, num_images: int) -> int:
+def batches_per_epoch(params: Recipe, num_images: int) -> int:
     """Number of whole batches; the images left over differ from epoch to epoch. params: see `with_fitting_batch`."""
     return num_images // params.batch_size
 

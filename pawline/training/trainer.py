@@ -14,7 +14,7 @@ from pawline.errors import PawlineError
 from pawline.model.backend import GPUS, NUM_PIECES, keras, tf
 from pawline.model.machine import has_gpu
 from pawline.model.saved import predict_rows
-from pawline.params.train import TrainParams
+from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.training.augment import Changes, augment, random_changes
@@ -53,7 +53,7 @@ class Trainer:
 
     model: takes pixels as they are (0 to 255), gives logits. part: the images to train on."""
 
-    def __init__(self, model: keras.Model, params: TrainParams, images: PreparedImages, part: Part) -> None:
+    def __init__(self, model: keras.Model, params: Recipe, images: PreparedImages, part: Part) -> None:
         self.model = model
         self._strategy = tf.distribute.get_strategy()
         self._params, self._images, self._part = params, images, part
@@ -221,7 +221,7 @@ def val_figures(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -
 
 
 def _balance(
-    params: TrainParams, labels: NDArray[np.int64], num_classes: int
+    params: Recipe, labels: NDArray[np.int64], num_classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
     """(Weight of each class in the loss: float32 (num_classes,); probability of each image to be drawn: float64 (n,),
     or None to use every image once an epoch.)

@@ -1,0 +1,172 @@
+"""`pawline recipe`: which settings a training would follow, and the line that repeats a model."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pawline.terminal import say
+
+if TYPE_CHECKING:
+    from pawline.card import Card
+    from pawline.params.network import NetworkParams
+    from pawline.params.train import Recipe, TrainParams
+    from pawline.recipe import Facts
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser(
+        "recipe", help="the settings that a training would follow, or that a model followed"
+    )
+    command.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="N",
+        help="as with train.minutes=N: measures this machine for some seconds",
+    )
+    command.add_argument(
+        "--of",
+        type=Path,
+        metavar="MODEL",
+        help="print the line that repeats this model, such as models/model.keras",
+    )
+    command.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    """The number that the text writes. Raises ArgumentTypeError unless it is above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number above 0")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from pawline.errors import ParamsError
+
+    if not arguments.of:
+        print("\n".join(_planned(arguments.minutes)))
+        return 0
+    if arguments.minutes is not None:
+        raise ParamsError("--minutes and --of: the model has its number of steps; give one of them")
+    print(_line_of(arguments.of))
+    return 0
+
+
+def _planned(minutes: float | None) -> list[str]:
+    """What would be chosen with the params and the data of this checkout."""
+    import time
+
+    from pawline.card import in_words
+    from pawline.params.train import CHOSEN, TrainParams
+    from pawline.params.whole import load_params
+    from pawline.parts import Part
+    from pawline.recipe import WHY, choose, counts, network_advice
+    from pawline.training.plan import Budget, facts_of
+    from pawline.training.pretrained_weights import with_weights
+    from pawline.workspace.checkout import main_checkout
+    from pawline.workspace.kept_series import read_data
+    from pawline.workspace.layout import Layout, LocalState
+
+    params = load_params()
+    asked, network = params.train, with_weights(params.network, LocalState(main_checkout()).weights)
+    if minutes is not None:
+        asked = TrainParams.model_validate(dict(asked) | {"minutes": minutes, "steps": None})
+    images, split = read_data(Layout())
+    part = Part.of("train", images, split)
+    facts = facts_of(asked, network, images, part, Budget.of(asked, network, time.time()))
+    recipe = choose(asked, facts)
+    told = [
+        f"{network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
+        f"{facts.image_size} px: {_length(asked, recipe, facts)}"
+    ]
+    for key in CHOSEN:
+        why = WHY[key] if key in asked.automatic else "set in params.yaml"
+        if counts(key, network):
+            told.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
+    if network.name == "pretrained":
+        side = network.predicted_side(facts.image_size, recipe.predict_size)
+        told += network.pretrained.advice(images.form.shrunk_to(side))
+    told.append(network_advice(network, facts.num_images))
+    budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
+    return [*told, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+
+
+def _length(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> str:
+    """How long the training is, in words."""
+    from pawline.recipe import num_steps
+
+    if facts.network.is_frozen:
+        return "each looked at once, no epochs; train.minutes does not count"
+    steps, about = num_steps(asked, facts), "" if facts.num_pixels is None else "about "
+    epochs = steps * recipe.batch_size / facts.num_images
+    return f"{about}{round(steps):,} steps, {about}{epochs:.3g} epochs"
+
+
+def _line_of(model: Path) -> str:
+    """The command that repeats a model in this checkout, to the byte on the same kind of machine."""
+    from pawline.card import card_path, parse_card, shown
+    from pawline.errors import ModelError
+    from pawline.params.whole import dotted, load_params
+
+    card = parse_card(card_path(model))
+    if not card.recipe:
+        raise ModelError(
+            f"{card_path(model)}: made before recipes were recorded; set train.steps={card.conditions.num_steps} and "
+            "the params of its time (git show COMMIT:params.yaml)"
+        )
+    here = dotted(load_params().model_dump(mode="json"))
+    form = dict(card.form) | {"image_size": card.form.prepared_size}
+    wanted = card.recipe | {f"prepare.{key}": value for key, value in form.items() if f"prepare.{key}" in here}
+    needed = [
+        key
+        for key, value in wanted.items()
+        if key in card.chosen or key == "train.steps" or here.get(key) != value
+    ]
+    for note in _notes(card):
+        say(f"note: {note}")
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(f'{key}={shown(wanted[key])}')}" for key in needed)])
+
+
+def _notes(card: "Card") -> list[str]:
+    """Why the line would make another model here."""
+    import pandas as pd
+
+    from pawline.errors import PawlineError
+    from pawline.params.whole import load_params
+    from pawline.parts import data_digest
+    from pawline.training.conditions import conditions_of
+    from pawline.training.pretrained_weights import weights_digest
+    from pawline.workspace.layout import Layout
+
+    notes, at = [], Layout()
+    if not at.split.is_file() or data_digest(pd.read_parquet(at.split)) != card.training_data_digest:
+        notes.append("the model learned from other data than data/split.parquet of this checkout")
+    params, weights = load_params(), None
+    network = _network_of(card, params.network)
+    try:
+        weights = weights_digest(network)
+    except PawlineError as error:
+        notes.append(f"the weights that the model started from: {error}")
+    conditions = conditions_of(params.train, network=network, weights=weights)
+    here = conditions.model_dump(exclude={"num_steps", "flip_at_test"})
+    differing = [f"{key} {was}, here {here[key]}" for key, was in card.conditions if here.get(key, was) != was]
+    if differing:
+        notes.append(f"the model was made under other conditions ({'; '.join(differing)}): its bytes may differ")
+    return notes
+
+
+def _network_of(card: "Card", here: "NetworkParams") -> "NetworkParams":
+    """The params of the model's network, as its card records them."""
+    import json
+
+    from pawline.params.network import NetworkParams
+
+    tree = here.model_dump(mode="json")
+    tree["name"] = card.recipe["network.name"]
+    prefix = f"network.{tree['name']}."
+    tree[tree["name"]] = {key.removeprefix(prefix): v for key, v in card.recipe.items() if key.startswith(prefix)}
+    return NetworkParams.model_validate_json(json.dumps(tree))

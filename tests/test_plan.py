@@ -1,0 +1,63 @@
+"""A budget of minutes is kept: the plan counts loading and saving, and a machine that becomes busy shortens it."""
+
+import pytest
+
+from pawline.training.plan import FINISH_SECONDS, KEPT_SECONDS, Budget, Watch
+from pawline.training.schedule import Schedule
+from tests.recipes import PARAMS, some_recipe
+
+NOW = 2e9
+SCHEDULE = Schedule(some_recipe(warm_up=0.0), num_batches=10, num_steps=80)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: NOW)
+
+
+def watch(gone: float, sides: tuple[int, ...] = (48,), seconds: tuple[float, ...] = (1.0,)) -> Watch:
+    """The watch of a budget of 100 s, of which so many are gone; a validation takes no time."""
+    return Watch(Budget(100, NOW - gone), list(sides), list(seconds), 0.0)
+
+
+def test_loading_and_saving_count() -> None:
+    assert Budget(100, NOW - 30).seconds_left == 100 - 30 - FINISH_SECONDS
+
+
+def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
+    asked = some_recipe(minutes=2.0, keep_epochs=8)
+    budget = Budget.of(asked, PARAMS.network, NOW - 30) or pytest.fail("by minutes")
+    assert budget.seconds_left == 120 - 30 - FINISH_SECONDS - 8 * KEPT_SECONDS
+    frozen = PARAMS.network.model_copy(update={"name": "pretrained"})
+    assert Budget.of(asked, frozen, NOW) is None
+    assert Budget.of(some_recipe(minutes=2.0, steps=9), PARAMS.network, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("gone", "step", "seconds", "dropped"),
+    [
+        (20, 20, 20, 0),  # as planned: 10 s to save and 60 s of steps are left, which makes 90
+        (40, 20, 20, 0),  # 40 + 10 + 60 s: exactly a tenth too late
+        (41, 20, 20, 1),  # an epoch of 10 s brings 111 to 101
+        (40, 20, 40, 3),  # twice as slow: 40 + 10 + 120 s; three epochs of 20 s bring it to 110
+        (95, 70, 70, 0),  # late, but only the last epoch is left
+        (95, 20, 20, 5),  # the next epoch stays, whatever it costs
+    ],
+)
+def test_as_few_whole_epochs_are_dropped_as_end_the_training_a_tenth_late(
+    gone: float, step: int, seconds: float, dropped: int
+) -> None:
+    assert watch(gone).num_late_epochs(SCHEDULE, 1, step, seconds) == dropped
+
+
+def test_steps_on_small_pictures_are_not_taken_for_a_slow_machine() -> None:
+    """40 steps of half a second and 40 of two: after the first 40, 80 s are left, not 20."""
+    both = watch(30, (32, 64), (0.5, 2.0))
+    assert both.num_late_epochs(SCHEDULE, 1, 40, 20) == 1  # 30 + 10 + 80 s are 120; an epoch takes 20
+
+
+def test_a_cut_counts_the_steps_that_are_left_of_the_plan() -> None:
+    cut = SCHEDULE.cut(20, num_epochs=3)
+    assert cut.last_step == 50
+    assert watch(60).num_late_epochs(cut, 1, 20, 20) == 0  # 60 + 10 + 30 s
+    assert watch(75).num_late_epochs(cut, 1, 20, 20) == 1  # 115 s
