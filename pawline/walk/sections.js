@@ -210,6 +210,23 @@ function wholeNumber(label, state, name, changed) {
     changed();
   });
 }
+/* a button that switches state.playing; `begin` starts what then plays */
+function playButton(state, begin) {
+  const play = el(
+    "button",
+    {
+      type: "button",
+      class: "main",
+      onclick: () => {
+        state.playing = !state.playing;
+        play.textContent = state.playing ? "Pause" : "Play";
+        if (state.playing) begin();
+      },
+    },
+    "Play",
+  );
+  return play;
+}
 /* the fields that choose a map and a pixel of it */
 function placeFields(state, mapChanged, placeChanged) {
   return [
@@ -244,19 +261,7 @@ function showWindow() {
       () => update(),
     ),
     input = wholeNumber("Input channel", state, "input", () => redrawInput());
-  const play = el(
-    "button",
-    {
-      type: "button",
-      class: "main",
-      onclick: () => {
-        state.playing = !state.playing;
-        play.textContent = state.playing ? "Pause" : "Play";
-        if (state.playing) requestAnimationFrame(frame);
-      },
-    },
-    "Play",
-  );
+  const play = playButton(state, () => requestAnimationFrame(frame));
   const step = (by) => () => {
     move(by);
     update();
@@ -810,28 +815,18 @@ function showPooling() {
     state.column = at % n.shape[1];
     update();
   };
-  const play = el(
-    "button",
-    {
-      type: "button",
-      class: "main",
-      onclick: () => {
-        state.playing = !state.playing;
-        play.textContent = state.playing ? "Pause" : "Play";
-        let last = 0;
-        const go = (now) => {
-          if (!state.playing) return;
-          if (now - last > 120) {
-            last = now;
-            move(1);
-          }
-          requestAnimationFrame(go);
-        };
-        requestAnimationFrame(go);
-      },
-    },
-    "Play",
-  );
+  const play = playButton(state, () => {
+    let last = 0;
+    const go = (now) => {
+      if (!state.playing) return;
+      if (now - last > 120) {
+        last = now;
+        move(1);
+      }
+      requestAnimationFrame(go);
+    };
+    requestAnimationFrame(go);
+  });
   const intro = el("p"),
     holder = el("div", { class: "row two" }, input.figure, output.figure);
   host.append(
