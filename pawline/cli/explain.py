@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.card import Card, read_card
-from pawline.cli.model_file import next_step
+from pawline.cli.model_file import add_keras_model, next_step
 from pawline.cli.named_file import refuse_missing
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable, say
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 def add_command(commands: Any) -> None:
     command = commands.add_parser("explain", help="make a page that shows every step of the network on a picture")
     command.add_argument("picture", type=Path, metavar="PICTURE")
-    command.add_argument(
-        "--model",
-        type=Path,
-        default=Layout().model,
-        metavar="FILE",
-        help="a model.keras with its card.json beside it (default: %(default)s)",
-    )
+    add_keras_model(command)
     command.add_argument(
         "--out", type=Path, default=Path("walk.html"), metavar="FILE", help="default: %(default)s"
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pawline.card import Card, card_path, read_card
-from pawline.cli.model_file import next_step
+from pawline.cli.model_file import add_keras_model, next_step
 from pawline.errors import DatasetError, ModelError
 from pawline.export import NAMES, export_to, test_batches
 from pawline.files import write_bytes
@@ -23,13 +23,7 @@ def add_command(commands: Any) -> None:
     command.add_argument(
         "--to", choices=sorted([*NAMES, INT8]), default="onnx", help="the form (default: %(default)s)"
     )
-    command.add_argument(
-        "--model",
-        type=Path,
-        default=Layout().model,
-        metavar="FILE",
-        help="a model.keras with its card.json beside it (default: %(default)s)",
-    )
+    add_keras_model(command)
     command.add_argument(
         "--out",
         type=Path,

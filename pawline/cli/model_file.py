@@ -1,6 +1,7 @@
 """The file that `--model` names, for every command that asks a model."""
 
 import re
+from argparse import ArgumentParser
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
@@ -8,6 +9,17 @@ from shlex import quote
 from pawline.errors import ModelError
 from pawline.workspace.checkout import is_checkout
 from pawline.workspace.layout import Layout
+
+
+def add_keras_model(command: ArgumentParser) -> None:
+    """Add `--model FILE` for a command that reads what Keras saved."""
+    command.add_argument(
+        "--model",
+        type=Path,
+        default=Layout().model,
+        metavar="FILE",
+        help="a model.keras with its card.json beside it (default: %(default)s)",
+    )
 
 
 def existing_model(named: str | Path) -> Path:
