@@ -110,7 +110,7 @@ def test_the_advice_for_a_missing_model_works_where_it_is_given(
 def test_what_needs_a_checkout_says_so_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["suspects"], ["verify"], ["trace", "a.png"]):
         pawline_here(tmp_path, *command, expect=2)
-        line = f"pawline: pawline {command[0]}: no dvc.yaml is here; `cd` into a checkout\n"
+        line = f"pawline: {command[0]}: no dvc.yaml is here; `cd` into a checkout\n"
         assert capsys.readouterr().err == line
     assert not list(tmp_path.iterdir())
 

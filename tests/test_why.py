@@ -215,7 +215,7 @@ def test_an_unknown_stage_is_refused_with_the_nearest_name(finished_workspace: P
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
     output = run(tmp_path, "pawline", "why", expect=2).stderr
-    assert output == "pawline: pawline why: no dvc.yaml is here; `cd` into a checkout\n"
+    assert output == "pawline: why: no dvc.yaml is here; `cd` into a checkout\n"
 
 
 def test_while_dvc_is_at_work_the_answer_is_busy(finished: Path) -> None:

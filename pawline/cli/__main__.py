@@ -51,7 +51,7 @@ def main() -> None:
 
 def _run(command: str, arguments: argparse.Namespace) -> int | None:
     if command in OF_A_CHECKOUT and not is_checkout():
-        raise ParamsError(f"pawline {command}: no dvc.yaml is here; `cd` into a checkout")
+        raise ParamsError(f"{command}: no dvc.yaml is here; `cd` into a checkout")
     code: int | None = arguments.run(arguments)
     return code
 
