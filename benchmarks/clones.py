@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.photographs import machine
-from tests.conftest import clean_environment
+from tests.conftest import environment_of_commands
 from tests.source import ROOT
 
 RUN_ID = "from pawline.tracking.store import *; use_store(); print(run_of({digest!r}).info.run_id)"
@@ -32,13 +32,12 @@ def make_clone(folder: str, params: dict[str, Any]) -> Path:
 def call(clone: Path, *command: str) -> str:
     """What a command of the clone prints, however long it takes: a module and its arguments, or -c and code. Its log
     goes to FOLDER/log.txt."""
-    environment = clean_environment() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     arguments = command if command[0] == "-c" else ("-m", *command)
     with (clone.parent / "log.txt").open("a") as log:
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=clone,
-            env=environment,
+            env=environment_of_commands(),
             check=True,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -15,9 +15,9 @@ from urllib.request import urlopen
 import numpy as np
 import psutil
 
-from tests.conftest import clean_environment
+from tests.conftest import environment_of_commands
 
-# Put into the stage `report`, it takes as long as there is a file `slow`, in place of hours of training.
+# Put into a stage, it takes as long as there is a file `slow`, in place of hours of training.
 MAIN = "def main(params: Params, at: Layout) -> None:\n"
 SLOW = f"""{MAIN}
     from pathlib import Path
@@ -42,7 +42,7 @@ def background(folder: Path, *command: str, **environment: str) -> Iterator[subp
         started = subprocess.Popen(
             [binaries / command[0], *command[1:]],
             cwd=folder,
-            env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+            env=environment_of_commands() | environment,
             start_new_session=True,
             # A suite started by `make test &` ignores SIGINT, and so would all that it starts.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -94,8 +94,8 @@ def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def slow_report(workspace: Path) -> None:
-    stage = workspace / "tasks/report.py"
+def slow_split(workspace: Path) -> None:
+    stage = workspace / "tasks/split.py"
     stage.write_text(stage.read_text().replace(MAIN, SLOW))
     (workspace / "slow").touch()
 

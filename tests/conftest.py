@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import chdir, redirect_stdout
+from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -109,11 +110,10 @@ def run(
     workspace: Path, *command: str, expect: int | None = 0, stdin: IO[bytes] | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a workspace as a user would, with the project's environment activated."""
-    binaries = str(Path(sys.executable).parent)
     done = subprocess.run(
         command,
         cwd=workspace,
-        env=clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"} | environment,
+        env=environment_of_commands() | environment,
         stdin=stdin,
         capture_output=True,
         text=True,
@@ -130,20 +130,47 @@ def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
     """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again."""
     from pawline.cli.__main__ import main
 
-    stop, printed = signal.getsignal(signal.SIGTERM), io.StringIO()
+    stop = signal.getsignal(signal.SIGTERM)
     try:
-        with chdir(workspace), redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["pawline", *arguments])
-            for foreign in {*os.environ} - {
-                *clean_environment()
-            }:  # MLflow notes the store of an earlier test there
-                patch.delenv(foreign)
             with pytest.raises(SystemExit) as ended:
                 main()
     finally:
         signal.signal(signal.SIGTERM, stop)
     assert ended.value.code == expect, printed.getvalue()
     return printed.getvalue()
+
+
+def dvc_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
+    """What a DVC command prints, run in this process as DVC's own tests do: another would load DVC for a second.
+
+    What DVC logs, such as which stages it runs, and what those write go to the test's own output.
+    """
+    from dvc.cli import main
+
+    with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_TEST", "true")  # it leaves standard output as it is
+        code = main([*arguments])
+    assert code == expect, printed.getvalue()
+    return printed.getvalue()
+
+
+@contextmanager
+def _as_a_process(workspace: Path) -> Iterator[io.StringIO]:
+    """Folder and environment of a command in a workspace, for a block; what the block prints."""
+    printed, environment = io.StringIO(), environment_of_commands()
+    with chdir(workspace), redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        for foreign in {*os.environ} - {*environment}:  # MLflow notes the store of an earlier test there
+            patch.delenv(foreign)
+        patch.setenv("PATH", environment["PATH"])
+        yield printed
+
+
+def environment_of_commands() -> dict[str, str]:
+    """A clean environment in which the project's own is activated."""
+    binaries = str(Path(sys.executable).parent)
+    return clean_environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
 
 
 def clean_environment() -> dict[str, str]:
@@ -178,11 +205,15 @@ def commit(workspace: Path) -> None:
     run(workspace, "git", "commit", "--quiet", "--message", "a state to compare with")
 
 
+def folder_of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()  # with pytest-xdist that of a worker, in a folder of all
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session")
 def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after `dvc repro`, its results committed. Shared: look, or change a copy of it."""
-    base = tmp_path_factory.getbasetemp()  # with pytest-xdist that of a worker, in a folder of all
-    one_for_all = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished" / "a work space"
+    one_for_all = folder_of_all_workers(tmp_path_factory) / "finished" / "a work space"
     done = one_for_all.with_name("done")
     with FileLock(one_for_all.parent.with_suffix(".lock")):
         if not done.exists():  # nor is it moved when it is: the MLflow store names its artifacts by absolute path
@@ -202,15 +233,24 @@ def finished_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def recorded_writes(finished_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the stages wrote while the finished workspace was made, see tests/recorded_writes/sitecustomize.py."""
-    base = tmp_path_factory.getbasetemp()
-    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return [json.loads(line) for line in (place / "finished/writes.jsonl").read_text().splitlines()]
+    writes = folder_of_all_workers(tmp_path_factory) / "finished/writes.jsonl"
+    return [json.loads(line) for line in writes.read_text().splitlines()]
 
 
 @pytest.fixture
 def finished(finished_workspace: Path, tmp_path: Path) -> Path:
     """A copy of the finished workspace, with its DVC cache, to do anything with."""
     return Path(shutil.copytree(finished_workspace, tmp_path / "a copied space", symlinks=True))
+
+
+FIRST_STAGES = ["ingest", "prepare", "split"]
+
+
+@pytest.fixture
+def short(finished: Path) -> Path:
+    """A finished workspace whose pipeline ends with `split`: for claims about runners, not about the stages."""
+    keep_stages(finished, *FIRST_STAGES)
+    return finished
 
 
 # What the tests' Prefect server need not do: no schedule is active and no automation exists.
@@ -227,15 +267,43 @@ UNUSED_SERVICES = (
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server of the tests' own; the environment in which commands reach it."""
+    """A Prefect server for the tests of all workers; the environment in which commands reach it.
+
+    The worker that needs it first starts it, and ends it when no other one uses it any more.
+    """
+    from tests.background import wait_for
+
+    home = folder_of_all_workers(tmp_path_factory) / "prefect"
+    (users := home / "users").mkdir(parents=True, exist_ok=True)
+    lock, address, user = FileLock(home.with_suffix(".lock")), home / "address", users / str(os.getpid())
+    at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+    def is_unused() -> bool:
+        with lock:
+            if any(psutil.pid_exists(int(user.name)) for user in users.iterdir()):
+                return False
+            address.unlink()  # whoever comes now starts another
+            return True
+
+    with ExitStack() as until_unused:
+        with lock:
+            user.touch()
+            if is_mine := not address.exists():
+                address.write_text(until_unused.enter_context(prefect_server(home, at)))
+        yield at | {"PREFECT_API_URL": address.read_text()}
+        user.unlink()
+        if is_mine:
+            wait_for(is_unused, seconds=900)
+
+
+@contextmanager
+def prefect_server(home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The address of its API."""
     from tests.background import answers, background, free_port, wait_for
 
     port = free_port()
-    home = tmp_path_factory.mktemp("prefect")
-    at = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     lean = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in UNUSED_SERVICES}
     lean["PREFECT_SERVER_UI_ENABLED"] = "false"
-    url = f"http://127.0.0.1:{port}/api"
-    with background(home, "prefect", "server", "start", "--port", port, **at, **lean):
-        wait_for(lambda: answers(f"{url}/health"))
-        yield at | {"PREFECT_API_URL": url}
+    with background(home, "prefect", "server", "start", "--port", port, **environment, **lean):
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/api/health"))
+        yield f"http://127.0.0.1:{port}/api"

@@ -10,7 +10,7 @@ from pawline.check import Condition, find_conditions, refuse_failed, summarize
 from pawline.errors import ParamsError, PawlineError
 from pawline.evaluate import measure
 from pawline.params.check import CheckParams
-from tests.conftest import run, set_params
+from tests.conftest import dvc_here, run, set_params
 from tests.test_evaluate import drawn
 
 METRICS: dict[str, Any] = {
@@ -92,7 +92,7 @@ def test_a_failed_check_leaves_metrics_and_report_and_the_next_repro_asks_again(
     assert [condition["passed"] for condition in written["conditions"]] == [False, True]
     assert written["passed"] is False
     assert (finished / "reports/report.html").read_bytes() == page
-    assert list(json.loads(run(finished, "dvc", "status", "--json").stdout)) == ["check"]
+    assert list(json.loads(dvc_here(finished, "status", "--json"))) == ["check"]
     set_params(finished, {"check": {}})
     assert "Running" not in run(finished, "dvc", "repro").stdout
     written = json.loads((finished / "metrics/check.json").read_text())

@@ -18,7 +18,7 @@ from pawline.errors import BusyError, DatasetError, ParamsError, PawlineError
 from pawline.ingest import IngestResult, ingest
 from pawline.params.ingest import IngestParams
 from pawline.sources import download
-from tests.conftest import run, set_params
+from tests.conftest import dvc_here, run, set_params
 from tests.sample_sources import PICTURE, TWO_CLASSES, content, paths, tar_of, zip_of
 
 
@@ -379,10 +379,10 @@ def test_dvc_detects_a_file_that_changed_on_the_server(workspace: Path, server: 
     process = run(workspace, "dvc", "repro", "--single-item", "ingest")
     assert "download" not in process.stdout + process.stderr  # no progress outside a terminal
     assert content(workspace / "data/ingested") == TWO_CLASSES
-    assert "up to date" in run(workspace, "dvc", "status", "ingest").stdout
+    assert "up to date" in dvc_here(workspace, "status", "ingest")
     server.file = server.file.replace(b"dog/1.jpg", b"fox/1.jpg")
     server.headers = {header: "Sat, 01 Aug 2026 11:00:00 GMT" if header == "Last-Modified" else '"2"'}
-    assert server.address in run(workspace, "dvc", "status", "ingest").stdout
-    run(workspace, "dvc", "repro", "--single-item", "ingest")
+    assert server.address in dvc_here(workspace, "status", "ingest")
+    dvc_here(workspace, "repro", "--single-item", "ingest")
     assert set(content(workspace / "data/ingested")) == {"cat/1.jpg", "fox/1.jpg"}
     assert list((workspace / ".pawline/downloads").iterdir()) == []

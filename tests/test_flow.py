@@ -15,20 +15,22 @@ from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterId,
 )
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import State
 from ruamel.yaml import YAML
 
-from tests.background import background, commands_in, slow_report, wait_for
-from tests.conftest import keep_stages, run, set_params, write_pictures
+from tests.background import background, commands_in, slow_split, wait_for
+from tests.conftest import FIRST_STAGES, dvc_here, run, set_params, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
 FIRST = "promoted: the first version, without a champion to beat; it passed the check"
 KNOWN = {"register": f"Cached version 1, known: {FIRST}"}
-UNCHANGED = dict.fromkeys([*STAGES, "register"], "Cached")
+CACHED = dict.fromkeys(FIRST_STAGES, "Cached")
 
 
 def training(workspace: Path, *options: str, expect: int = 0, **environment: str) -> dict[str, str]:
@@ -39,10 +41,17 @@ def training(workspace: Path, *options: str, expect: int = 0, **environment: str
     return {stage: " ".join(rest.split()) for stage, rest in rows}
 
 
+def latest_flow_run(client: SyncPrefectClient) -> FlowRun:
+    """The latest that no deployment caused: those are of other tests."""
+    by_hand = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(is_null_=True))
+    [latest] = client.read_flow_runs(flow_run_filter=by_hand, sort=FlowRunSort.START_TIME_DESC, limit=1)
+    return latest
+
+
 def latest_run(server: dict[str, str]) -> tuple[State, dict[str, str]]:
     """The state of the latest flow run, and the name of each of its tasks' states, as the server reports."""
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        latest = latest_flow_run(client)
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[latest.id])))
     assert latest.state
     return latest.state, {task.name: task.state_name or "" for task in tasks}
@@ -67,15 +76,15 @@ def test_the_flow_and_dvc_repro_write_the_same_lock(
     assert list(printed) == [*STAGES, "register"]
     assert_recorded(server, dict.fromkeys(STAGES, "Completed") | {"register": "Promoted"})
     assert (workspace / "dvc.lock").read_bytes() == (finished_workspace / "dvc.lock").read_bytes()
-    assert json.loads(run(workspace, "dvc", "status", "--json").stdout) == {}
-    assert "Data and pipelines are up to date." in run(workspace, "dvc", "repro").stdout
+    assert json.loads(dvc_here(workspace, "status", "--json")) == {}
+    assert "Data and pipelines are up to date." in dvc_here(workspace, "repro")
     assert (workspace / "dvc.lock").read_bytes() == (finished_workspace / "dvc.lock").read_bytes()
 
 
 def test_after_dvc_repro_the_flow_runs_nothing(finished: Path, server: dict[str, str]) -> None:
     unchanged = dict.fromkeys(STAGES, "Cached unchanged since the last run")
     assert training(finished, **server) == unchanged | KNOWN
-    assert_recorded(server, UNCHANGED)
+    assert_recorded(server, dict.fromkeys([*STAGES, "register"], "Cached"))
     assert run(finished, "git", "status", "--porcelain").stdout == ""
 
 
@@ -95,14 +104,13 @@ def test_a_lost_and_a_damaged_output_come_back_from_the_cache(finished: Path, se
         **KNOWN,
     }
     assert (damaged.read_bytes(), lost.read_bytes()) == before
-    assert_recorded(server, UNCHANGED)
     assert_page(server, finished)
 
 
 def assert_page(server: dict[str, str], workspace: Path) -> None:
     """The latest flow run has a page on its stages, of which the one of `train` was restored."""
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        latest = latest_flow_run(client)
         [artifact] = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[latest.id]))
         )
@@ -117,106 +125,101 @@ def assert_page(server: dict[str, str], workspace: Path) -> None:
     assert f"Report: `{workspace / 'reports/report.html'}`" in page
 
 
-def test_a_changed_param_runs_only_what_it_affects(finished: Path, server: dict[str, str]) -> None:
-    """It leaves what `prepare` writes as it was, so everything after it stays, but for the report, which names it."""
-    lock = (finished / "dvc.lock").read_bytes()
-    set_params(finished, {"prepare.max_bad_fraction": 0.5})
-    affected = UNCHANGED | dict.fromkeys(["prepare", "report", "check"], "Completed")
-    assert names(training(finished, **server)) == affected
+def test_a_changed_param_runs_only_what_it_affects(short: Path, server: dict[str, str]) -> None:
+    """It leaves what `prepare` writes as it was, so everything after it stays."""
+    lock = (short / "dvc.lock").read_bytes()
+    set_params(short, {"prepare.max_bad_fraction": 0.5})
+    affected = CACHED | {"prepare": "Completed"}
+    assert names(training(short, **server)) == affected
     assert_recorded(server, affected)
-    set_params(finished, {"prepare.max_bad_fraction": 0.05})
-    assert training(finished, **server)["prepare"] == "Cached restored from DVC's cache"
-    assert_recorded(server, UNCHANGED)
-    assert (finished / "dvc.lock").read_bytes() == lock
+    set_params(short, {"prepare.max_bad_fraction": 0.05})
+    assert training(short, **server)["prepare"] == "Cached restored from DVC's cache"
+    assert_recorded(server, CACHED)
+    assert (short / "dvc.lock").read_bytes() == lock
 
 
-def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(
-    finished: Path, server: dict[str, str]
-) -> None:
-    (finished / "pictures/vertical/bad.jpg").write_text("no picture")
-    set_params(finished, {"prepare.max_bad_fraction": 0})
-    printed = training(finished, expect=3, **server)
+def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(short: Path, server: dict[str, str]) -> None:
+    (short / "pictures/vertical/bad.jpg").write_text("no picture")
+    set_params(short, {"prepare.max_bad_fraction": 0})
+    printed = training(short, expect=3, **server)
     assert printed["prepare"].startswith("Failed stage 'prepare' failed (exit code 3): 1 of 121 images are bad")
-    blocked = dict.fromkeys([*STAGES[2:], "register"], "NotReady")
-    assert names(printed) == {"ingest": "Completed", "prepare": "Failed"} | blocked
+    assert names(printed) == {"ingest": "Completed", "prepare": "Failed", "split": "NotReady"}
     assert_recorded(server, names(printed))
     state, _ = latest_run(server)
     assert (state.name, f"Failed {state.message}") == ("Failed", printed["prepare"])
 
-    set_params(finished, {"prepare.max_bad_fraction": 0.05})
-    mended = training(finished, **server)
-    assert names(mended) == UNCHANGED | dict.fromkeys(["prepare", "export", "report", "check"], "Completed")
+    set_params(short, {"prepare.max_bad_fraction": 0.05})
+    assert names(training(short, **server)) == CACHED | {"prepare": "Completed"}
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_stage_too_and_the_same_command_continues(
-    finished: Path, server: dict[str, str], signum: int, code: int
+    short: Path, server: dict[str, str], signum: int, code: int
 ) -> None:
-    slow_report(finished)
-    with background(finished, "python", "-m", "flows.training", **server) as flow:
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+    slow_split(short)
+    with background(short, "python", "-m", "flows.training", **server) as flow:
+        wait_for(lambda: "python -m tasks.split" in commands_in(short))
         flow.send_signal(signum)
         assert flow.wait(30) == code
-        assert commands_in(finished) == []
-    assert "pid" not in (finished / ".dvc/tmp/rwlock").read_text()
-    assert_recorded(server, dict.fromkeys(STAGES[:-1], "Cached") | {"report": "Crashed"})  # check had no turn
+        assert commands_in(short) == []
+    assert "pid" not in (short / ".dvc/tmp/rwlock").read_text()
+    assert_recorded(server, CACHED | {"split": "Crashed"})
 
-    (finished / "slow").unlink()
-    assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+    (short / "slow").unlink()
+    assert names(training(short, **server)) == CACHED | {"split": "Completed"}
 
 
-def test_another_run_on_the_same_files_is_not_disturbed(finished: Path, server: dict[str, str]) -> None:
-    slow_report(finished)
-    with background(finished, "dvc", "repro", "report"):
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
-        assert "busy, try again" in training(finished, expect=75, **server)["ingest"]
+def test_another_run_on_the_same_files_is_not_disturbed(short: Path, server: dict[str, str]) -> None:
+    slow_split(short)
+    with background(short, "dvc", "repro"):
+        wait_for(lambda: "python -m tasks.split" in commands_in(short))
+        assert "busy, try again" in training(short, expect=75, **server)["ingest"]
 
 
 @pytest.mark.parametrize("victim", ["flow", "dvc"])
-def test_a_killed_runner_takes_its_stage_along(finished: Path, server: dict[str, str], victim: str) -> None:
+def test_a_killed_runner_takes_its_stage_along(short: Path, server: dict[str, str], victim: str) -> None:
     """A killed flow cannot report its end to Prefect: the next flow run does."""
-    slow_report(finished)
-    with background(finished, "python", "-m", "flows.training", **server) as flow:
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+    slow_split(short)
+    with background(short, "python", "-m", "flows.training", **server) as flow:
+        wait_for(lambda: "python -m tasks.split" in commands_in(short))
         [dvc] = [child for child in psutil.Process(flow.pid).children() if "dvc" in child.cmdline()]
         (flow if victim == "flow" else dvc).kill()
         assert flow.wait(60) == (-9 if victim == "flow" else 1)
-        wait_for(lambda: commands_in(finished) == [], seconds=15)
-    (finished / "slow").unlink()
+        wait_for(lambda: commands_in(short) == [], seconds=15)
+    (short / "slow").unlink()
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        [killed] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        killed = latest_flow_run(client)
         assert killed.state_name == ("Running" if victim == "flow" else "Failed")
-        assert names(training(finished, **server)) == UNCHANGED | {"report": "Completed"}
+        assert names(training(short, **server)) == CACHED | {"split": "Completed"}
         assert client.read_flow_run(killed.id).state_name == ("Crashed" if victim == "flow" else "Failed")
 
 
-def test_a_stage_that_takes_too_long_is_ended(finished: Path, server: dict[str, str]) -> None:
-    slow_report(finished)
-    printed = training(finished, "--stage-minutes", "0.05", expect=1, **server)
-    problem = "stage 'report' took longer than 0.05 minutes and was ended"
-    assert printed["report"] == f"Failed {problem}; raise --stage-minutes"
-    assert commands_in(finished) == []
+def test_a_stage_that_takes_too_long_is_ended(short: Path, server: dict[str, str]) -> None:
+    slow_split(short)
+    printed = training(short, "--stage-minutes", "0.05", expect=1, **server)
+    problem = "stage 'split' took longer than 0.05 minutes and was ended"
+    assert printed["split"] == f"Failed {problem}; raise --stage-minutes"
+    assert commands_in(short) == []
 
 
-def test_overrides_leave_the_checkout_alone_and_make_an_experiment(finished: Path, server: dict[str, str]) -> None:
-    keep_stages(finished, *(kept := ["ingest", "prepare", "split"]))
-    write_pictures(finished.parent / "more", count=70)
-    (finished / "README.md").write_text("not committed yet")
-    lock = (finished / "dvc.lock").read_bytes()
-    printed = training(finished, "--set", "split.val_fraction=0.2", "--set", "ingest.source=../more", **server)
-    assert names(printed) == dict.fromkeys(kept, "Completed")
-    assert run(finished, "git", "status", "--porcelain").stdout == " M README.md\n"
-    assert json.loads(run(finished, "dvc", "status", "--json").stdout) == {}
-    assert (finished / "dvc.lock").read_bytes() == lock
-    assert len(run(finished, "git", "worktree", "list").stdout.splitlines()) == 1
+def test_overrides_leave_the_checkout_alone_and_make_an_experiment(short: Path, server: dict[str, str]) -> None:
+    write_pictures(short.parent / "more", count=70)
+    (short / "README.md").write_text("not committed yet")
+    lock = (short / "dvc.lock").read_bytes()
+    printed = training(short, "--set", "split.val_fraction=0.2", "--set", "ingest.source=../more", **server)
+    assert names(printed) == dict.fromkeys(FIRST_STAGES, "Completed")
+    assert run(short, "git", "status", "--porcelain").stdout == " M README.md\n"
+    assert json.loads(dvc_here(short, "status", "--json")) == {}
+    assert (short / "dvc.lock").read_bytes() == lock
+    assert len(run(short, "git", "worktree", "list").stdout.splitlines()) == 1
 
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        [latest] = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-    assert run(finished, "dvc", "exp", "list", "--name-only").stdout.split() == [latest.name]
-    run(finished, "git", "checkout", "README.md")
-    run(finished, "dvc", "exp", "apply", latest.name)
-    assert json.loads((finished / "metrics/ingest.json").read_text())["num_files"] == 140
-    assert names(training(finished, **server)) == dict.fromkeys(kept, "Cached")
+        latest = latest_flow_run(client)
+    assert dvc_here(short, "exp", "list", "--name-only").split() == [latest.name]
+    run(short, "git", "checkout", "README.md")
+    dvc_here(short, "exp", "apply", latest.name)
+    assert json.loads((short / "metrics/ingest.json").read_text())["num_files"] == 140
+    assert names(training(short, **server)) == CACHED
 
 
 @pytest.mark.parametrize(
@@ -260,61 +263,60 @@ def test_only_abandoned_workspaces_are_removed(workspace: Path) -> None:
 
 
 def test_another_checkout_with_the_same_cache_has_nothing_to_run(
-    finished: Path, server: dict[str, str], tmp_path: Path
+    short: Path, server: dict[str, str], tmp_path: Path
 ) -> None:
     """The first checkout has nothing to run either after the other one ran. (The metrics come with git.)"""
     clone, worktree, restored = tmp_path / "a clone", tmp_path / "a worktree", "Cached restored from DVC's cache"
-    keep_stages(finished, *(kept := ["ingest", "prepare", "split"]))
-    run(finished, "git", "clone", "--quiet", ".", str(clone))
-    run(finished, "git", "worktree", "add", "--detach", str(worktree))
+    run(short, "git", "clone", "--quiet", ".", str(clone))
+    run(short, "git", "worktree", "add", "--detach", str(worktree))
     for other in (clone, worktree):
-        run(other, "dvc", "config", "--local", "cache.dir", str(finished / ".dvc/cache"))
-        assert training(other, **server) == dict.fromkeys(kept, restored)
+        dvc_here(other, "config", "--local", "cache.dir", str(short / ".dvc/cache"))
+        assert training(other, **server) == dict.fromkeys(FIRST_STAGES, restored)
         assert run(other, "git", "status", "--porcelain").stdout == ""
-        assert "Data and pipelines are up to date." in run(other, "dvc", "repro").stdout
-    for checkout in (worktree, finished):
+        assert "Data and pipelines are up to date." in dvc_here(other, "repro")
+    for checkout in (worktree, short):
         set_params(checkout, {"prepare.max_bad_fraction": 0.5})
-    assert names(training(worktree, **server)) == dict.fromkeys(kept, "Cached") | {"prepare": "Completed"}
-    assert training(finished, **server)["prepare"] == restored
-    assert (finished / "dvc.lock").read_bytes() == (worktree / "dvc.lock").read_bytes()
+    assert names(training(worktree, **server)) == CACHED | {"prepare": "Completed"}
+    assert training(short, **server)["prepare"] == restored
+    assert (short / "dvc.lock").read_bytes() == (worktree / "dvc.lock").read_bytes()
 
 
-def test_a_lock_file_that_was_cut_off_is_put_back(finished: Path, server: dict[str, str]) -> None:
+def test_a_lock_file_that_was_cut_off_is_put_back(short: Path, server: dict[str, str]) -> None:
     """An empty list of DVC's locks, cut off too, blocks nothing."""
-    lock = (finished / "dvc.lock").read_bytes()
-    (finished / "models/card.json").unlink()
-    (finished / ".dvc/tmp/rwlock").write_text("")
-    assert training(finished, **server)["train"] == "Cached restored from DVC's cache"  # and keeps the lock file
-    (finished / "dvc.lock").write_bytes(b"")
-    run(finished, "dvc", "status", expect=1)
-    assert names(training(finished, **server)) == UNCHANGED
-    assert (finished / "dvc.lock").read_bytes() == lock
+    lock = (short / "dvc.lock").read_bytes()
+    (short / "data/split.parquet").unlink()
+    (short / ".dvc/tmp/rwlock").write_text("")
+    assert training(short, **server)["split"] == "Cached restored from DVC's cache"  # and keeps the lock file
+    (short / "dvc.lock").write_bytes(b"")
+    run(short, "dvc", "status", expect=1)
+    assert names(training(short, **server)) == CACHED
+    assert (short / "dvc.lock").read_bytes() == lock
 
 
-def test_a_missing_source_is_bad_data(finished: Path, server: dict[str, str]) -> None:
-    set_params(finished, {"ingest.source": "nowhere.zip"})
-    printed = training(finished, expect=3, **server)
+def test_a_missing_source_is_bad_data(short: Path, server: dict[str, str]) -> None:
+    set_params(short, {"ingest.source": "nowhere.zip"})
+    printed = training(short, expect=3, **server)
     assert printed["ingest"].endswith("/nowhere.zip: no such folder or archive; set ingest.source in params.yaml")
-    set_params(finished, {"ingest.source": "pictures"})
-    assert names(training(finished, **server)) == UNCHANGED
+    set_params(short, {"ingest.source": "pictures"})
+    assert names(training(short, **server)) == CACHED
 
 
-def test_without_the_source_the_flow_trains_on_the_pulled_data(finished: Path, server: dict[str, str]) -> None:
+def test_without_the_source_the_flow_trains_on_the_pulled_data(short: Path, server: dict[str, str]) -> None:
     """A colleague, a CI job or a worker has the data, but the photographs are on another machine."""
-    (finished / "pictures").rename(finished.parent / "away")
-    shutil.rmtree(finished / "data/ingested")
-    set_params(finished, {"prepare.max_bad_fraction": 0.5})
-    printed = training(finished, **server)
+    (short / "pictures").rename(short.parent / "away")
+    shutil.rmtree(short / "data/ingested")
+    set_params(short, {"prepare.max_bad_fraction": 0.5})
+    printed = training(short, **server)
     line = "the source pictures is not here and was not looked at; the data set of dvc.lock is used"
     assert printed["ingest"] == f"Cached {line}"
-    assert names(printed) == UNCHANGED | dict.fromkeys(["prepare", "report", "check"], "Completed")
-    assert len([*(finished / "data/ingested").rglob("*.jpg")]) == 120
+    assert names(printed) == CACHED | {"prepare": "Completed"}
+    assert len([*(short / "data/ingested").rglob("*.jpg")]) == 120
 
-    with (finished / "pawline/ingest.py").open("a") as file:
+    with (short / "pawline/ingest.py").open("a") as file:
         file.write("# a thought\n")
-    printed = training(finished, expect=3, **server)
+    printed = training(short, expect=3, **server)
     assert printed["ingest"].endswith("/pictures: no such folder or archive; set ingest.source in params.yaml")
-    assert len([*(finished / "data/ingested").rglob("*.jpg")]) == 120
+    assert len([*(short / "data/ingested").rglob("*.jpg")]) == 120
 
 
 @pytest.fixture(scope="module")
@@ -323,23 +325,23 @@ def no_server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "PREFECT_API_URL": ""}
 
 
-def test_without_a_server_ctrl_c_ends_everything(finished: Path, no_server: dict[str, str]) -> None:
+def test_without_a_server_ctrl_c_ends_everything(short: Path, no_server: dict[str, str]) -> None:
     """Ctrl-C reaches every process of the terminal's group, the temporary server too."""
-    slow_report(finished)
-    with background(finished, "python", "-m", "flows.training", **no_server) as flow:
-        wait_for(lambda: "python -m tasks.report" in commands_in(finished))
+    slow_split(short)
+    with background(short, "python", "-m", "flows.training", **no_server) as flow:
+        wait_for(lambda: "python -m tasks.split" in commands_in(short))
         os.killpg(flow.pid, signal.SIGINT)
         assert flow.wait(30) == 130
-        assert commands_in(finished) == []
-    output = (finished / "background.log").read_text()
+        assert commands_in(short) == []
+    output = (short / "background.log").read_text()
     assert "Traceback" not in output
     assert "pawline: interrupted; the same command continues" in output.splitlines()
 
 
 def test_the_flow_needs_no_server_and_no_working_directory(
-    finished: Path, no_server: dict[str, str], tmp_path: Path
+    short: Path, no_server: dict[str, str], tmp_path: Path
 ) -> None:
-    assert names(training(tmp_path, PYTHONPATH=str(finished), **no_server)) == UNCHANGED
+    assert names(training(tmp_path, PYTHONPATH=str(short), **no_server)) == CACHED
 
 
 def test_a_server_that_does_not_answer_is_named_in_one_line(workspace: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from pawline.tracking.deleted_runs import artifacts_of_deleted_runs
 from pawline.tracking.store import use_store
 from tests.background import background, wait_for
-from tests.conftest import pawline_here, run
+from tests.conftest import dvc_here, pawline_here, run
 
 
 def files_of(workspace: Path) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_what_is_unused_is_shown_with_its_size_and_deleted_only_with_yes(finishe
     assert not (finished / ".pawline/champions/0-before").exists()
     assert (finished / ".pawline/champion/model.onnx").read_bytes() == champion
     pawline_here(finished, "verify")
-    assert "up to date" in run(finished, "dvc", "repro").stdout
+    assert "up to date" in dvc_here(finished, "repro")
     assert "calm-dog" not in gc(finished, "--yes") and not alive.exists()  # nobody holds it any more
     assert gc(finished) == "nothing to delete\n"
 
@@ -117,7 +117,7 @@ def hold(holder: str, workspace: Path, tree: Path, changed: str, place: Path) ->
     if holder == "experiment":
         before = (workspace / "data/quarantine.csv").read_bytes()
         (workspace / "data/quarantine.csv").write_bytes(place.read_bytes())
-        run(workspace, "dvc", "exp", "save", "--force", "--name", "an-experiment")
+        dvc_here(workspace, "exp", "save", "--force", "--name", "an-experiment")
         run(workspace, "git", "checkout", "--quiet", "dvc.lock")
         (workspace / "data/quarantine.csv").unlink()
         (workspace / "data/quarantine.csv").write_bytes(before)
@@ -136,7 +136,7 @@ def hold(holder: str, workspace: Path, tree: Path, changed: str, place: Path) ->
 
 def test_a_cache_that_other_checkouts_share_is_left_alone(finished: Path, tmp_path: Path) -> None:
     shutil.move(finished / ".dvc/cache", tmp_path / "shared")
-    run(finished, "dvc", "cache", "dir", "--local", str(tmp_path / "shared"))
+    dvc_here(finished, "cache", "dir", "--local", str(tmp_path / "shared"))
     (tmp_path / "shared/files/md5/00").mkdir(exist_ok=True)
     theirs = tmp_path / "shared/files/md5/00" / ("0" * 30)
     theirs.write_bytes(b"theirs")

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pawline.params.whole import Params
 from pawline.workspace.layout import Layout
-from tests.conftest import commit, run, set_params, write_pictures
+from tests.conftest import commit, dvc_here, run, set_params, write_pictures
 from tests.source import ROOT, RUN, SHELL, library_files
 
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
@@ -100,7 +100,7 @@ def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) 
 def test_a_plot_tells_its_curves_and_versions_apart(
     finished_workspace: Path, name: str, colours: set[str]
 ) -> None:
-    plot = json.loads(run(finished_workspace, "dvc", "plots", "show", "--show-vega", name).stdout)
+    plot = json.loads(dvc_here(finished_workspace, "plots", "show", "--show-vega", name))
     encoding, points = plot["encoding"], plot["data"]["values"]
     assert {point[encoding["color"]["field"]] for point in points} == colours
     assert {point[encoding["strokeDash"]["field"]] for point in points} == {"workspace"}
@@ -112,7 +112,7 @@ def test_a_second_repro_runs_nothing(finished_workspace: Path) -> None:
     output = run(finished_workspace, "dvc", "repro").stdout
     assert [line for line in output.splitlines() if "Running" in line] == []
     assert "Data and pipelines are up to date." in output
-    assert json.loads(run(finished_workspace, "dvc", "status", "--json").stdout) == {}
+    assert json.loads(dvc_here(finished_workspace, "status", "--json")) == {}
     assert (finished_workspace / "dvc.lock").read_bytes() == lock
 
 
@@ -126,8 +126,8 @@ def test_hashed_outputs_name_no_folder_of_this_machine(finished_workspace: Path)
 def test_a_new_picture_is_noticed_and_moves_no_old_one(finished: Path) -> None:
     before = pd.read_parquet(finished / "data/split.parquet").set_index("digest")["split"]
     write_pictures(finished / "pictures", count=3, first=900)
-    assert "pictures" in run(finished, "dvc", "status", "--json").stdout
-    run(finished, "dvc", "repro", "split")
+    assert "pictures" in dvc_here(finished, "status", "--json")
+    dvc_here(finished, "repro", "split")
     after = pd.read_parquet(finished / "data/split.parquet").set_index("digest")["split"]
     assert len(after) == len(before) + 6
     assert after[before.index].equals(before)
@@ -137,30 +137,29 @@ def test_going_back_to_an_earlier_data_set_brings_its_results_back(finished: Pat
     run(finished, "git", "tag", "v1")
     first = (finished / "metrics/split.json").read_bytes()
     write_pictures(finished / "pictures", count=3, first=900)
-    run(finished, "dvc", "repro", "split")
+    dvc_here(finished, "repro", "split")
     commit(finished)
-    assert "data/ingested/" in run(finished, "dvc", "diff", "v1", "HEAD").stdout
+    assert "data/ingested/" in dvc_here(finished, "diff", "v1", "HEAD")
     run(finished, "git", "checkout", "--quiet", "v1")
-    run(finished, "dvc", "checkout")
+    dvc_here(finished, "checkout")
     assert (finished / "metrics/split.json").read_bytes() == first
     assert len(list((finished / "data/ingested").rglob("*.jpg"))) == 120
 
 
 def test_pushed_data_can_be_pulled_into_a_clone(finished: Path, tmp_path: Path) -> None:
-    run(finished, "dvc", "push")
+    dvc_here(finished, "push")
     run(tmp_path, "git", "clone", "--quiet", str(finished), "clone")
-    run(tmp_path / "clone", "dvc", "remote", "modify", "--local", "local", "url", str(finished / ".dvc-remote"))
-    run(tmp_path / "clone", "dvc", "pull")
-    assert json.loads(run(tmp_path / "clone", "dvc", "status", "--json").stdout) == {}
+    dvc_here(tmp_path / "clone", "remote", "modify", "--local", "local", "url", str(finished / ".dvc-remote"))
+    dvc_here(tmp_path / "clone", "pull")
+    assert json.loads(dvc_here(tmp_path / "clone", "status", "--json")) == {}
 
 
 def test_an_experiment_is_compared_with_what_is_committed(finished: Path) -> None:
     """The experiment runs in DVC's temporary copy, so this also shows where the MLflow run of such a copy lands."""
-    changes = ("-S", "train.epochs=1", "-S", "prepare.color=rgb")
-    run(finished, "dvc", "exp", "run", "--temp", "--name", "shorter", *changes, "train")
-    diff = json.loads(run(finished, "dvc", "metrics", "diff", "--json", "HEAD", "shorter").stdout)
+    dvc_here(finished, "exp", "run", "--temp", "--name", "shorter", "-S", "train.epochs=1", "train")
+    diff = json.loads(dvc_here(finished, "metrics", "diff", "--json", "HEAD", "shorter"))
     assert diff["metrics/train.json"]["num_epochs"] == {"old": 4, "new": 1, "diff": -3}
-    run(finished, "dvc", "plots", "diff", "HEAD", "shorter")
+    dvc_here(finished, "plots", "diff", "HEAD", "shorter")
     assert (finished / "dvc_plots/index.html").exists()
     assert sorted(found.data.params["train.epochs"] for found in logged_runs(finished)) == ["1", "4"]
 

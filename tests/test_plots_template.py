@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pawline.workspace.plots_template import plots_template
 from tests.browser import chromium
-from tests.conftest import run
+from tests.conftest import dvc_here, run
 from tests.source import ROOT
 
 NUM_PLOTS = 7 + 5  # those that dvc.yaml names, and each table once more
@@ -26,7 +26,7 @@ def test_dvc_draws_its_plots_without_a_network(tmp_path: Path) -> None:
     run(checkout, "git", "init", "--quiet")
     with (checkout / ".dvc/config").open("a") as config:
         config.write("[plots]\n    html_template = ../.venv/plots.html\n")
-    run(checkout, "dvc", "plots", "show")
+    dvc_here(checkout, "plots", "show")
     page_file = checkout / "dvc_plots/index.html"
     with chromium() as browser:
         page = browser.new_page()

@@ -15,7 +15,7 @@ from pawline.train import train
 from pawline.training.checkpoint import Checkpoint
 from pawline.workspace import kept_training
 from tests.background import background, commands_in, kill_group, saved_step, wait_for
-from tests.conftest import run, set_params
+from tests.conftest import dvc_here, run, set_params
 
 EPOCHS = 80  # so that the state has been kept, and more is to come
 
@@ -64,14 +64,14 @@ def test_a_kill_before_dvc_has_locked_the_model_costs_no_training(finished: Path
     trained = model.read_bytes()
     model.unlink()
 
-    run(finished, "dvc", "repro", "train")
+    dvc_here(finished, "repro", "train")
     assert num_runs(finished) == before + 1
     assert logged_epochs(finished) == [1, 2, 3]
     assert model.read_bytes() == trained
 
     lock = (finished / "dvc.lock").read_bytes()
     # Nothing was lost: this asks for a training.
-    run(finished, "dvc", "repro", "--force", "--single-item", "train")
+    dvc_here(finished, "repro", "--force", "--single-item", "train")
     assert num_runs(finished) == before + 2
     assert logged_epochs(finished) == [1, 2, 3]
     assert model.read_bytes() == trained

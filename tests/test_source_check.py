@@ -13,7 +13,7 @@ from pawline.errors import DatasetError, ParamsError
 from pawline.workspace import source_check
 from pawline.workspace.foreign_files import note_of_unread
 from pawline.workspace.source_check import check_before_repro, check_source, warning_of_moving
-from tests.conftest import commit, run, set_params, write_pictures
+from tests.conftest import commit, dvc_here, run, set_params, write_pictures
 from tests.source import ROOT
 
 
@@ -146,7 +146,7 @@ def test_a_relative_source_is_warned_of_where_it_would_not_be_found(project: Pat
 
 def test_pictures_in_data_raw_of_a_fresh_clone_survive_dvc_repro(workspace: Path) -> None:
     write_pictures(workspace / "data/raw", count=3)
-    run(workspace, "dvc", "repro", "ingest")
+    dvc_here(workspace, "repro", "ingest")
     assert len([*(workspace / "data/raw").rglob("*.jpg")]) == 6
     output = run(workspace, "python", "-m", "pawline.cli.before_run").stderr
     assert output.startswith("pawline: note: data/raw holds 6 files that this run does not read")
@@ -155,13 +155,13 @@ def test_pictures_in_data_raw_of_a_fresh_clone_survive_dvc_repro(workspace: Path
 def test_data_raw_may_be_the_source(workspace: Path) -> None:
     write_pictures(workspace / "data/raw", count=6)
     set_params(workspace, {"ingest.source": "data/raw"})
-    run(workspace, "dvc", "repro", "ingest")
+    dvc_here(workspace, "repro", "ingest")
     assert len([*(workspace / "data/raw").rglob("*.jpg")]) == 12
     assert note_of_unread(workspace, "data/raw") == ""
 
 
 def test_pictures_among_the_outputs_are_refused_before_they_are_deleted(workspace: Path) -> None:
-    run(workspace, "dvc", "repro", "ingest")
+    dvc_here(workspace, "repro", "ingest")
     check_source(workspace)
     mine = workspace / "data/ingested/vertical/mine.jpg"
     mine.touch()
@@ -186,7 +186,7 @@ def test_pictures_among_the_prepared_are_refused_too(project: Path, file: str) -
 
 
 def test_a_missing_source_is_refused_before_dvc_removes_the_data_set(workspace: Path) -> None:
-    run(workspace, "dvc", "repro", "ingest")
+    dvc_here(workspace, "repro", "ingest")
     (workspace / "pictures").rename(workspace.parent / "away")
     with pytest.raises(DatasetError, match=r"no such folder or archive.*`dvc repro --allow-missing`$"):
         check_before_repro(workspace)
@@ -194,7 +194,7 @@ def test_a_missing_source_is_refused_before_dvc_removes_the_data_set(workspace: 
 
 
 def test_plain_dvc_trains_on_pulled_data_where_the_docs_say_so(workspace: Path) -> None:
-    run(workspace, "dvc", "repro", "ingest")
+    dvc_here(workspace, "repro", "ingest")
     commit(workspace)
     (workspace / "pictures").rename(workspace.parent / "away")
     output = run(workspace, "dvc", "repro", "--allow-missing", "split").stdout

@@ -11,7 +11,7 @@ import pytest
 from pawline.errors import DatasetError, ParamsError
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams, TableParams
-from tests.conftest import run
+from tests.conftest import dvc_here
 from tests.sample_sources import (
     PICTURE,
     TWO_CLASSES,
@@ -185,11 +185,11 @@ def test_any_other_table_beside_the_classes_is_ignored(tmp_path: Path) -> None:
 def test_dvc_detects_a_changed_picture_beside_its_table(workspace: Path) -> None:
     rows = [(f"{name}/{seed:03}.jpg", name[:4]) for name in ("horizontal", "vertical") for seed in range(3)]
     table_of(workspace / "pictures", [*rows], "labels.csv")
-    run(workspace, "dvc", "repro", "--single-item", "ingest")
+    dvc_here(workspace, "repro", "--single-item", "ingest")
     assert len([*(workspace / "data/ingested").rglob("*.jpg")]) == 6
     with (workspace / "pictures/vertical/002.jpg").open("ab") as file:
         file.write(b"more")
-    assert "pictures" in run(workspace, "dvc", "status", "ingest").stdout
+    assert "pictures" in dvc_here(workspace, "status", "ingest")
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

@@ -20,7 +20,7 @@ from pawline.workspace.layout import LocalState
 from pawline.workspace.why import explain
 from pawline.yaml_files import read_yaml
 from tests.background import background, wait_for
-from tests.conftest import encode, pawline_here, run, set_params, stripes, write_pictures
+from tests.conftest import dvc_here, encode, pawline_here, run, set_params, stripes, write_pictures
 from tests.source import ROOT
 
 STAGES = list(YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"])
@@ -84,7 +84,7 @@ def test_pictures_outside_of_the_checkout_are_counted_too(finished: Path) -> Non
     """DVC names them by another path than params.yaml and dvc.lock do."""
     shutil.copytree(finished / "pictures", finished.parent / "outside")
     set_params(finished, {"ingest.source": "../outside"})
-    run(finished, "dvc", "repro", "ingest")
+    dvc_here(finished, "repro", "ingest")
     (finished.parent / "outside/vertical/001.jpg").unlink()
     (reason,) = why(finished, "ingest")["ingest"]["reasons"]
     assert reason["text"] == "1 removed images in ../outside"
@@ -105,7 +105,7 @@ def test_an_archive_that_changed_is_named_with_its_size(finished: Path) -> None:
         for file in sorted((finished / "pictures").rglob("*.jpg")):
             archive.write(file, file.relative_to(finished))
     set_params(finished, {"ingest.source": "pictures.zip"})
-    run(finished, "dvc", "repro", "ingest")
+    dvc_here(finished, "repro", "ingest")
     before = (finished / "pictures.zip").stat().st_size
     with zipfile.ZipFile(finished / "pictures.zip", "a") as archive:
         archive.write(finished / "pictures/vertical/001.jpg", "pictures/vertical/again.jpg")
@@ -190,15 +190,15 @@ def test_a_stage_that_read_older_inputs_is_explained(finished: Path) -> None:
     assert "split has made data/split.parquet again" in texts(answer["train"])
     # back to the first seed, DVC brings the first outputs back, and with them who made those
     set_params(finished, {"split.seed": 1})
-    run(finished, "dvc", "repro", "--single-item", "split")
+    dvc_here(finished, "repro", "--single-item", "split")
     assert why(finished, "split")["split"]["made_by"] == "dvc repro"
 
 
 def test_an_experiment_is_named_where_its_outputs_are_used(finished: Path) -> None:
     arguments = ("--temp", "--name", "other-seed", "-S", "split.seed=7", "split")
-    run(finished, "dvc", "exp", "run", *arguments)
+    dvc_here(finished, "exp", "run", *arguments)
     assert why(finished)["split"]["made_by"] == "dvc repro"
-    run(finished, "dvc", "exp", "apply", "other-seed")
+    dvc_here(finished, "exp", "apply", "other-seed")
     assert why(finished)["split"]["made_by"] == "experiment other-seed"
 
 
