@@ -3,8 +3,9 @@
 On the 18,000 photographs in RGB, judged on the 15 % of the test part (2,700 pictures, by duplicate group), which
 `evaluate` looks at once per training. `auto` is the one knob, train.minutes and nothing else; `release` the settings
 that docs/training.md listed before it; `classic`, `pretrained` and `tutorial` (10 epochs, however long) the other
-networks. KEY=VALUE sets another param for all but the tutorial's, such as prepare.color=grayscale; `pretrained` needs
-network.pretrained.weights=FILE. Compared with the first recipe named. By default 3, 10 and 20 minutes: four hours.
+networks. KEY=VALUE sets another param for all but the tutorial's, such as prepare.color=grayscale, or
+prepare.image_size=160 for `pretrained`. Compared with the first recipe named. By default 3, 10 and 20 minutes: four
+hours. `python -m benchmarks.accuracy_curve` draws all that is written down.
 
 Each training is written down in .pawline/accuracy.jsonl as it ends, and is not done again as long as the code it
 depends on stays the same; so stop and go on at will. Measure on a machine at rest: minutes buy less on a busy one.
@@ -75,16 +76,19 @@ def values_of(recipe: str, minutes: float) -> Params:
 
 
 def prepared(folder: Path, values: Params) -> Path:
-    """A clone in which everything before `train` has run."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    set_params(folder, {"ingest.source": str(archive("cats-dogs-180px.zip"))} | COMMON | values)
-    run(folder, "dvc", "repro", "split")
-    return folder
+    """A clone with these params in which everything before `train` has run; made once for equal pictures."""
+    pictures = {key: value for key, value in values.items() if key.startswith("prepare.")}
+    workspace = folder / digest(pictures)
+    if not workspace.exists():
+        subprocess.run(["git", "clone", "--quiet", ROOT, workspace], check=True)
+    run(workspace, "git", "checkout", "--quiet", "params.yaml")
+    set_params(workspace, {"ingest.source": str(archive("cats-dogs-180px.zip"))} | values)
+    run(workspace, "dvc", "repro", "split")
+    return workspace
 
 
-def trained(workspace: Path, minutes: float, seed: int) -> Params:
+def trained(workspace: Path) -> Params:
     """Seconds of the stage `train` from its start to its end, and which test pictures its model names right."""
-    set_params(workspace, {"train.minutes": minutes, "train.seed": seed})
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "tasks.train"], cwd=workspace, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
@@ -135,16 +139,25 @@ def results(recipe: str, minutes: float, seeds: list[int], changes: Params, fold
         about = {"recipe": recipe, "minutes": minutes, "seed": seed, "changes": changes, "machine": machine()}
         key = digest(about | {"code": code()})
         if (one := kept().get(key)) is None:
-            workspace = folder / digest([recipe, minutes])
-            if not workspace.exists():
-                prepared(workspace, values_of(recipe, minutes) | changes)
-            one = keep(key, about | trained(workspace, minutes, seed))
+            values = COMMON | values_of(recipe, minutes) | changes
+            workspace = prepared(folder, values | {"train.minutes": minutes, "train.seed": seed})
+            one = keep(key, about | trained(workspace))
         low, high = accuracy_interval(np.array(one["right"], bool), np.array(one["groups"]))
         text = f"accuracy {np.mean(one['right']):.4f} ({low:.4f} to {high:.4f}) of {len(one['right']):,}"
         kept_time = f"{one['num_steps']:,} steps, {one['seconds']:.0f} s"
         print(f"{recipe} {minutes:g} min, seed {seed}: {text}; {kept_time}", flush=True)
         found.append(one)
     return found
+
+
+def of_tutorial(folder: Path) -> Params:
+    """The tutorial's network after 10 epochs, from the file or trained now."""
+    about = {"recipe": "tutorial", "machine": machine()}
+    if (one := kept().get(key := digest(about))) is None:
+        split = pd.read_parquet(prepared(folder, COMMON) / "data/split.parquet")
+        accuracy, seconds = tutorial.train(archive("cats-dogs-180px.zip"), split, 10)
+        one = keep(key, about | {"accuracy": accuracy, "seconds": seconds})
+    return one
 
 
 def compare(name: str, own: list[Params], first: list[Params]) -> None:
@@ -185,9 +198,8 @@ def main() -> None:
                 first = first or own
                 compare(f"{recipe} {minutes:g} min", own, first)
         if "tutorial" in recipes:
-            split = pd.read_parquet(prepared(Path(name, "tutorial"), {}) / "data/split.parquet")
-            accuracy, seconds = tutorial.train(archive("cats-dogs-180px.zip"), split, 10)
-            print(f"the tutorial's network, 10 epochs: {accuracy:.4f}; {seconds:.0f} s", flush=True)
+            one = of_tutorial(Path(name))
+            print(f"the tutorial's network, 10 epochs: {one['accuracy']:.4f}; {one['seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
