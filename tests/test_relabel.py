@@ -179,7 +179,7 @@ def test_another_format_costs_one_line_and_writes_nothing(
 def test_a_file_that_is_not_there_or_no_file_is_named(data: Path) -> None:
     with pytest.raises(ParamsError, match=r"nowhere\.csv: no such file; give the file that the page"):
         run_relabel(Path("nowhere.csv"))
-    with pytest.raises(DatasetError, match="pictures: "):
+    with pytest.raises(ParamsError, match="pictures: a folder, expected a file; give the file"):
         run_relabel(Path("pictures"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.card import Card, read_card
 from pawline.cli.model_file import add_keras_model, next_step
-from pawline.cli.named_file import refuse_missing
+from pawline.cli.named_file import refuse_no_file
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable, say
 from pawline.workspace.checkout import main_checkout
@@ -75,7 +75,7 @@ def _read_picture(picture: Path) -> bytes:
     from pawline.files import read_regular_file
     from pawline.predict import MAX_BYTES
 
-    refuse_missing(picture, "give one picture's file")
+    refuse_no_file(picture, "give one picture's file")
     try:
         return read_regular_file(picture, MAX_BYTES)
     except OSError as error:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pawline.cli.named_file import refuse_missing
+from pawline.cli.named_file import refuse_no_file
 from pawline.errors import DatasetError
 from pawline.workspace.layout import Layout
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.relabel import kept_decisions, merge, read_decisions, refuse_unknown_classes, write_decisions
 
     at = Layout()
-    refuse_missing(arguments.file, "give the file that the page of `pawline suspects` made")
+    refuse_no_file(arguments.file, "give the file that the page of `pawline suspects` made")
     decisions = read_decisions(arguments.file)
     class_names, digests = _known(at.index)
     refuse_unknown_classes(decisions, class_names, arguments.file)

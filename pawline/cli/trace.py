@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pawline.cli.named_file import refuse_missing
+from pawline.cli.named_file import refuse_no_file
 from pawline.errors import DatasetError, PawlineError
 from pawline.files import read_regular_file
 from pawline.terminal import printable
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def trace(picture: Path) -> tuple[str, list[Sighting]]:
     """(SHA-256 of the picture, one sighting per version and path, newest version first)."""
-    refuse_missing(picture, "give a picture file to trace")
+    refuse_no_file(picture, "give a picture file to trace")
     try:
         digest = hashlib.sha256(read_regular_file(picture)).hexdigest()
     except OSError as error:
