@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +181,8 @@ def find_pictures(pattern: str, passed_over: list[Path] | None = None) -> list[P
             file for match in matches for file in (_files_below(match, passed_over) if match.is_dir() else [match])
         ]
     if not files and not matches and not os.path.lexists(path):
-        raise ParamsError(f"{pattern}: no such file or folder; give the pictures to predict")
+        found = "matches no file" if escape(pattern) != pattern else "no such file or folder"
+        raise ParamsError(f"{pattern}: {found}; give the pictures to predict")
     if not files and (matches or os.path.isdir(path)):  # noqa: PTH112
         raise DatasetError(f"{pattern}: holds no file to predict")
     return files or [path]  # a broken link or a FIFO: predicted as unreadable

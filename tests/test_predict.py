@@ -70,9 +70,17 @@ def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> No
     assert line == f"{picture}: {evaluated['predicted']} {probability:.1%}\n"
 
 
-@pytest.mark.parametrize("name", ["nowhere.jpg", "nowhere*.jpg", "nowhere/", "a" * 300])
-def test_a_name_behind_which_there_is_nothing_is_wrong_usage(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ParamsError, match=r"no such file or folder; give the pictures to predict$") as error:
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("nowhere.jpg", "no such file or folder"),
+        ("nowhere*.jpg", "matches no file"),
+        ("nowhere/", "no such file or folder"),
+        ("a" * 300, "no such file or folder"),
+    ],
+)
+def test_a_name_behind_which_there_is_nothing_is_wrong_usage(tmp_path: Path, name: str, found: str) -> None:
+    with pytest.raises(ParamsError, match=f"{found}; give the pictures to predict$") as error:
         find_pictures(f"{tmp_path}/{name}")
     assert error.value.exit_code == 2
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.conftest import commit, pawline_here, run, write_pictures
+from tests.conftest import commit, dvc_here, pawline_here, run, write_pictures
 
 
 def trace(workspace: Path, picture: Path, expect: int = 0) -> dict[str, Any]:
@@ -29,10 +29,10 @@ def test_a_renamed_picture_is_found_with_part_model_and_mlflow_run(finished: Pat
 def test_each_version_names_its_part_and_model(finished: Path) -> None:
     """Version 1 lacks the new pictures; the commit after keeps them under another name."""
     write_pictures(finished / "pictures", count=1, first=900)
-    run(finished, "dvc", "repro", "split")
+    dvc_here(finished, "repro", "split")
     commit(finished)
     (finished / "pictures/vertical/900.jpg").rename(finished / "pictures/vertical/other.jpg")
-    run(finished, "dvc", "repro", "split")
+    dvc_here(finished, "repro", "split")
     new = trace(finished, finished / "pictures/vertical/other.jpg")["sightings"]
     assert [sighting["path"] for sighting in new] == ["vertical/other.jpg", "vertical/900.jpg"]
     assert new[0]["version"] == "working tree"
@@ -43,16 +43,20 @@ def test_each_version_names_its_part_and_model(finished: Path) -> None:
 
 def test_a_quarantined_picture_is_known_with_its_reason(finished: Path) -> None:
     (finished / "pictures/vertical/words.jpg").write_text("no picture at all")
-    run(finished, "dvc", "repro", "prepare")
+    dvc_here(finished, "repro", "prepare")
     (sighting,) = trace(finished, finished / "pictures/vertical/words.jpg")["sightings"]
     assert sighting["part"] == "quarantine: not_an_image"
 
 
-def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_2(finished_workspace: Path, tmp_path: Path) -> None:
+def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_or_a_folder_2(
+    finished_workspace: Path, tmp_path: Path
+) -> None:
     (tmp_path / "new.jpg").write_bytes(b"never seen")
     assert trace(finished_workspace, tmp_path / "new.jpg", expect=1)["sightings"] == []
     output = run(finished_workspace, "pawline", "trace", "nowhere.jpg", expect=2).stderr
     assert output == "pawline: nowhere.jpg: no such file; give a picture file to trace\n"
+    output = run(finished_workspace, "pawline", "trace", "pictures", expect=2).stderr
+    assert output == "pawline: pictures: a folder, expected a file; give a picture file to trace\n"
 
 
 def test_a_model_older_than_the_split_is_not_ascribed(finished: Path) -> None:
@@ -61,9 +65,9 @@ def test_a_model_older_than_the_split_is_not_ascribed(finished: Path) -> None:
     old = finished / "pictures/vertical/001.jpg"
     write_pictures(finished / "pictures", count=1, first=900)
     new = finished / "pictures/vertical/900.jpg"
-    run(finished, "dvc", "repro", "ingest")
+    dvc_here(finished, "repro", "ingest")
     assert [(s["part"], s["model_digest"]) for s in trace(finished, new)["sightings"]] == [("", "unknown")]
-    run(finished, "dvc", "repro", "split")
+    dvc_here(finished, "repro", "split")
     (sighting,) = trace(finished, new)["sightings"]
     assert sighting["part"] in ("train", "val", "test")
     assert (sighting["model_digest"], sighting["mlflow_run"]) == ("unknown", "")
@@ -76,7 +80,7 @@ def test_a_model_older_than_the_split_is_not_ascribed(finished: Path) -> None:
 def test_a_picture_under_the_name_of_another_has_no_part_of_that_one(finished: Path) -> None:
     changed = finished / "pictures/vertical/001.jpg"
     shutil.copy(write_pictures(finished.parent / "more", count=1, first=950) / "vertical/950.jpg", changed)
-    run(finished, "dvc", "repro", "ingest")
+    dvc_here(finished, "repro", "ingest")
     (sighting,) = trace(finished, changed)["sightings"]
     assert (sighting["path"], sighting["part"], sighting["model_digest"]) == ("vertical/001.jpg", "", "unknown")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pawline.workspace.lock import Cache, read_lock
-from tests.conftest import pawline_here, run
+from tests.conftest import dvc_here, pawline_here, run
 
 
 def verify(workspace: Path, expect: int) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_damaged_or_missing_object_of_the_cache_is_copied_from_the_working_tre
     assert "files read, 0 differ from dvc.lock; 140 objects of DVC's cache read, 1 damaged or missing" in second
     assert "cp -f" in mend(finished)
     Path(path).unlink()
-    run(finished, "dvc", "checkout", path)  # what the cache holds now is right
+    dvc_here(finished, "checkout", path)  # what the cache holds now is right
     verify(finished, expect=0)
 
 
@@ -105,7 +105,7 @@ def test_what_is_damaged_in_both_places_comes_from_a_remote_or_is_computed_again
 ) -> None:
     monkeypatch.chdir(finished)
     if pushed:
-        run(finished, "dvc", "push")
+        dvc_here(finished, "push")
         shutil.rmtree("pictures")  # a colleague without the source
     harm_object(object_of(PICTURE))
     harm_file(Path(PICTURE))
@@ -133,7 +133,7 @@ def test_a_picture_twice_in_the_data_set_restores_the_other(
 ) -> None:
     monkeypatch.chdir(finished)
     shutil.copy(f"pictures/{PICTURE.removeprefix('data/ingested/')}", "pictures/vertical/copy.jpg")
-    run(finished, "dvc", "repro", "ingest")
+    dvc_here(finished, "repro", "ingest")
     flip_bit(object_of(PICTURE))
     flip_bit(Path(PICTURE))
     advice = mend(finished)
@@ -180,6 +180,15 @@ def test_a_dvc_lock_in_conflict_gets_advice_that_works(finished: Path) -> None:
         assert advice == ("git checkout dvc.lock" if git_holds_it else "rm dvc.lock && dvc repro")
         run(finished, "sh", "-c", advice)
         assert lock.read_bytes() == whole
+
+
+def test_in_a_fresh_clone_nothing_is_damaged_but_nothing_is_there(
+    finished_workspace: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, "git", "clone", "--quiet", str(finished_workspace), "clone")
+    output = run(tmp_path / "clone", "pawline", "verify", expect=1).stderr
+    assert output.startswith("pawline: none of the outputs that dvc.lock records is here yet")
+    assert output.count("\n") == 1
 
 
 def test_before_the_first_run_there_is_nothing_to_verify(workspace: Path) -> None:

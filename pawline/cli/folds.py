@@ -5,12 +5,15 @@ import json
 import sys
 from typing import Any
 
+from pawline.cli.positive import positive
 from pawline.terminal import say
 
 
 def add_command(commands: Any) -> None:
     command = commands.add_parser("folds", help="judge every picture by a model that did not train on it")
-    command.add_argument("count", type=int, metavar="N", help="number of folds, such as 5; each is one training")
+    command.add_argument(
+        "count", type=positive, metavar="N", help="number of folds, such as 5; each is one training"
+    )
     command.add_argument("--json", action="store_true", help="one object: figures, folds and the files")
     command.set_defaults(run=run)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pawline.errors import BusyError
+from pawline.errors import BusyError, PawlineError
 from pawline.terminal import printable, shell_word
 from pawline.workspace.checkout import show_staged
-from pawline.workspace.damage import Findings, Recorded, find_damage
+from pawline.workspace.damage import Findings, Recorded, find_damage, is_nothing_here
 from pawline.workspace.stale_locks import is_dvc_at_work
 
 MOVED_AWAY = ".pawline/moved-away"  # what stood in the folders of outputs and was not recorded
@@ -23,9 +23,14 @@ def add_command(commands: Any) -> None:
 def verify() -> int:
     """Print each file that differs, a line that counts, and what mends them. Returns 0, or 1 when any differs.
 
-    Raises BusyError while DVC is at work."""
+    Raises BusyError while DVC is at work, PawlineError where nothing is here yet, as in a fresh clone."""
     if is_dvc_at_work(Path()):  # outputs that a stage is writing look damaged
         raise BusyError("busy, try again: a DVC command is at work in this checkout")
+    if is_nothing_here():
+        raise PawlineError(
+            "none of the outputs that dvc.lock records is here yet, and none in DVC's cache; `dvc repro` makes them, "
+            "`dvc pull` fetches them where a remote has them"
+        )
     found = find_damage()
     for line in problem_lines(found):
         print(printable(line))

@@ -4,6 +4,7 @@
 digests are used, since they are the ones that are committed.
 """
 
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,12 @@ class Findings:
     num_objects: int = 0
     damaged: list[Recorded] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+
+
+def is_nothing_here() -> bool:
+    """Whether nothing that DVC keeps is in the working tree or in its cache, as in a fresh clone."""
+    cached, cache = [out for out in read_lock().values() if out.path not in uncached_outputs()], Cache()
+    return not any(os.path.lexists(out.path) or cache.path(out.md5).exists() for out in cached)
 
 
 def find_damage() -> Findings:
