@@ -459,7 +459,10 @@ def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: 
     )
     # 0.82 of 344 pixels from 46; 0.8 of 276 pixels up from 300.
     assert '<circle cx="328.1" cy="79.2" r="4"/>' in html and html.count('<g class="point') == 2
-    assert ["after", "80.0% to 90.0%", "60", "82.0%", "80.0%", "70.0% to 90.0%"] in Page(html).rows
+    rows = Page(html).rows
+    assert ["after", "80.0% to 90.0%", "60", "82.0%", "80.0%", "70.0% to 90.0%"] in rows
+    assert ["0.800 (chosen)", "75.0%", "96.0%", "80.0% to 99.0%", "1"] in rows
+    assert ["1.000", "0.0%", "–", "–", "3"] in rows, "no answer, so no accuracy"
     assert not Page(html).unmatched
     assert report_data(content)["thresholds"]["rows"][2]["accuracy"] is None
 
@@ -481,46 +484,39 @@ def test_the_map_of_a_mistake_stands_beside_it(inputs: ReportInputs) -> None:
     assert "by how much its probability falls when the place is covered" in html
 
 
+def card_of(inputs: ReportInputs) -> Card:
+    """The card of a model that was trained on the data of the page."""
+    conditions = Conditions(
+        num_steps=1200, flip_at_test=False, precision="float32", processor="AuthenticAMD", num_threads=2,
+        one_dnn=True, deterministic=True, tensorflow="2.21.0", keras="3.15.0",
+    )  # fmt: skip
+    return Card(
+        digest="a" * 64, class_names=["cat", "dog"], form=inputs.images.form, network="fast", num_weights=1234,
+        training_data_digest=data_digest(inputs.split), decoder="none", conditions=conditions,
+    )  # fmt: skip
+
+
 def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
     assert "No card: the model came without one." in render_report(inputs)
-    conditions = Conditions(
-        num_steps=1200,
-        flip_at_test=False,
-        precision="float32",
-        processor="AuthenticAMD",
-        num_threads=2,
-        one_dnn=True,
-        deterministic=True,
-        tensorflow="2.21.0",
-        keras="3.15.0",
-    )
-    card = Card(
-        digest="a" * 64,
-        class_names=["cat", "dog"],
-        form=inputs.images.form,
-        network="fast",
-        num_weights=1234,
-        training_data_digest=data_digest(inputs.split),
-        decoder="none",
-        conditions=conditions,
-    )
+    card = card_of(inputs)
     html = render_report(replace(inputs, card=card))
     rows = Page(html).rows
-    assert "Chosen for it" not in {row[0] for row in rows}
-    recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
-    chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
-    of_recipe = Page(render_report(replace(inputs, card=chosen))).rows
-    assert ["Chosen for it", "sizes [0.5,0.75], ema 0"] in of_recipe and ["and", "patience never"] in of_recipe
     assert ["Model", "a" * 64] in rows and ["Network", "fast, 1,234 weights"] in rows
     assert ["Training data", data_digest(inputs.split)] in rows
     assert "trained on other data" not in html and "Params of the stages" not in html
-    assert ["train.epochs", "3"] in Page(
-        render_report(replace(inputs, card=card, params={"train.epochs": 3}))
-    ).rows
-    other = card.model_copy(update={"training_data_digest": "b" * 64})
-    assert "The model was trained on other data than this page describes." in render_report(
-        replace(inputs, card=other)
-    )
+    with_params = replace(inputs, card=card, params={"train.epochs": 3})
+    assert ["train.epochs", "3"] in Page(render_report(with_params)).rows
+    other = replace(inputs, card=card.model_copy(update={"training_data_digest": "b" * 64}))
+    assert "The model was trained on other data than this page describes." in render_report(other)
+
+
+def test_the_card_lists_what_the_recipe_chose(inputs: ReportInputs) -> None:
+    card = card_of(inputs)
+    assert "Chosen for it" not in render_report(replace(inputs, card=card))
+    recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
+    chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
+    rows = Page(render_report(replace(inputs, card=chosen))).rows
+    assert ["Chosen for it", "sizes [0.5,0.75], ema 0"] in rows and ["and", "patience never"] in rows
 
 
 def test_the_page_names_params_but_no_place_of_this_machine() -> None:

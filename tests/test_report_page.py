@@ -11,7 +11,7 @@ import pytest
 from pawline.pictures.decode import REASONS, to_jpeg
 from tests.browser import asked_others, chromium, is_too_wide, num_without_text, opened, serious_barriers
 from tests.conftest import stripes
-from tests.test_report import CALIBRATION, HOSTILE, THRESHOLDS, make_inputs, map_of, render_report
+from tests.test_report import CALIBRATION, HOSTILE, THRESHOLDS, card_of, make_inputs, map_of, render_report
 
 NAMES = [f"{number} a class with a name that is long" for number in range(5)] + [HOSTILE, "ñ" * 150, "cat"]
 QUARANTINED = [(f"{HOSTILE}/{'x' * 90}{reason}.jpg", "cat", reason, "a detail") for reason in REASONS]
@@ -42,6 +42,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         calibration=CALIBRATION,
         thresholds=THRESHOLDS,
         activations=map_of(first),
+        card=card_of(inputs),
+        params={"network.name": "fast", HOSTILE: "a value " * 20},
         contact_sheet=inputs.contact_sheet.assign(picture=tiles),
         metrics=inputs.metrics | {"train": inputs.metrics["train"] | {"num_epochs": 30}},
     )
@@ -78,6 +80,14 @@ def test_the_report_has_no_serious_barrier(report: Any) -> None:
     """Widths differ in layout, schemes in colours: two of the four pairs show both."""
     scheme = "light" if report.page.viewport_size["width"] == 390 else "dark"
     assert serious_barriers(report.page, scheme) == []
+
+
+def test_each_table_is_reached_by_keyboard_and_has_a_name(report: Any) -> None:
+    """A table that scrolls is a stop of the keyboard; none is nameless or stands outside such a block."""
+    page = report.page
+    blocks = "[...document.querySelectorAll('table')].map((one) => one.closest('.scroll'))"
+    assert page.evaluate(f"{blocks}.length") > 20
+    assert page.evaluate(f"{blocks}.every((one) => one?.tabIndex === 0 && one.role === 'region' && one.ariaLabel)")
 
 
 def test_the_reports_policy_lets_no_script_run(browser: Any, address: str) -> None:
