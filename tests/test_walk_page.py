@@ -14,6 +14,7 @@ from scipy.special import softmax
 from pawline.card import read_card
 from pawline.pictures.decode import decode_image
 from pawline.service.limits import Limits
+from pawline.service.walks import NO_EPOCHS_HERE
 from pawline.walk.content import walk_content
 from pawline.walk.formulas import run_network
 from pawline.walk.kept import kept_epochs
@@ -42,10 +43,10 @@ def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     folder = tmp_path_factory.mktemp("walk")
     model = save_untrained(folder)
     keep_two_epochs(model)
-    card = SimpleNamespace(**dict(read_card(model)) | {"temperature": 1.6})
-    learnt = kept_epochs(model, card, folder / "walks")  # type: ignore[arg-type]
+    card = read_card(model).model_copy(update={"temperature": 1.6})
+    learnt = kept_epochs(model, card, folder / "walks")
     assert learnt is not None
-    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False, learnt=learnt))  # type: ignore[arg-type]
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False, learnt=learnt))
     (folder / "walk.html").write_text(page)
     with open_page(browser, (folder / "walk.html").as_uri(), PHONE, READY) as found:
         yield found
@@ -147,9 +148,9 @@ def test_what_adds_and_takes_away_sums_up_to_the_mean_of_both_views(flipped: Any
     """The table of logits and the class activation map of a network that also looks at the mirror image."""
     page = flipped.page
     assert page.evaluate("walk.result.good")
-    logits, sums = page.evaluate("walk.logits()"), page.evaluate("walk.sums")
-    assert [sums["logits"][str(label)] for label in range(3)] == pytest.approx(logits, abs=1e-4)
-    assert sums["activation"] == pytest.approx(max(logits), abs=1e-4)
+    logits, totals = page.evaluate("walk.logits()"), page.evaluate("walk.totals")
+    assert [totals["logits"][str(label)] for label in range(3)] == pytest.approx(logits, abs=1e-4)
+    assert totals["activation"] == pytest.approx(max(logits), abs=1e-4)
     assert "mirror image were turned back" in page.inner_text("#where-tool")
     network, card = flipped_network()
     outputs = run_network(network, decode_image(drawn_cat(), **card.form.model_dump())[None])
@@ -248,6 +249,7 @@ def test_the_service_walks_through_the_network_with_the_picture(asked: Any) -> N
     label = asked.page.inner_text("#label").rpartition(", ")[0]
     assert label in walk.inner_text("#answer")
     assert "secret" not in walk.content()
+    assert walk.inner_text("#learnt-tool") == NO_EPOCHS_HERE
     assert walk.evaluate("document.documentElement.scrollWidth") <= asked.width
     walk.close()
 

@@ -16,16 +16,12 @@ const size = model.form.image_size;
 const pixels = octets(data.pixels);
 const channels = pixels.length / (size * size);
 const picture = { shape: [size, size, channels], values: Float32Array.from(pixels) };
-/* Nodes that see the mirror image only, and the layers that give the logits: one, or two whose mean the network takes. */
-const mirrored = [];
+const { heads } = data; /* the layers that give the logits: one, or two whose mean the network takes */
+const mirrored = []; /* by node: whether it sees the mirror image only */
 for (const [i, node] of nodes.entries()) {
   mirrored[i] = node.kind === "mirror" || node.inputs.every((k) => k >= 0 && mirrored[k]);
   node.label = node.name + (mirrored[i] && node.kind !== "mirror" ? ", mirror image" : "");
 }
-const heads = (() => {
-  const ends = nodes.at(-1).kind === "average" ? nodes.at(-1).inputs : [nodes.length - 1];
-  return ends.every((i) => i >= 0 && nodes[i].kind === "dense") ? ends : [];
-})();
 const volume = (shape) => shape.reduce((a, b) => a * b, 1);
 const KIND = {
   convolution: "convolution",

@@ -169,13 +169,8 @@ function onPhoto([top, left, bottom, right]) {
     form = model.form;
   let scale = [1 / size, 1 / size],
     move = [0, 0];
-  if (form.aspect === "crop") {
-    const s = Math.min(h, w);
-    scale = [s / h / size, s / w / size];
-    move = [(h - s) / 2 / h, (w - s) / 2 / w];
-  }
-  if (form.aspect === "pad") {
-    const s = Math.max(h, w);
+  if (form.aspect !== "stretch") {
+    const s = form.aspect === "crop" ? Math.min(h, w) : Math.max(h, w);
     scale = [s / h / size, s / w / size];
     move = [(h - s) / 2 / h, (w - s) / 2 / w];
   }
@@ -908,7 +903,7 @@ function showPooling() {
   }
   draw();
 }
-const sums = { logits: {}, activation: null }; /* of what the tables and the activation map split */
+const totals = { logits: {}, activation: null }; /* what the table of logits and the activation map add up to */
 function showOutput() {
   const host = byId("output-tool"),
     ends = heads.every((i) => nodes[i].weights) ? heads : [];
@@ -981,13 +976,13 @@ function showOutput() {
             .slice(0, 3)
             .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
             .join(", ");
-          sums.logits[k] = plus + minus + w.bias[k];
+          totals.logits[k] = plus + minus + w.bias[k];
           return [
             names[k],
             `+${num(plus, 2)}`,
             num(minus, 2),
             num(w.bias[k]),
-            num(sums.logits[k]),
+            num(totals.logits[k]),
             num(data.logits[k]),
             top,
           ];
@@ -1348,7 +1343,7 @@ function showWhere() {
   if (found) {
     const { cam, H, W } = found,
       [low, high] = range(cam);
-    sums.activation = found.total;
+    totals.activation = found.total;
     host.append(
       overPhoto(
         cam,
@@ -1448,7 +1443,7 @@ function showCheck(result) {
         ]),
       ),
     );
-  window.walk = { result, frames, sums, logits: () => data.logits };
+  window.walk = { result, frames, totals, logits: () => data.logits };
   document.documentElement.dataset.ready = "yes";
 }
 showAnswer();
