@@ -244,7 +244,7 @@ def test_kept_epochs_are_read_once_and_damaged_ones_are_named(
     assert explain(*arguments) == 0
     said = capsys.readouterr().err
     assert re.search(
-        r"no earlier epochs: .*epochs\.npz: damaged \(.*\); get it again with the model, such as", said
+        r"no earlier epochs: .*epochs\.npz: damaged \(.*\); get it again together with the model, for", said
     )
     assert "epochs.npz beside the model cannot be used" in (tmp_path / "walk.html").read_text()
 
