@@ -509,11 +509,11 @@ def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
 
 def test_the_card_lists_what_the_recipe_chose(inputs: ReportInputs) -> None:
     card = card_of(inputs)
-    assert "Chosen for it" not in render_report(replace(inputs, card=card))
+    assert "Chosen by the recipe" not in render_report(replace(inputs, card=card))
     recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
     chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
     rows = Page(render_report(replace(inputs, card=chosen))).rows
-    assert ["Chosen for it", "sizes [0.5,0.75], ema 0"] in rows and ["and", "patience never"] in rows
+    assert ["Chosen by the recipe", "sizes [0.5,0.75], ema 0, patience never"] in rows
 
 
 def test_the_page_names_params_but_no_place_of_this_machine() -> None:
