@@ -101,7 +101,7 @@ def _traits(part: str, images: PreparedImages, index: pd.DataFrame, split: pd.Da
 def _ask(
     model: RuntimeModel, images: PreparedImages, table: pd.DataFrame
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(logits, features) of the pictures of a table with their paths."""
+    """Ask the model about the pictures of a table, by their paths: (logits, features), float32 (n, …) each."""
 
     def ask(rows: list[int]) -> list[tuple[Any, ...]]:
         answers = model.engine.ask_for(images.pixels(np.asarray(rows, np.int64)), ("logits", "features"))
