@@ -281,7 +281,7 @@ def test_kept_epochs_are_spread_evenly_and_fit_into_their_room(capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert epochs_to_keep(8, 30, MAX_BYTES // 2) == [0, 30]
     assert capsys.readouterr().err == (
-        "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: kept are 2, which fit into 128 MB\n"
+        "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: 2 are kept, which fit into 128 MB\n"
     )
 
 
