@@ -4,6 +4,7 @@ serve everybody.
 Both stand in one module since they share Chromium and TensorFlow, whose starts take seconds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +83,9 @@ def test_the_window_moves_by_keyboard(opened: Any) -> None:
     page.keyboard.press("Space")
     after = page.inner_text("#formula")
     assert before != after and "The model has" in after
+    said = page.locator("#window-tool .sum [role=img]").nth(1).get_attribute("aria-label")
+    kernel, numbers = said.split(", row by row: ")
+    assert kernel == "Kernel" and len(numbers.split()) == 25, "a screen reader has the 5 x 5 weights"
 
 
 def test_each_control_is_reached_by_tab_and_has_a_name(opened: Any) -> None:
@@ -142,6 +146,17 @@ def test_each_epochs_numbers_are_those_of_its_weights(opened: Any) -> None:
     found = opened.page.evaluate("walk.result.learnt")
     assert [one["epoch"] for one in found] == [0, 2, 3]
     assert all(one["maps"] <= 1e-4 and one["logits"] <= 1e-4 and one["probabilities"] <= 1e-5 for one in found)
+
+
+def test_numbers_that_differ_from_the_models_are_named(opened: Any, browser: Any, tmp_path: Path) -> None:
+    network, card = flipped_network()
+    content, arrays = walk_content(drawn_cat(), "cat.jpg", card, network, False)
+    content["logits"][0] += 2e-4
+    (tmp_path / "walk.html").write_text(render_walk(content, arrays))
+    with open_page(browser, (tmp_path / "walk.html").as_uri(), 1200, READY) as found:
+        assert not found.page.evaluate("walk.result.good")
+        assert "Your browser's numbers differ" in found.page.inner_text("#status")
+    assert not opened.page.evaluate("isWithin({ maps: NaN })"), "of an epoch too, and where nothing was computed"
 
 
 def test_what_adds_and_takes_away_sums_up_to_the_mean_of_both_views(flipped: Any) -> None:

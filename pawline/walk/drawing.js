@@ -185,6 +185,7 @@ function cells(rows, columns, label) {
         one.style.background = `rgb(${rgb.map(Math.round)})`;
         one.style.color = inkOn(rgb);
       });
+      grid.setAttribute("aria-label", `${label}, row by row: ${all.map((one) => one.textContent).join(" ")}`);
     },
   };
 }

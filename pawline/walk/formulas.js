@@ -269,6 +269,16 @@ function computeFrom(number) {
   if (inputs.some((i) => !i)) return null;
   return (computed[number] = run(number, inputs));
 }
+/* how far numbers of the page may be from those of the model: maps as a share of the layer's largest value */
+const ALLOWED = { relative: 1e-4, maps: 1e-4, logits: 1e-4, probabilities: 1e-5 };
+/* what was not computed is passed over; NaN is a difference */
+const isWithin = (found) => Object.entries(ALLOWED).every(([key, most]) => (found[key] ?? 0) <= most);
+const gap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0);
+const gapOfSamples = ([places, values], ours) =>
+  gap(
+    floats(values),
+    Array.from(new Int32Array(bytes, ...places), (at) => ours.values[at]),
+  );
 const checks = [];
 const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
 async function checkAll() {
@@ -281,13 +291,8 @@ async function checkAll() {
     const ours = computed[number];
     exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
     let difference = null;
-    if (exact[number] && node.values)
-      difference = floats(node.values).reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[i])), 0);
-    else if (exact[number] && node.samples) {
-      const places = new Int32Array(bytes, ...node.samples[0]),
-        exact = floats(node.samples[1]);
-      difference = exact.reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[places[i]])), 0);
-    }
+    if (exact[number] && node.values) difference = gap(floats(node.values), ours.values);
+    else if (exact[number] && node.samples) difference = gapOfSamples(node.samples, ours);
     checks.push({ number, difference, computed: Boolean(ours) });
     if (performance.now() - paused > 12) {
       await new Promise((go) => setTimeout(go));
@@ -302,15 +307,9 @@ async function checkAll() {
     nodes: nodes.length,
     seconds: (performance.now() - begin) / 1000,
     relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
-    logits: last ? Math.max(...data.logits.map((v, i) => Math.abs(v - last.values[i]))) : null,
+    logits: last ? gap(data.logits, last.values) : null,
+    probabilities: last ? gap(data.probabilities, softmax(Array.from(last.values), data.temperature)) : null,
   };
-  result.probabilities = last
-    ? (() => {
-        const p = softmax(Array.from(last.values), data.temperature);
-        return Math.max(...data.probabilities.map((v, i) => Math.abs(v - p[i])));
-      })()
-    : null;
-  result.good =
-    result.relative <= 1e-4 && (result.logits === null || (result.logits <= 1e-4 && result.probabilities <= 1e-5));
+  result.good = isWithin(result);
   return result;
 }

@@ -666,7 +666,7 @@ function showMaps() {
       el(
         "p",
         { class: "note" },
-        `Left out for the page's size: the maps of ${missing.map((s) => s.name).join(", ")}. The check at the end compares 256 values of each.`,
+        `Left out for the page's size: the maps of ${missing.map((s) => nodes[s.chain[0]].label).join(", ")}. The check at the end compares 256 values of each.`,
       ),
     );
   let all = null;
@@ -885,7 +885,7 @@ function showPooling() {
     const inside = values.filter((v) => v !== null),
       best = Math.max(...inside),
       place = values.indexOf(best),
-      kept2 = valueOf(pools[state.pool].chain.at(-1)).values[
+      theirs = valueOf(pools[state.pool].chain.at(-1)).values[
         (state.row * node.shape[1] + state.column) * C + state.map
       ];
     [...grid.grid.children].forEach((cell, i) => {
@@ -896,8 +896,8 @@ function showPooling() {
     const ours = pools[state.pool].kind === "max_pooling" ? best : inside.reduce((a, b) => a + b, 0) / inside.length;
     said.textContent =
       pools[state.pool].kind === "max_pooling"
-        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${tiny(Math.abs(ours - kept2))}.`
-        : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(kept2)}.`;
+        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(theirs)}; difference ${tiny(Math.abs(ours - theirs))}.`
+        : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(theirs)}.`;
     row.input.value = state.row;
     column.input.value = state.column;
   }
@@ -1009,7 +1009,14 @@ function showOutput() {
     ),
     table(
       "Probabilities",
-      ["class", "logit", ...(t === 1 ? [] : ["logit ÷ temperature"]), "e^(it − the largest)", "probability", "size"],
+      [
+        "class",
+        "logit",
+        ...(t === 1 ? [] : ["logit ÷ temperature"]),
+        `e^(${t === 1 ? "logit" : "logit ÷ temperature"} − the largest)`,
+        "probability",
+        "size",
+      ],
       order.map((k) => [
         names[k],
         num(data.logits[k]),
