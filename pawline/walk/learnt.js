@@ -124,10 +124,7 @@ function epochControls(go, state) {
 }
 function learntAnswers(host, chosen) {
   /* the table of all epochs; returns a function that marks one */
-  const top = names
-      .map((_, k) => k)
-      .sort((a, b) => data.probabilities[b] - data.probabilities[a])
-      .slice(0, 4),
+  const top = byLargest(data.probabilities).slice(0, 4),
     measured = learnt.epochs.some((one) => "val_accuracy" in one);
   const made = table(
     "The answer to this picture, by epoch",

@@ -31,8 +31,7 @@ function showWay() {
     const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
     host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H}\u00a0×\u00a0${W}`));
   }
-  const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
-  const answers = order
+  const answers = byLargest(data.probabilities)
     .slice(0, 4)
     .map((k) => el("div", {}, names[k], bar(data.probabilities[k]), percent(data.probabilities[k])));
   host.append(
@@ -905,102 +904,89 @@ function showPooling() {
 }
 const totals = { logits: {}, activation: null }; /* what the table of logits and the activation map add up to */
 function showOutput() {
-  const host = byId("output-tool"),
-    ends = heads.every((i) => nodes[i].weights) ? heads : [];
-  nodes.forEach((node) => {
-    if (!node.units) return;
-    const sums = floats(node.units.map_sums),
-      values = kept(nodes.indexOf(node)),
-      C = node.units.num_maps;
-    host.append(
-      el(
-        "p",
-        {},
-        `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`,
-      ),
-    );
-    host.append(
-      table(
-        `${node.label}: the strongest units`,
-        ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
-        node.units.numbers.map((unit, u) => {
-          const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]),
-            say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
-          return [
-            String(unit),
-            num(values.values[unit], 2),
-            bar(values.values[unit] / (values.values[node.units.numbers[0]] || 1)),
-            say(own.slice(0, 3)),
-            say(own.slice(-2).reverse()),
-            num(node.units.bias[u], 2),
-          ];
-        }),
-      ),
-    );
-  });
-  if (ends.length) {
-    const views = ends.map((i) => valueOf(nodes[i].inputs[0]).values),
-      w = weightsOf(nodes[ends[0]]) /* both views have the same weights */,
-      K = names.length,
-      from = nodes[nodes[ends[0]].inputs[0]],
-      means = Array.from(views[0], (_, i) => views.reduce((sum, one) => sum + one[i], 0) / views.length);
-    host.append(
-      el("h3", {}, "Each class's logit: what adds and what takes away"),
-      el(
-        "p",
-        {},
-        `The output layer weighs the ${means.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
-      ),
-      ends.length > 1
-        ? el(
-            "p",
-            {},
-            "This network looks at the picture and at its mirror image, with the same weights, and takes the mean of both logits. That is the same as weighing the mean of both views' values; each value in the table is such a mean.",
-          )
-        : "",
-    );
-    const order = names
-      .map((_, k) => k)
-      .sort((a, b) => data.logits[b] - data.logits[a])
-      .slice(0, 8);
-    host.append(
-      table(
-        "Logits",
-        ["class", "adds", "takes away", "bias", "logit", "model", from.kind === "dense" ? "strongest units" : "strongest maps"],
-        order.map((k) => {
-          const parts = means.map((v, i) => [i, v * w.kernel[i * K + k]]),
-            plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
-            minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
-          const top = parts
-            .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
-            .slice(0, 3)
-            .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
-            .join(", ");
-          totals.logits[k] = plus + minus + w.bias[k];
-          return [
-            names[k],
-            `+${num(plus, 2)}`,
-            num(minus, 2),
-            num(w.bias[k]),
-            num(totals.logits[k]),
-            num(data.logits[k]),
-            top,
-          ];
-        }),
-      ),
-    );
-    if (names.length > order.length)
-      host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
-  }
+  const host = byId("output-tool");
+  for (const [i, node] of nodes.entries()) if (node.units) host.append(...strongestUnits(node, kept(i).values));
+  if (heads.length && heads.every((i) => nodes[i].weights)) host.append(...splitLogits());
+  host.append(...softmaxInNumbers());
+}
+function strongestUnits(node, values) {
+  const sums = floats(node.units.map_sums),
+    C = node.units.num_maps,
+    say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
+  return [
+    el(
+      "p",
+      {},
+      `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`,
+    ),
+    table(
+      `${node.label}: the strongest units`,
+      ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
+      node.units.numbers.map((unit, u) => {
+        const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]);
+        return [
+          String(unit),
+          num(values[unit], 2),
+          bar(values[unit] / (values[node.units.numbers[0]] || 1)),
+          say(own.slice(0, 3)),
+          say(own.slice(-2).reverse()),
+          num(node.units.bias[u], 2),
+        ];
+      }),
+    ),
+  ];
+}
+function splitLogits() {
+  /* what adds to each logit and what takes away; both views of a picture have the same weights */
+  const views = heads.map((i) => valueOf(nodes[i].inputs[0]).values),
+    w = weightsOf(nodes[heads[0]]),
+    from = nodes[nodes[heads[0]].inputs[0]],
+    means = Array.from(views[0], (_, i) => views.reduce((sum, one) => sum + one[i], 0) / views.length),
+    shown = byLargest(data.logits).slice(0, 8);
+  const last = from.kind === "dense" ? "strongest units" : "strongest maps";
+  return [
+    el("h3", {}, "Each class's logit: what adds and what takes away"),
+    el(
+      "p",
+      {},
+      `The output layer weighs the ${means.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
+    ),
+    heads.length > 1
+      ? el(
+          "p",
+          {},
+          "This network looks at the picture and at its mirror image, with the same weights, and takes the mean of both logits. That is the same as weighing the mean of both views' values; each value in the table is such a mean.",
+        )
+      : "",
+    table(
+      "Logits",
+      ["class", "adds", "takes away", "bias", "logit", "model", last],
+      shown.map((k) => splitLogit(k, means, w)),
+    ),
+    names.length > shown.length
+      ? el("p", { class: "note" }, `Shown: the ${shown.length} likeliest of ${names.length} classes.`)
+      : "",
+  ];
+}
+function splitLogit(k, values, w) {
+  /* a row of the table */
+  const parts = values.map((v, i) => [i, v * w.kernel[i * names.length + k]]),
+    plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
+    minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
+  const strongest = parts
+    .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
+    .slice(0, 3)
+    .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
+    .join(", ");
+  const logit = (totals.logits[k] = plus + minus + w.bias[k]);
+  return [names[k], `+${num(plus, 2)}`, num(minus, 2), num(w.bias[k]), num(logit), num(data.logits[k]), strongest];
+}
+function softmaxInNumbers() {
   const t = data.temperature,
     p = data.probabilities,
     scaled = data.logits.map((v) => v / t),
-    largest = Math.max(...scaled),
-    order = names
-      .map((_, k) => k)
-      .sort((a, b) => p[b] - p[a])
-      .slice(0, 20);
-  host.append(
+    largest = Math.max(...scaled);
+  return [
     el("h3", {}, "Softmax: from logits to probabilities"),
     el(
       "p",
@@ -1017,204 +1003,207 @@ function showOutput() {
         "probability",
         "size",
       ],
-      order.map((k) => [
-        names[k],
-        num(data.logits[k]),
-        ...(t === 1 ? [] : [num(scaled[k])]),
-        num(Math.exp(scaled[k] - largest), 4),
-        percent(p[k]),
-        bar(p[k]),
-      ]),
+      byLargest(p)
+        .slice(0, 20)
+        .map((k) => [
+          names[k],
+          num(data.logits[k]),
+          ...(t === 1 ? [] : [num(scaled[k])]),
+          num(Math.exp(scaled[k] - largest), 4),
+          percent(p[k]),
+          bar(p[k]),
+        ]),
     ),
-  );
+  ];
 }
 function showWhatIf() {
   const host = byId("what-if-tool"),
     editable = windowed.filter((s) => !mirrored[s.chain[0]]);
-  if (editable.length) {
-    const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
-      before = view(""),
-      after = view(""),
-      inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
-      result = el("div", { "aria-live": "polite" });
-    after.figure.classList.add("yours");
-    let own = null;
-    const layer = choice(
-        "Layer",
-        editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
-        (v) => {
-          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
-          reset();
-        },
-      ),
-      map = number("Feature map", 0, 0, 0, (v) => {
-        state.map = Math.round(v);
-        edit();
-        draw();
-      }),
-      input = number("Input channel", 0, 0, 0, (v) => {
-        state.channel = Math.round(v);
-        edit();
-      });
-    host.append(
-      el("h3", {}, "Change a weight"),
-      el(
-        "div",
-        { class: "controls" },
-        layer.label,
-        map.label,
-        input.label,
-        el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
-        el(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              each((i) => -own.kernel[i]);
-            },
-          },
-          "Turn the signs",
-        ),
-        el(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              each(() => 0);
-            },
-          },
-          "All zero",
-        ),
-      ),
-      el(
-        "div",
-        { class: "kernel-row" },
-        el(
-          "figure",
-          {},
-          el(
-            "div",
-            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights, to edit" },
-            inputs,
-          ),
-          el("figcaption", {}, "The weights of this kernel for this channel"),
-        ),
-        before.figure,
-        after.figure,
-      ),
-      result,
-    );
-    const node = () => nodes[editable[state.step].chain[0]],
-      at = (i, j) => {
-        const [, wide, C] = node().sizes.kernel,
-          place = (i * wide + j) * C;
-        return node().kind === "depthwise" ? place + state.map : (place + state.channel) * node().shape[2] + state.map;
-      };
-    function each(change) {
-      for (let i = 0; i < node().window[0]; i++)
-        for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
-      edit();
-      later();
-    }
-    function reset() {
-      const w = weightsOf(node());
-      own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
-      Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
-      Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
-      input.label.hidden = node().sizes.kernel[2] === 1 || node().kind === "depthwise";
+  if (editable.length) changeWeight(host, editable);
+  changeWindow(host);
+}
+function changeWeight(host, editable) {
+  const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
+    before = view(""),
+    after = view(""),
+    inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
+    result = el("div", { "aria-live": "polite" });
+  after.figure.classList.add("yours");
+  let own = null;
+  const layer = choice(
+      "Layer",
+      editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
+      (v) => {
+        Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
+        reset();
+      },
+    ),
+    map = number("Feature map", 0, 0, 0, (v) => {
+      state.map = Math.round(v);
       edit();
       draw();
-    }
-    let timer = 0;
-    const later = () => {
-      clearTimeout(timer);
-      timer = setTimeout(draw, 120);
+    }),
+    input = number("Input channel", 0, 0, 0, (v) => {
+      state.channel = Math.round(v);
+      edit();
+    });
+  host.append(
+    el("h3", {}, "Change a weight"),
+    el(
+      "div",
+      { class: "controls" },
+      layer.label,
+      map.label,
+      input.label,
+      el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            each((i) => -own.kernel[i]);
+          },
+        },
+        "Turn the signs",
+      ),
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            each(() => 0);
+          },
+        },
+        "All zero",
+      ),
+    ),
+    el(
+      "div",
+      { class: "kernel-row" },
+      el(
+        "figure",
+        {},
+        el(
+          "div",
+          { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights, to edit" },
+          inputs,
+        ),
+        el("figcaption", {}, "The weights of this kernel for this channel"),
+      ),
+      before.figure,
+      after.figure,
+    ),
+    result,
+  );
+  const node = () => nodes[editable[state.step].chain[0]],
+    at = (i, j) => {
+      const [, wide, C] = node().sizes.kernel,
+        place = (i * wide + j) * C;
+      return node().kind === "depthwise" ? place + state.map : (place + state.channel) * node().shape[2] + state.map;
     };
-    function edit() {
-      const [high, wide] = node().window;
-      inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
-      inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
-      inputs.replaceChildren(
-        ...Array.from({ length: high * wide }, (_, q) => {
-          const i = Math.floor(q / wide),
-            j = q % wide,
-            one = el("input", {
-              type: "number",
-              step: 0.05,
-              value: own.kernel[at(i, j)].toFixed(3),
-              "aria-label": `Weight in row ${i}, column ${j}`,
-              oninput: () => {
-                if (one.value !== "" && Number.isFinite(Number(one.value))) {
-                  own.kernel[at(i, j)] = Number(one.value);
-                  later();
-                }
-              },
-            });
-          one.style.width = "100%";
-          return one;
-        }),
+  function each(change) {
+    for (let i = 0; i < node().window[0]; i++)
+      for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
+    edit();
+    later();
+  }
+  function reset() {
+    const w = weightsOf(node());
+    own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
+    Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
+    Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
+    input.label.hidden = node().sizes.kernel[2] === 1 || node().kind === "depthwise";
+    edit();
+    draw();
+  }
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(draw, 120);
+  };
+  function edit() {
+    const [high, wide] = node().window;
+    inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
+    inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
+    inputs.replaceChildren(
+      ...Array.from({ length: high * wide }, (_, q) => {
+        const i = Math.floor(q / wide),
+          j = q % wide,
+          one = el("input", {
+            type: "number",
+            step: 0.05,
+            value: own.kernel[at(i, j)].toFixed(3),
+            "aria-label": `Weight in row ${i}, column ${j}`,
+            oninput: () => {
+              if (one.value !== "" && Number.isFinite(Number(one.value))) {
+                own.kernel[at(i, j)] = Number(one.value);
+                later();
+              }
+            },
+          });
+        one.style.width = "100%";
+        return one;
+      }),
+    );
+  }
+  function draw() {
+    const chosen = editable[state.step],
+      fresh = new Map(),
+      end = chainEnd(chosen),
+      [H, W] = nodes[end].shape;
+    let stopped = null;
+    for (let i = 0; i < nodes.length && stopped === null; i++) {
+      /* the same layer may look at the mirror image too */
+      const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
+      if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
+      const out = run(
+        i,
+        nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+        changed ? own : null,
       );
+      if (out) fresh.set(i, out);
+      else stopped = i;
     }
-    function draw() {
-      const chosen = editable[state.step],
-        fresh = new Map(),
-        end = chainEnd(chosen),
-        [H, W] = nodes[end].shape;
-      let stopped = null;
-      for (let i = 0; i < nodes.length && stopped === null; i++) {
-        /* the same layer may look at the mirror image too */
-        const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
-        if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
-        const out = run(
-          i,
-          nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
-          changed ? own : null,
-        );
-        if (out) fresh.set(i, out);
-        else stopped = i;
-      }
-      const old = channel(valueOf(end), state.map),
-        now = channel(fresh.get(end), state.map),
-        a = range(old),
-        b = range(now),
-        limits = [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
-      before.draw(old, H, W, limits);
-      after.draw(now, H, W, limits);
-      before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
-      after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
-      after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
-      const last = fresh.get(nodes.length - 1);
-      if (!last) {
-        result.replaceChildren(
-          el(
-            "p",
-            { class: "note" },
-            `The change is computed up to “${nodes[stopped].name}”, whose ${(nodes[stopped].left_out / 1e6).toFixed(1)} MB of weights are not in this page. Make it with --full, and it reaches the answer.`,
-          ),
-        );
-        return;
-      }
-      const p = softmax(Array.from(last.values), data.temperature),
-        top = names
-          .map((_, k) => k)
-          .sort((x, y) => data.probabilities[y] - data.probabilities[x])
-          .slice(0, 6);
+    const old = channel(valueOf(end), state.map),
+      now = channel(fresh.get(end), state.map),
+      a = range(old),
+      b = range(now),
+      limits = [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
+    before.draw(old, H, W, limits);
+    after.draw(now, H, W, limits);
+    before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
+    after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
+    after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
+    const last = fresh.get(nodes.length - 1);
+    if (!last) {
       result.replaceChildren(
-        table(
-          "The answer with your weights",
-          ["class", "logit before", "logit now", "probability before", "probability now"],
-          top.map((k) => [
-            names[k],
-            num(data.logits[k]),
-            num(last.values[k]),
-            percent(data.probabilities[k]),
-            percent(p[k]),
-          ]),
+        el(
+          "p",
+          { class: "note" },
+          `The change is computed up to “${nodes[stopped].name}”, whose ${(nodes[stopped].left_out / 1e6).toFixed(1)} MB of weights are not in this page. Make it with --full, and it reaches the answer.`,
         ),
       );
+      return;
     }
-    reset();
+    const p = softmax(Array.from(last.values), data.temperature),
+      top = byLargest(data.probabilities).slice(0, 6);
+    result.replaceChildren(
+      table(
+        "The answer with your weights",
+        ["class", "logit before", "logit now", "probability before", "probability now"],
+        top.map((k) => [
+          names[k],
+          num(data.logits[k]),
+          num(last.values[k]),
+          percent(data.probabilities[k]),
+          percent(p[k]),
+        ]),
+      ),
+    );
   }
+  reset();
+}
+function changeWindow(host) {
   const state = { window: 3, stride: 1, kind: 0, top: 0, left: 0, side: size },
     input = view(""),
     output = view(""),
@@ -1431,27 +1420,29 @@ function showCheck(result) {
       }),
     ),
   );
-  if (result.learnt.length)
-    host.append(
-      el("h3", {}, "Epoch by epoch"),
-      el(
-        "p",
-        {},
-        "The page computes the first layer of each kept epoch from the pixels and compares 256 values of its maps; it computes the logits from the values that the epoch's output layer got. Python computed the layers between, and was compared with Keras for each epoch.",
-      ),
-      table(
-        "The largest differences of each epoch",
-        ["epoch", "first layer, browser", "logits", "probabilities", "any layer, Keras", "logits, Keras"],
-        result.learnt.map((found, i) => [
-          epochName(learnt.epochs[i]),
-          ...["maps", "logits", "probabilities"].map((key) => (key in found ? tiny(found[key]) : "left out")),
-          tiny(learnt.epochs[i].check.layers),
-          tiny(learnt.epochs[i].check.logits),
-        ]),
-      ),
-    );
+  if (result.learnt.length) host.append(...epochByEpoch(result.learnt));
   window.walk = { result, frames, totals, logits: () => data.logits };
   document.documentElement.dataset.ready = "yes";
+}
+function epochByEpoch(differences) {
+  return [
+    el("h3", {}, "Epoch by epoch"),
+    el(
+      "p",
+      {},
+      "The page computes the first layer of each kept epoch from the pixels and compares 256 values of its maps; it computes the logits from the values that the epoch's output layer got. Python computed the layers between, and was compared with Keras for each epoch.",
+    ),
+    table(
+      "The largest differences of each epoch",
+      ["epoch", "first layer, browser", "logits", "probabilities", "any layer, Keras", "logits, Keras"],
+      differences.map((found, i) => [
+        epochName(learnt.epochs[i]),
+        ...["maps", "logits", "probabilities"].map((key) => (key in found ? tiny(found[key]) : "left out")),
+        tiny(learnt.epochs[i].check.layers),
+        tiny(learnt.epochs[i].check.logits),
+      ]),
+    ),
+  ];
 }
 showAnswer();
 showPicture();
