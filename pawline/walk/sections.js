@@ -230,6 +230,146 @@ function placeFields(state, mapChanged, placeChanged) {
   ];
 }
 let goTo = () => {};
+function drawUse(one, node, source) {
+  /* how many windows lie over each pixel */
+  const [H, W] = source.shape,
+    counts = new Float64Array(H * W);
+  overWindows(node, source, (r, c, y0, x0) => {
+    for (let y = Math.max(0, y0); y < Math.min(H, y0 + node.window[0]); y++)
+      for (let x = Math.max(0, x0); x < Math.min(W, x0 + node.window[1]); x++) counts[y * W + x]++;
+  });
+  const least = counts.reduce((a, b) => Math.min(a, b)),
+    most = counts.reduce((a, b) => Math.max(a, b));
+  one.draw(counts, H, W, [0, most]);
+  one.say([
+    el("b", {}, "How often each pixel is used"),
+    least > 0
+      ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
+      : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
+  ]);
+}
+function windowLayout(parts) {
+  const photo = data.picture.steps[data.picture.photo].image,
+    sign = (text) => el("span", { "aria-hidden": "true" }, text),
+    cellsWith = (one, caption) => el("figure", {}, one.grid, el("figcaption", {}, caption));
+  const seen = el(
+    "figure",
+    {},
+    el(
+      "div",
+      { class: "view" },
+      el("img", { src: photo, alt: "The photograph with the part that this output pixel can see" }),
+      parts.box,
+    ),
+    el("figcaption", {}, el("b", {}, "Receptive field"), "All that this one output pixel can see of the photograph."),
+  );
+  const sum = el(
+    "div",
+    { class: "sum" },
+    cellsWith(parts.under, "under the window"),
+    sign("×"),
+    cellsWith(parts.kernel, "kernel (weights)"),
+    sign("="),
+    cellsWith(parts.products, "products"),
+  );
+  return [
+    el("div", { class: "row two" }, seen, parts.input.figure, parts.output.figure, parts.overlap.figure),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Window, kernel and products" }, sum),
+    parts.formula,
+    parts.fine,
+    parts.source.shape[2] > 1 && !parts.alone
+      ? el("div", { class: "row two" }, parts.windows.figure, parts.kernels.figure, parts.sums.figure)
+      : "",
+  ];
+}
+function windowInNumbers({ node, source, w, alone }, state) {
+  /* what lies under the window: sums by input channel; values, weights and products of state.input (null over the edge);
+     values and weights of all channels, place by place */
+  const [high, wide] = node.window,
+    [H, W, C] = source.shape,
+    m = margins(node, source.shape),
+    top = state.row * node.stride[0] - m[0],
+    left = state.column * node.stride[1] - m[1],
+    found = { top, left, outside: false, sums: new Float64Array(C) };
+  for (const key of ["under", "kernel", "products", "everyValue", "everyWeight"]) found[key] = [];
+  for (let i = 0; i < high; i++)
+    for (let j = 0; j < wide; j++) {
+      const y = top + i,
+        x = left + j,
+        inside = y >= 0 && x >= 0 && y < H && x < W;
+      found.outside ||= !inside;
+      for (let c = alone ? state.map : 0; c < (alone ? state.map + 1 : C); c++) {
+        const v = inside ? source.values[(y * W + x) * C + c] : 0,
+          place = (i * wide + j) * C + c,
+          k = w.kernel[alone ? place : place * node.shape[2] + state.map];
+        found.sums[c] += v * k;
+        found.everyValue.push(v);
+        found.everyWeight.push(k);
+        if (c === state.input) {
+          found.under.push(inside ? v : null);
+          found.kernel.push(k);
+          found.products.push(v * k);
+        }
+      }
+    }
+  return found;
+}
+function pixelInWords({ source, chosen, result, node, w, alone }, state, sums) {
+  /* from the products to the pixel of the model, with the real numbers */
+  const C = source.shape[2],
+    total = sums.reduce((a, b) => a + b, 0),
+    bias = w.bias[state.map];
+  let value = total + bias,
+    words = `${C === 1 || alone ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
+  chosen.chain.forEach((number, i) => {
+    const one = nodes[number],
+      n = i && one.kind === "normalization" ? weightsOf(one) : null;
+    if (n) {
+      value = value * n.scale[state.map] + n.shift[state.map];
+      words += ` → normalization (× ${num(n.scale[state.map])} + ${num(n.shift[state.map])}) ${num(value)}`;
+    }
+    if (one.activation && one.activation !== "linear") {
+      value = ACTIVATION[one.activation](value);
+      words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
+    }
+  });
+  const theirs = result.values[(state.row * node.shape[1] + state.column) * node.shape[2] + state.map];
+  return `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
+}
+function drawChannels(parts, state, { sums, everyValue, everyWeight }) {
+  /* the window, the kernel and the sums of all input channels */
+  const { across, node, source } = parts,
+    [high, wide] = node.window,
+    C = source.shape[2],
+    down = Math.ceil(C / across),
+    row = Math.floor(state.input / across),
+    column = state.input % across,
+    square = new Float64Array(down * across);
+  square.set(sums);
+  parts.sums.draw(square, down, across, range(sums), signed);
+  parts.sums.frame(row, column, 1, 1);
+  for (const [one, values, color] of [
+    [parts.windows, everyValue, C <= 3 ? gray : heat],
+    [parts.kernels, everyWeight, signed],
+  ]) {
+    paintTiles(one.canvas, values, high, wide, C, across, color);
+    one.frame(row * (high + 1), column * (wide + 1), high, wide);
+  }
+}
+function sayChannels(parts, C) {
+  parts.windows.say([
+    el("b", {}, `The window on all ${C} channels`),
+    "Each small square is what lies under the window on one channel. Click one to see its numbers.",
+  ]);
+  parts.kernels.say([
+    el("b", {}, `This map's kernel, all ${C} channels`),
+    "A square of weights for each channel: green adds, orange takes away.",
+  ]);
+  parts.sums.say([
+    el("b", {}, `What each of the ${C} channels adds`),
+    "Green adds, orange takes away; white is zero. Click one to see its products.",
+  ]);
+}
 function showWindow() {
   const host = byId("window-tool");
   if (!windowed.length) {
@@ -334,8 +474,6 @@ function showWindow() {
       [high, wide] = node.window,
       result = valueOf(chainEnd(chosen)),
       alone = node.kind === "depthwise"; /* each map has an input channel of its own */
-    const photo = data.picture.steps[data.picture.photo],
-      box = el("div", { class: "box" });
     parts = {
       node,
       chosen,
@@ -343,7 +481,7 @@ function showWindow() {
       result,
       w: weightsOf(node),
       alone,
-      box,
+      box: el("div", { class: "box" }),
       input: view("", (y, x) => {
         const m = margins(node, source.shape);
         state.row = Math.min(node.shape[0] - 1, Math.round((y + m[0] - (high - 1) / 2) / node.stride[0]));
@@ -367,69 +505,9 @@ function showWindow() {
       formula: el("p", { class: "formula", id: "formula" }),
       fine: el("p", { class: "note" }),
     };
-    const [H, W] = source.shape,
-      counts = new Float64Array(H * W);
-    overWindows(node, source, (r, c, y0, x0) => {
-      for (let i = 0; i < high; i++)
-        for (let j = 0; j < wide; j++) {
-          const y = y0 + i,
-            x = x0 + j;
-          if (y >= 0 && x >= 0 && y < H && x < W) counts[y * W + x]++;
-        }
-    });
-    const least = counts.reduce((a, b) => Math.min(a, b)),
-      most = counts.reduce((a, b) => Math.max(a, b));
-    parts.overlap.draw(counts, H, W, [0, most]);
-    parts.overlap.say([
-      el("b", {}, "How often each pixel is used"),
-      least > 0
-        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
-        : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
-    ]);
+    drawUse(parts.overlap, node, source);
     parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
-    stage.replaceChildren(
-      el(
-        "div",
-        { class: "row two" },
-        el(
-          "figure",
-          {},
-          el(
-            "div",
-            { class: "view" },
-            el("img", { src: photo.image, alt: "The photograph with the part that this output pixel can see" }),
-            box,
-          ),
-          el(
-            "figcaption",
-            {},
-            el("b", {}, "Receptive field"),
-            "All that this one output pixel can see of the photograph.",
-          ),
-        ),
-        parts.input.figure,
-        parts.output.figure,
-        parts.overlap.figure,
-      ),
-      el(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Window, kernel and products" },
-        el(
-          "div",
-          { class: "sum" },
-          el("figure", {}, parts.under.grid, el("figcaption", {}, "under the window")),
-          el("span", { "aria-hidden": "true" }, "×"),
-          el("figure", {}, parts.kernel.grid, el("figcaption", {}, "kernel (weights)")),
-          el("span", { "aria-hidden": "true" }, "="),
-          el("figure", {}, parts.products.grid, el("figcaption", {}, "products")),
-        ),
-      ),
-      parts.formula,
-      parts.fine,
-      source.shape[2] > 1 && !alone
-        ? el("div", { class: "row two" }, parts.windows.figure, parts.kernels.figure, parts.sums.figure)
-        : "",
-    );
+    stage.replaceChildren(...windowLayout(parts));
     Object.assign(map.input, { max: node.shape[2] - 1, value: state.map });
     Object.assign(input.input, { max: source.shape[2] - 1, value: state.input });
     row.input.max = node.shape[0] - 1;
@@ -463,106 +541,29 @@ function showWindow() {
     update();
   }
   function update(moving) {
-    const { node, source, w, chosen, alone } = parts,
+    const { node, source, chosen, alone } = parts,
       [high, wide] = node.window,
-      [H, W, C] = source.shape,
-      K = node.shape[2],
-      m = margins(node, source.shape);
-    const y0 = state.row * node.stride[0] - m[0],
-      x0 = state.column * node.stride[1] - m[1],
-      sums = new Float64Array(C),
-      under = [],
-      kernel = [],
-      products = [],
-      everyValue = [],
-      everyWeight = []; /* for each place of the window, all channels */
-    let outside = false;
-    for (let i = 0; i < high; i++)
-      for (let j = 0; j < wide; j++) {
-        const y = y0 + i,
-          x = x0 + j,
-          inside = y >= 0 && x >= 0 && y < H && x < W;
-        outside ||= !inside;
-        for (let c = alone ? state.map : 0; c < (alone ? state.map + 1 : C); c++) {
-          const v = inside ? source.values[(y * W + x) * C + c] : 0,
-            k = w.kernel[alone ? (i * wide + j) * C + c : ((i * wide + j) * C + c) * K + state.map];
-          sums[c] += v * k;
-          everyValue.push(v);
-          everyWeight.push(k);
-          if (c === state.input) {
-            under.push(inside ? v : null);
-            kernel.push(k);
-            products.push(v * k);
-          }
-        }
-      }
-    parts.under.set(under, C <= 3 ? gray : heat);
-    parts.kernel.set(kernel, signed);
-    parts.products.set(products, signed);
-    parts.input.frame(y0, x0, high, wide);
-    if (state.column + 1 < node.shape[1]) parts.input.shade(y0, x0 + node.stride[1], high, wide);
+      C = source.shape[2],
+      found = windowInNumbers(parts, state);
+    parts.under.set(found.under, C <= 3 ? gray : heat);
+    parts.kernel.set(found.kernel, signed);
+    parts.products.set(found.products, signed);
+    parts.input.frame(found.top, found.left, high, wide);
+    if (state.column + 1 < node.shape[1]) parts.input.shade(found.top, found.left + node.stride[1], high, wide);
     parts.output.frame(state.row, state.column, 1, 1);
-    const f = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
+    const [top, left, bottom, right] = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
     Object.assign(parts.box.style, {
-      top: `${100 * f[0]}%`,
-      left: `${100 * f[1]}%`,
-      height: `${100 * (f[2] - f[0])}%`,
-      width: `${100 * (f[3] - f[1])}%`,
+      top: `${100 * top}%`,
+      left: `${100 * left}%`,
+      height: `${100 * (bottom - top)}%`,
+      width: `${100 * (right - left)}%`,
     });
-    const total = sums.reduce((a, b) => a + b, 0),
-      bias = w.bias[state.map],
-      chain = chosen.chain.map((i) => nodes[i]);
-    let value = total + bias,
-      words = `${C === 1 || alone ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
-    chain.forEach((one, i) => {
-      if (i && one.kind === "normalization") {
-        const n = weightsOf(one);
-        if (n) {
-          value = value * n.scale[state.map] + n.shift[state.map];
-          words += ` → normalization (× ${num(n.scale[state.map])} + ${num(n.shift[state.map])}) ${num(value)}`;
-        }
-      }
-      if (one.activation && one.activation !== "linear") {
-        value = ACTIVATION[one.activation](value);
-        words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
-      }
-    });
-    const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
-    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
+    parts.formula.textContent = pixelInWords(parts, state, found.sums);
     if (!moving)
-      parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
+      parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${found.outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
     if (C > 1 && !alone) {
-      const down = Math.ceil(C / parts.across),
-        square = new Float64Array(down * parts.across);
-      square.set(sums);
-      parts.sums.draw(square, down, parts.across, range(sums), signed);
-      parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
-      for (const [one, values, color] of [
-        [parts.windows, everyValue, C <= 3 ? gray : heat],
-        [parts.kernels, everyWeight, signed],
-      ]) {
-        paintTiles(one.canvas, values, high, wide, C, parts.across, color);
-        one.frame(
-          Math.floor(state.input / parts.across) * (high + 1),
-          (state.input % parts.across) * (wide + 1),
-          high,
-          wide,
-        );
-      }
-      if (!moving) {
-        parts.windows.say([
-          el("b", {}, `The window on all ${C} channels`),
-          "Each small square is what lies under the window on one channel. Click one to see its numbers.",
-        ]);
-        parts.kernels.say([
-          el("b", {}, `This map's kernel, all ${C} channels`),
-          "A square of weights for each channel: green adds, orange takes away.",
-        ]);
-        parts.sums.say([
-          el("b", {}, `What each of the ${C} channels adds`),
-          "Green adds, orange takes away; white is zero. Click one to see its products.",
-        ]);
-      }
+      drawChannels(parts, state, found);
+      if (!moving) sayChannels(parts, C);
     }
     row.input.value = state.row;
     column.input.value = state.column;
@@ -1147,23 +1148,9 @@ function changeWeight(host, editable) {
     );
   }
   function draw() {
-    const chosen = editable[state.step],
-      fresh = new Map(),
-      end = chainEnd(chosen),
-      [H, W] = nodes[end].shape;
-    let stopped = null;
-    for (let i = 0; i < nodes.length && stopped === null; i++) {
-      /* the same layer may look at the mirror image too */
-      const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
-      if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
-      const out = run(
-        i,
-        nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
-        changed ? own : null,
-      );
-      if (out) fresh.set(i, out);
-      else stopped = i;
-    }
+    const end = chainEnd(editable[state.step]),
+      [H, W] = nodes[end].shape,
+      { fresh, stopped } = rerun(node(), own);
     const old = channel(valueOf(end), state.map),
       now = channel(fresh.get(end), state.map),
       a = range(old),
@@ -1185,23 +1172,36 @@ function changeWeight(host, editable) {
       );
       return;
     }
-    const p = softmax(Array.from(last.values), data.temperature),
-      top = byLargest(data.probabilities).slice(0, 6);
-    result.replaceChildren(
-      table(
-        "The answer with your weights",
-        ["class", "logit before", "logit now", "probability before", "probability now"],
-        top.map((k) => [
-          names[k],
-          num(data.logits[k]),
-          num(last.values[k]),
-          percent(data.probabilities[k]),
-          percent(p[k]),
-        ]),
-      ),
-    );
+    result.replaceChildren(answerBeforeAndNow(last.values));
   }
   reset();
+}
+function rerun(changedNode, own) {
+  /* outputs that other weights of a layer change, by node; `stopped`: the first node whose weights are not in the page */
+  const fresh = new Map();
+  for (let i = 0; i < nodes.length; i++) {
+    /* the same layer may look at the mirror image too */
+    const isChanged = nodes[i].name === changedNode.name && nodes[i].kind === changedNode.kind;
+    if (!isChanged && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
+    const out = run(
+      i,
+      nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+      isChanged ? own : null,
+    );
+    if (!out) return { fresh, stopped: i };
+    fresh.set(i, out);
+  }
+  return { fresh, stopped: null };
+}
+function answerBeforeAndNow(logits) {
+  const p = softmax(Array.from(logits), data.temperature);
+  return table(
+    "The answer with your weights",
+    ["class", "logit before", "logit now", "probability before", "probability now"],
+    byLargest(data.probabilities)
+      .slice(0, 6)
+      .map((k) => [names[k], num(data.logits[k]), num(logits[k]), percent(data.probabilities[k]), percent(p[k])]),
+  );
 }
 function changeWindow(host) {
   const state = { window: 3, stride: 1, kind: 0, top: 0, left: 0, side: size },
