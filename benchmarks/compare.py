@@ -28,9 +28,10 @@ OF_BOTH = 0.05  # pictures on which the two models disagree
 def main() -> None:
     print(machine())
     rng = np.random.default_rng(1)
-    print(f"equal models called different: {told(rng, 0.0):.1%} of {NUM_PAIRS} pairs (at most {SIGNIFICANCE:.0%})")
+    found = called_different(rng, 0.0)
+    print(f"equal models called different: {found:.1%} of {NUM_PAIRS} pairs (at most {SIGNIFICANCE:.0%})")
     difference = detectable_difference(NUM_PICTURES, round(OF_BOTH * NUM_PICTURES))
-    found = told(rng, difference)
+    found = called_different(rng, difference)
     print(f"models {100 * difference:.2f} points apart called different: {found:.1%} (80 % were promised)")
     ours, others = seconds(rng)
     print(
@@ -39,7 +40,7 @@ def main() -> None:
     )
 
 
-def told(rng: np.random.Generator, difference: float) -> float:
+def called_different(rng: np.random.Generator, difference: float) -> float:
     """The share of pairs that the exact test calls different; the second model is better by `difference`."""
     only_second, only_first = (OF_BOTH + difference) / 2, (OF_BOTH - difference) / 2
     number = 0

@@ -10,7 +10,6 @@ requests to anything but the file; frames per second while the window plays at 6
 
 import argparse
 import os
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -18,10 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.photographs import machine
+from tests.browser import chromium
+
 SIDE = 64
 
 
 def untrained(folder: Path) -> list[Path]:
+    """Save networks that nobody trained, each with its card in a folder of its name; return their files."""
     from pawline.card import Card, Conditions, write_card
     from pawline.files import file_digest
     from pawline.model.backend import keras
@@ -53,6 +56,7 @@ def untrained(folder: Path) -> list[Path]:
 
 
 def cat() -> bytes:
+    """The JPEG of a drawn cat."""
     from pawline.drawn.data_set import GeneratedSet, _draw_file
 
     spec = GeneratedSet(seed=5, num_images_per_class=10, min_side=300, max_side=500, planted_faults=False)
@@ -78,10 +82,8 @@ def make(model: Path, folder: Path, full: bool) -> tuple[float, Path]:
 
 
 def look(page: Path) -> dict[str, Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    """What the page measures about itself in Chromium, with `frames` (per second) and `requests`."""
+    with chromium() as browser:
         tab, requests = browser.new_page(viewport={"width": 1200, "height": 900}), list[str]()
         tab.on("request", lambda request: requests.append(request.url))
         tab.goto(page.as_uri())
@@ -92,7 +94,6 @@ def look(page: Path) -> dict[str, Any]:
         tab.locator("#window-tool").get_by_role("button", name="Play").click()
         tab.wait_for_timeout(3000)
         frames = np.array(tab.evaluate("walk.frames"))
-        browser.close()
     found["frames"] = (len(frames) - 1) / ((frames[-1] - frames[0]) / 1000)
     found["requests"] = len([url for url in requests if not url.startswith(("file:", "data:"))])
     return found
@@ -102,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", nargs="+", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    print(f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print(f"{machine()}; load {os.getloadavg()[0]:.1f}\n")
     print(
         "| network | page | made in | layers differ by | logits | probabilities | requests | frames per second |"
     )
@@ -119,11 +120,6 @@ def main() -> None:
                     f"| {name} | {page.stat().st_size / 1e6:.1f} MB | {seconds:.1f} s | {' | '.join(values)} | "
                     f"{found['requests']} | {found['frames']:.0f} |"
                 )
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

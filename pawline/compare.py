@@ -77,8 +77,12 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` finds. left_out: number of pictures by reason; fixed, broken: by the second model; a p-value and a
-    verdict of accuracy; detectable: the smallest difference of accuracy that so many pictures can tell."""
+    """What `compare` finds about the second model beside the first.
+
+    left_out: number of pictures by reason; metrics: by the names of METRICS; fixed, broken: pictures that the second
+    model alone, or the first alone, names right; p_value, verdict: of accuracy; detectable: the smallest difference of
+    accuracy that so many pictures can tell; corrected: None where no class differs; params: both values of each param
+    that differs; data: see `_data`."""
 
     first: str
     second: str
@@ -174,8 +178,9 @@ def _refuse_other_classes(first: JudgedModel, second: JudgedModel) -> None:
 
 
 def _shared(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict[str, int]]:
-    """(one row per shared picture, with the columns of both numbered 1 and 2, and `actual`, the class in the second
-    run; number of pictures left out by reason)"""
+    """Pair the pictures: (one row per shared picture, the number of pictures left out by reason).
+
+    The columns of both runs are numbered 1 and 2; `actual` is the class in the second run."""
     one, other = (_once(side.predictions) for side in (first, second))
     left_out = {
         "more copies of a picture": sum(len(side.predictions) for side in (first, second)) - len(one) - len(other),
@@ -191,12 +196,13 @@ def _shared(first: JudgedModel, second: JudgedModel) -> tuple[pd.DataFrame, dict
 
 
 def _right(pairs: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-    """(which pictures the first model names right, which the second, the groups as numbers from 0), each (n,)"""
+    """Judge both models: (right by the first, right by the second, group numbers from 0), each (n,)."""
     first, second = ((pairs[f"predicted_{number}"] == pairs["actual"]).to_numpy(bool) for number in (1, 2))
     return first, second, linked([pairs["group_1"], pairs["group_2"]])
 
 
 def _corrected(shared: pd.DataFrame, num_changed: int) -> Corrected | None:
+    """Judge both on the classes of the second run; None where they are those of the first."""
     if not num_changed:
         return None
     first_right, second_right, groups = _right(shared)
@@ -215,7 +221,9 @@ def _once(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _probabilities(pairs: pd.DataFrame, names: list[str], number: int) -> NDArray[np.float64]:
-    """(n, num_classes). They were written with six digits: the class that was chosen stays the largest."""
+    """The probabilities of one run, float64 (n, num_classes).
+
+    They were written with six digits, so two may be equal: the class that was chosen stays the largest."""
     values = pairs[[f"{PROBABILITY}{name}_{number}" for name in names]].to_numpy(np.float64, copy=True)
     chosen = [names.index(name) for name in pairs[f"predicted_{number}"]]
     values[np.arange(len(values)), chosen] += 1e-9
@@ -268,6 +276,7 @@ def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> dict[st
 
 
 def _data(first: JudgedModel, second: JudgedModel) -> dict[str, Any]:
+    """Whether both had the same data and split, the pictures per part, and how many each alone learned from."""
     return {
         "same": bool(first.data_digest) and first.data_digest == second.data_digest,
         "num_images": [dict(first.num_images), dict(second.num_images)],

@@ -98,7 +98,7 @@ def choose_unsure(
     probabilities = model.predict_rows(images, val.rows)
     if len(val.labels) < MIN_IMAGES:
         say(
-            f"export: val has {len(val.labels)} images, expected {MIN_IMAGES} to choose a threshold by: an answer is "
+            f"export: val has {len(val.labels)} pictures, expected {MIN_IMAGES} to choose a threshold by: an answer is "
             "unsure where the costs of the section judging alone say so"
         )
     card = replace(model.card, unsure_below=choose_threshold(val.labels, probabilities, params))
@@ -114,7 +114,7 @@ def describe_data(exported: Path, images: PreparedImages, index: pd.DataFrame, s
     reference = measure_reference(model, images, index, split)
     if reference is None:
         say(
-            f"export: train and val need {MIN_DESCRIBED} images each to tell other pictures from them: nothing "
+            f"export: train and val need {MIN_DESCRIBED} pictures each to tell others from them: nothing "
             "will be called unlike the training data"
         )
     card = replace(model.card, reference=reference.to_json() if reference else {})

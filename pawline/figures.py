@@ -43,7 +43,7 @@ FIGURES = (
     Figure("loss", "test loss", ".3f", tile_name="Loss", tile_format=".4f"),
     Figure("brier", "Brier score", ".3f", tile_name="Brier score"),
     Figure("calibration_error", "calibration error", ".3f"),
-    Figure("num_images", "test images", ",d"),
+    Figure("num_images", "test pictures", ",d"),
 )
 
 

@@ -93,5 +93,5 @@ def _content(one: Decision) -> bytes:
     except OSError as error:
         raise DatasetError(f"{one.path}: {error.strerror or error}; {expected}") from None
     if hashlib.sha256(content).hexdigest() != one.digest:
-        raise DatasetError(f"{one.path}: its bytes are others than on the page; {expected}")
+        raise DatasetError(f"{one.path}: its bytes have changed since the page was made; {expected}")
     return content

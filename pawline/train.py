@@ -110,7 +110,7 @@ def _say_choice(
             say(f"train: {line}")
     if params.batch_size not in (AUTO, recipe.batch_size) and not network.is_frozen:
         say(
-            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} images to train on: "
+            f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} pictures to train on: "
             f"a batch holds these {recipe.batch_size}"
         )
     if chosen_keys(params, network):
@@ -257,7 +257,7 @@ def epochs_of(trained: Trained, model_digest: str) -> Epochs:
 def _temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
     if len(labels) < MIN_IMAGES or len(np.unique(labels)) < 2:
         say(
-            f"train: val has {len(labels)} images of {len(np.unique(labels))} classes: too few to calibrate "
+            f"train: val has {len(labels)} pictures of {len(np.unique(labels))} classes: too few to calibrate "
             f"probabilities (expected {MIN_IMAGES} of 2), so they stay as the network gives them"
         )
     return fit_temperature(labels, logits)

@@ -88,7 +88,7 @@ def test_how_long_an_answer_took_stands_in_mlflow_and_in_no_output(finished_work
 def test_the_report_states_the_figures_of_the_metrics(finished_workspace: Path) -> None:
     figures = json.loads((finished_workspace / "metrics/evaluate.json").read_text())
     html = (finished_workspace / "reports/report.html").read_text()
-    title = f"accuracy {figures['accuracy']:.1%} on {figures['num_images']} test images"
+    title = f"accuracy {figures['accuracy']:.1%} on {figures['num_images']} test pictures"
     assert f"<title>Pawline report: {title}</title>" in html
     assert f"<dt>Loss</dt><dd>{figures['loss']:.4f}<small>{figures['loss_low']:.4f} to " in html
 

@@ -182,7 +182,7 @@ def test_too_few_pictures_describe_nothing_and_this_is_said(
 ) -> None:
     file = describe(tmp_path, count=4 * measuring.MIN_IMAGES - 4)
     assert read_export_card(file).reference == {}
-    assert "train and val need 20 images each to tell other pictures from them" in capsys.readouterr().err
+    assert "train and val need 20 pictures each to tell others from them" in capsys.readouterr().err
     [answer] = Predictor(file).predict([picture(3)])
     assert (answer.label, answer.unlike, answer.distance) == ("dark", None, None) or answer.unlike is None
 

@@ -124,7 +124,7 @@ def test_decisions_are_merged_and_the_newer_one_counts(data: Path, capsys: pytes
     file.write_text(f"digest,label\n{one.upper()},vertical\n{another},{NO_CLASS}\n{'e' * 64},horizontal\n")
     assert run_relabel(file, who="Bo") == 0
     said = capsys.readouterr().out
-    assert "1 new decisions, 1 changed, 1 known before; 1 match no picture of data/index.parquet" in said
+    assert "1 new decision, 1 changed, 1 known before; 1 without a picture in data/index.parquet" in said
     assert "next: `git add data/relabel.csv`, then `dvc repro`" in said
     kept = {found.digest: (found.label, found.who) for found in read_decisions(Path("data/relabel.csv"))}
     assert kept == {one: ("vertical", "Bo"), another: (NO_CLASS, "Ada"), "e" * 64: ("horizontal", "Bo")}
@@ -222,7 +222,7 @@ def test_decided_pictures_that_the_data_lacks_are_added_and_learned_with_their_l
     new: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_relabel(new, add_to=Path("pictures")) == 0
-    assert "pictures: 1 pictures added (vertical 1), 0 there before;" in capsys.readouterr().out
+    assert "pictures: 1 picture added (vertical 1), 0 there before;" in capsys.readouterr().out
     digest = digest_of(Path("new/horizontal/500.jpg"))
     assert digest_of(Path(f"pictures/vertical/{digest[:16]}.jpg")) == digest
     table = take_in(*read_decisions(Path("data/relabel.csv")))
@@ -236,7 +236,7 @@ def test_decided_pictures_that_the_data_lacks_are_added_and_learned_with_their_l
 def test_a_changed_or_lost_picture_is_refused_before_any_is_copied(new: Path) -> None:
     Path("new/horizontal/500.jpg").write_bytes(b"another")
     with pytest.raises(
-        DatasetError, match=r"new/horizontal/500\.jpg: its bytes are others than on the page; expected"
+        DatasetError, match=r"new/horizontal/500\.jpg: its bytes have changed since the page was made; expected"
     ):
         run_relabel(new, add_to=Path("drop"))
     Path("new/horizontal/500.jpg").unlink()
@@ -251,8 +251,8 @@ def test_without_a_folder_the_way_to_learn_from_them_is_named(
     new: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_relabel(new) == 0
-    assert "2 match no picture of data/index.parquet" in (said := capsys.readouterr().out)
-    assert "to learn from those pictures too: `pawline relabel --add-to FOLDER`" in said
+    assert "2 without a picture in data/index.parquet" in (said := capsys.readouterr().out)
+    assert f"to learn from those pictures too: `pawline relabel {new} --add-to FOLDER`" in said
 
 
 def test_a_damaged_queue_costs_one_line(tmp_path: Path) -> None:

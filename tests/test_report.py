@@ -225,8 +225,8 @@ def words(html: str) -> str:
 
 def test_headline_gives_accuracy_interval_and_number_of_test_images(html: str) -> None:
     text = words(html)
-    assert "75.1% accuracy on 4 test images; 95% interval 30.1% to 95.4%" in text
-    assert "learned from 12 images (train), its best epoch was chosen on 4 others (val)" in text
+    assert "75.1% accuracy on 4 test pictures; 95% interval 30.1% to 95.4%" in text
+    assert "learned from 12 pictures (train), its best epoch was chosen on 4 others (val)" in text
     assert "AUC 0.8750" in text
 
 
@@ -282,7 +282,7 @@ def test_tags_balance_and_pictures_and_headers_are_described(html: str) -> None:
 
 def test_confusion_matrix_matches_a_count_by_hand(html: str) -> None:
     rows = Page(html).rows
-    header = rows.index(["actual ↓ predicted →", "cat", "dog", "Images"])
+    header = rows.index(["actual ↓ predicted →", "cat", "dog", "Pictures"])
     assert rows[header + 1] == ["cat", "150.0%", "150.0%", "2"]  # 1 and its fraction 50.0%, as text without tags
     assert rows[header + 2] == ["dog", "0", "2100.0%", "2"]
 
@@ -358,13 +358,13 @@ def test_empty_sections_say_so_in_words(inputs: ReportInputs) -> None:
     inputs.predictions["predicted"] = inputs.predictions["actual"]
     html = render_report(inputs)
     assert "Empty: all 20 files could be used." in html
-    assert "No two images show the same photograph" in html
-    assert "There are none: every one of the 4 test images was recognized." in html
+    assert "No two pictures show the same photograph" in html
+    assert "There are none: every one of the 4 test pictures was recognized." in html
 
 
 def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
     html = render_report(make_inputs(tmp_path, ["cat", "dog"], copies=6))
-    assert "1 group with 6 images" in html and "Judged the same by how they look: 1 group" in html
+    assert "1 group with 6 pictures" in html and "Judged the same by how they look: 1 group" in html
     assert 'alt="Copy 4 of 6"' in html and "and 2 more" in html and 'alt="Copy 5 of 6"' not in html
 
 
@@ -414,7 +414,7 @@ def test_a_page_without_pictures_has_none_and_the_same_figures(tmp_path: Path) -
     inputs = replace(inputs, contact_sheet=inputs.contact_sheet.assign(picture=[to_jpeg(stripes(True, 1))]))
     with_pictures, without = (render_report(inputs, pictures) for pictures in (True, False))
     assert "<img" in with_pictures and "<img" not in without and "base64" not in without
-    assert "75.1% accuracy on 4 test images" in words(without)
+    assert "75.1% accuracy on 4 test pictures" in words(without)
     assert "This page was made without pictures." in without and not Page(without).unmatched
     assert report_data(describe(inputs, pictures=False)) == report_data(describe(inputs))
 
@@ -435,14 +435,14 @@ def test_a_leak_that_the_split_let_through_is_named(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path, ["cat", "dog"])
     inputs.split.loc[inputs.split["path"] == "dog/9.jpg", "group"] = inputs.split.loc[0, "group"]
     html = render_report(inputs)
-    assert "1 test image stand in train too" not in html and "1 test image stands in train too" in html
+    assert "1 test picture stand in train too" not in html and "1 test picture stands in train too" in html
     assert ["dog/9.jpg", "cat/0.jpg", "same group"] in Page(html).rows
 
 
 def test_a_likely_wrong_label_is_shown_with_what_it_looks_like(inputs: ReportInputs) -> None:
     text = words(render_report(inputs))
     assert "labelled cat looks like dog 90.0% cat/8.jpg" in text
-    assert "1 test image may have the wrong label." in text
+    assert "1 test picture may have the wrong label." in text
 
 
 def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: ReportInputs) -> None:
@@ -453,13 +453,13 @@ def test_calibration_and_thresholds_are_drawn_where_evaluate_wrote_them(inputs: 
     html = render(content)
     text = words(html)
     assert "Below a probability of 0.8, chosen on val" in text
-    assert (
-        "it then answers for 75.0% of the test images, and 96.0% of its answers are right (95% interval 80.0% to 99.0%)"
-        in text
-    )
+    assert "answers for 75.0% of the test pictures, and 96.0% of its answers are right (95% interval 80.0%" in text
     # 0.82 of 344 pixels from 46; 0.8 of 276 pixels up from 300.
     assert '<circle cx="328.1" cy="79.2" r="4"/>' in html and html.count('<g class="point') == 2
-    assert ["after", "80.0% to 90.0%", "60", "82.0%", "80.0%", "70.0% to 90.0%"] in Page(html).rows
+    rows = Page(html).rows
+    assert ["after", "80.0% to 90.0%", "60", "82.0%", "80.0%", "70.0% to 90.0%"] in rows
+    assert ["0.800 (chosen)", "75.0%", "96.0%", "80.0% to 99.0%", "1"] in rows
+    assert ["1.000", "0.0%", "–", "–", "3"] in rows, "no answer, so no accuracy"
     assert not Page(html).unmatched
     assert report_data(content)["thresholds"]["rows"][2]["accuracy"] is None
 
@@ -481,46 +481,39 @@ def test_the_map_of_a_mistake_stands_beside_it(inputs: ReportInputs) -> None:
     assert "by how much its probability falls when the place is covered" in html
 
 
+def card_of(inputs: ReportInputs) -> Card:
+    """The card of a model that was trained on the data of the page."""
+    conditions = Conditions(
+        num_steps=1200, flip_at_test=False, precision="float32", processor="AuthenticAMD", num_threads=2,
+        one_dnn=True, deterministic=True, tensorflow="2.21.0", keras="3.15.0",
+    )  # fmt: skip
+    return Card(
+        digest="a" * 64, class_names=["cat", "dog"], form=inputs.images.form, network="fast", num_weights=1234,
+        training_data_digest=data_digest(inputs.split), decoder="none", conditions=conditions,
+    )  # fmt: skip
+
+
 def test_the_card_names_model_and_data_by_digest(inputs: ReportInputs) -> None:
     assert "No card: the model came without one." in render_report(inputs)
-    conditions = Conditions(
-        num_steps=1200,
-        flip_at_test=False,
-        precision="float32",
-        processor="AuthenticAMD",
-        num_threads=2,
-        one_dnn=True,
-        deterministic=True,
-        tensorflow="2.21.0",
-        keras="3.15.0",
-    )
-    card = Card(
-        digest="a" * 64,
-        class_names=["cat", "dog"],
-        form=inputs.images.form,
-        network="fast",
-        num_weights=1234,
-        training_data_digest=data_digest(inputs.split),
-        decoder="none",
-        conditions=conditions,
-    )
+    card = card_of(inputs)
     html = render_report(replace(inputs, card=card))
     rows = Page(html).rows
-    assert "Chosen for it" not in {row[0] for row in rows}
-    recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
-    chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
-    of_recipe = Page(render_report(replace(inputs, card=chosen))).rows
-    assert ["Chosen for it", "sizes [0.5,0.75], ema 0"] in of_recipe and ["and", "patience never"] in of_recipe
     assert ["Model", "a" * 64] in rows and ["Network", "fast, 1,234 weights"] in rows
     assert ["Training data", data_digest(inputs.split)] in rows
     assert "trained on other data" not in html and "Params of the stages" not in html
-    assert ["train.epochs", "3"] in Page(
-        render_report(replace(inputs, card=card, params={"train.epochs": 3}))
-    ).rows
-    other = card.model_copy(update={"training_data_digest": "b" * 64})
-    assert "The model was trained on other data than this page describes." in render_report(
-        replace(inputs, card=other)
-    )
+    with_params = replace(inputs, card=card, params={"train.epochs": 3})
+    assert ["train.epochs", "3"] in Page(render_report(with_params)).rows
+    other = replace(inputs, card=card.model_copy(update={"training_data_digest": "b" * 64}))
+    assert "The model was trained on other data than this page describes." in render_report(other)
+
+
+def test_the_card_lists_what_the_recipe_chose(inputs: ReportInputs) -> None:
+    card = card_of(inputs)
+    assert "Chosen by the recipe" not in render_report(replace(inputs, card=card))
+    recipe = {"train.sizes": [0.5, 0.75], "train.ema": 0.0, "train.patience": 10**9}
+    chosen = card.model_copy(update={"recipe": recipe, "chosen": list(recipe)})
+    rows = Page(render_report(replace(inputs, card=chosen))).rows
+    assert ["Chosen by the recipe", "sizes [0.5,0.75], ema 0, patience never"] in rows
 
 
 def test_the_page_names_params_but_no_place_of_this_machine() -> None:

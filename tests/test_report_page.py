@@ -1,4 +1,4 @@
-"""The report in a real browser: it asks nobody, fits on a phone, and serves everybody."""
+"""The report and the small pages in a real browser: they ask nobody, fit on a phone, and serve everybody."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,10 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pawline.compare import compare
+from pawline.compare_page import compare_page
+from pawline.learning_curve import PowerLaw
+from pawline.learning_curve_page import curve_page
 from pawline.pictures.decode import REASONS, to_jpeg
 from tests.browser import asked_others, chromium, is_too_wide, num_without_text, opened, serious_barriers
 from tests.conftest import stripes
-from tests.test_report import CALIBRATION, HOSTILE, THRESHOLDS, make_inputs, map_of, render_report
+from tests.test_compare import judged, many, predictions
+from tests.test_learning_curve import measured, quick
+from tests.test_report import CALIBRATION, HOSTILE, THRESHOLDS, card_of, make_inputs, map_of, render_report
 
 NAMES = [f"{number} a class with a name that is long" for number in range(5)] + [HOSTILE, "ñ" * 150, "cat"]
 QUARANTINED = [(f"{HOSTILE}/{'x' * 90}{reason}.jpg", "cat", reason, "a detail") for reason in REASONS]
@@ -20,6 +26,17 @@ const one = document.createElement("script");
 one.textContent = "document.title = 'it ran'";
 document.body.append(one);
 """
+
+
+def page_of_comparison() -> str:
+    """A page with long names, params that differ, and pictures fixed and broken."""
+    first = judged(predictions(many(40, 100)), name="a" * 70, **{"network.name": "fast", "k" * 60: "v" * 80})
+    second = judged(predictions(many(60, 100, first=5)), name="B", **{"network.name": "classic"})
+    return compare_page(compare(first, second), None)
+
+
+def page_of_curve() -> str:
+    return curve_page(quick(measured(PowerLaw(floor=0.02, amount=0.1, power=0.5, whole=1000), 2000)))
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +59,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         calibration=CALIBRATION,
         thresholds=THRESHOLDS,
         activations=map_of(first),
+        card=card_of(inputs),
+        params={"network.name": "fast", HOSTILE: "a value " * 20},
         contact_sheet=inputs.contact_sheet.assign(picture=tiles),
         metrics=inputs.metrics | {"train": inputs.metrics["train"] | {"num_epochs": 30}},
     )
@@ -78,6 +97,23 @@ def test_the_report_has_no_serious_barrier(report: Any) -> None:
     """Widths differ in layout, schemes in colours: two of the four pairs show both."""
     scheme = "light" if report.page.viewport_size["width"] == 390 else "dark"
     assert serious_barriers(report.page, scheme) == []
+
+
+def test_each_table_is_reached_by_keyboard_and_has_a_name(report: Any) -> None:
+    """A table that scrolls is a stop of the keyboard; none is nameless or stands outside such a block."""
+    page = report.page
+    blocks = "[...document.querySelectorAll('table')].map((one) => one.closest('.scroll'))"
+    assert page.evaluate(f"{blocks}.length") > 20
+    assert page.evaluate(f"{blocks}.every((one) => one?.tabIndex === 0 && one.role === 'region' && one.ariaLabel)")
+
+
+@pytest.mark.parametrize("make", [page_of_comparison, page_of_curve])
+def test_the_small_pages_fit_a_phone_and_have_no_barrier(make: Any, browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(make())
+    with opened(browser, (tmp_path / "page.html").as_uri(), 390) as found:
+        assert not is_too_wide(found.page) and num_without_text(found.page) == 0
+        assert [serious_barriers(found.page, scheme) for scheme in ("light", "dark")] == [[], []]
+        assert found.problems == [] and asked_others(found) == []
 
 
 def test_the_reports_policy_lets_no_script_run(browser: Any, address: str) -> None:

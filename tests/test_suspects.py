@@ -22,7 +22,7 @@ from pawline.page.suspects import render_queue, render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
 from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out
-from tests.browser import chromium
+from tests.browser import chromium, serious_barriers
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
 from tests.test_runtime import write_brightness
@@ -168,7 +168,7 @@ def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path
     page.goto((tmp_path / "page.html").as_uri())
     page.fill("#who", "Ada L.")
     page.locator("li").first.focus()
-    for key in ("Enter", "n", "u", "k"):  # as the model says; none; undone; the label is right
+    for key in ("Enter", "n", "u", "K"):  # as the model says; none; undone; the label is right, with Shift
         page.keyboard.press(key)
     assert page.inner_text("#count") == "2 of 2 decided"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -187,6 +187,7 @@ def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path
         page.click("#save")
     download.value.save_as(file)
     assert [row["label"] for row in csv.DictReader(file.open())] == ["dog", NO_CLASS]
+    assert [serious_barriers(page, scheme) for scheme in ("light", "dark")] == [[], []]
     assert problems == [] and [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
 
 

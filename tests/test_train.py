@@ -281,7 +281,7 @@ def test_kept_epochs_are_spread_evenly_and_fit_into_their_room(capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert epochs_to_keep(8, 30, MAX_BYTES // 2) == [0, 30]
     assert capsys.readouterr().err == (
-        "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: kept are 2, which fit into 128 MB\n"
+        "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: 2 are kept, which fit into 128 MB\n"
     )
 
 
@@ -441,7 +441,7 @@ def test_a_batch_larger_than_the_train_part_shrinks_to_it_and_says_so(
     assert "batch_size" not in summarize(exact)
     shrunk = train(*data, params.network, short.model_copy(update={"batch_size": 1000}))
     assert capsys.readouterr().err == (
-        f"pawline: train: train.batch_size is 1000, but there are {num_images} images to train on: "
+        f"pawline: train: train.batch_size is 1000, but there are {num_images} pictures to train on: "
         f"a batch holds these {num_images}\n"
     )
     assert summarize(shrunk) == summarize(exact) | {"batch_size": num_images}

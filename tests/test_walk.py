@@ -236,7 +236,7 @@ def test_kept_epochs_are_read_once_and_damaged_ones_are_named(
     assert explain(*arguments) == 0
     first = (tmp_path / "walk.html").read_text()
     assert '"best_epoch":3,"num_epochs":4' in first and len(first) < 8e6
-    monkeypatch.setattr("pawline.model.neutral.read_epochs", lambda *given: pytest.fail("read again"))
+    monkeypatch.setattr("pawline.model.neutral.read_networks", lambda *given: pytest.fail("read again"))
     assert explain(*arguments) == 0
     assert (tmp_path / "walk.html").read_text() == first
     capsys.readouterr()
@@ -244,7 +244,7 @@ def test_kept_epochs_are_read_once_and_damaged_ones_are_named(
     assert explain(*arguments) == 0
     said = capsys.readouterr().err
     assert re.search(
-        r"no earlier epochs: .*epochs\.npz: damaged \(.*\); get it again with the model, such as", said
+        r"no earlier epochs: .*epochs\.npz: damaged \(.*\); get it again together with the model, for", said
     )
     assert "epochs.npz beside the model cannot be used" in (tmp_path / "walk.html").read_text()
 
@@ -268,8 +268,10 @@ def test_an_epoch_has_the_answer_of_its_weights_and_little_room(
     exponents = np.exp(np.array(second["logits"]) / 2)
     assert second["probabilities"] == pytest.approx(exponents / exponents.sum())
     assert shown["first"] == [0, 1] and shown["heads"] == [len(network.nodes) - 1]
-    for room, first, heads in ((10_000, True, False), (100, False, False)):
-        monkeypatch.setattr("pawline.walk.learnt.MAX_BYTES", room)
+    # For each of three epochs: 104 weights of the convolution, 2 of the scaling and 256 samples of 8 bytes, together
+    # 2,472 bytes; then 51 weights of the output layer and the 16 values that it gets, 268 bytes.
+    for room, first, heads in ((8_220, True, True), (8_219, True, False), (7_415, False, False)):
+        monkeypatch.setattr("pawline.walk.learnt.MAX_EPOCH_BYTES", room)
         shown = learnt_content(found, network, pixels, 2.0, Blob(10**6))
         assert (bool(shown["first"]), bool(shown["heads"])) == (first, heads)
 
@@ -358,8 +360,8 @@ def test_the_content_divides_the_logits_by_the_temperature(model: Path, tmp_path
     from pawline.model.neutral import read_model
 
     card = read_card(model)
-    hot = SimpleNamespace(**dict(card) | {"temperature": 2.0})
-    content, _ = walk_content(drawn_cat(), "cat.jpg", hot, read_model(model), False)  # type: ignore[arg-type]
+    hot = card.model_copy(update={"temperature": 2.0})
+    content, _ = walk_content(drawn_cat(), "cat.jpg", hot, read_model(model), False)
     exponents = [np.exp(logit / 2.0) for logit in content["logits"]]
     assert content["probabilities"] == pytest.approx([one / sum(exponents) for one in exponents])
     assert json.dumps(content)

@@ -4,6 +4,7 @@ serve everybody.
 Both stand in one module since they share Chromium and TensorFlow, whose starts take seconds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.special import softmax
 from pawline.card import read_card
 from pawline.pictures.decode import decode_image
 from pawline.service.limits import Limits
+from pawline.service.walks import NO_EPOCHS_HERE
 from pawline.walk.content import walk_content
 from pawline.walk.formulas import run_network
 from pawline.walk.kept import kept_epochs
@@ -42,10 +44,10 @@ def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     folder = tmp_path_factory.mktemp("walk")
     model = save_untrained(folder)
     keep_two_epochs(model)
-    card = SimpleNamespace(**dict(read_card(model)) | {"temperature": 1.6})
-    learnt = kept_epochs(model, card, folder / "walks")  # type: ignore[arg-type]
+    card = read_card(model).model_copy(update={"temperature": 1.6})
+    learnt = kept_epochs(model, card, folder / "walks")
     assert learnt is not None
-    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False, learnt=learnt))  # type: ignore[arg-type]
+    page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, read_model(model), False, learnt=learnt))
     (folder / "walk.html").write_text(page)
     with open_page(browser, (folder / "walk.html").as_uri(), PHONE, READY) as found:
         yield found
@@ -81,6 +83,9 @@ def test_the_window_moves_by_keyboard(opened: Any) -> None:
     page.keyboard.press("Space")
     after = page.inner_text("#formula")
     assert before != after and "The model has" in after
+    said = page.locator("#window-tool .sum [role=img]").nth(1).get_attribute("aria-label")
+    kernel, numbers = said.split(", row by row: ")
+    assert kernel == "Kernel" and len(numbers.split()) == 25, "a screen reader has the 5 x 5 weights"
 
 
 def test_each_control_is_reached_by_tab_and_has_a_name(opened: Any) -> None:
@@ -143,13 +148,24 @@ def test_each_epochs_numbers_are_those_of_its_weights(opened: Any) -> None:
     assert all(one["maps"] <= 1e-4 and one["logits"] <= 1e-4 and one["probabilities"] <= 1e-5 for one in found)
 
 
+def test_numbers_that_differ_from_the_models_are_named(opened: Any, browser: Any, tmp_path: Path) -> None:
+    network, card = flipped_network()
+    content, arrays = walk_content(drawn_cat(), "cat.jpg", card, network, False)
+    content["logits"][0] += 2e-4
+    (tmp_path / "walk.html").write_text(render_walk(content, arrays))
+    with open_page(browser, (tmp_path / "walk.html").as_uri(), 1200, READY) as found:
+        assert not found.page.evaluate("walk.result.good")
+        assert "Your browser's numbers differ" in found.page.inner_text("#status")
+    assert not opened.page.evaluate("isWithin({ maps: NaN })"), "of an epoch too, and where nothing was computed"
+
+
 def test_what_adds_and_takes_away_sums_up_to_the_mean_of_both_views(flipped: Any) -> None:
     """The table of logits and the class activation map of a network that also looks at the mirror image."""
     page = flipped.page
     assert page.evaluate("walk.result.good")
-    logits, sums = page.evaluate("walk.logits()"), page.evaluate("walk.sums")
-    assert [sums["logits"][str(label)] for label in range(3)] == pytest.approx(logits, abs=1e-4)
-    assert sums["activation"] == pytest.approx(max(logits), abs=1e-4)
+    logits, totals = page.evaluate("walk.logits()"), page.evaluate("walk.totals")
+    assert [totals["logits"][str(label)] for label in range(3)] == pytest.approx(logits, abs=1e-4)
+    assert totals["activation"] == pytest.approx(max(logits), abs=1e-4)
     assert "mirror image were turned back" in page.inner_text("#where-tool")
     network, card = flipped_network()
     outputs = run_network(network, decode_image(drawn_cat(), **card.form.model_dump())[None])
@@ -248,6 +264,7 @@ def test_the_service_walks_through_the_network_with_the_picture(asked: Any) -> N
     label = asked.page.inner_text("#label").rpartition(", ")[0]
     assert label in walk.inner_text("#answer")
     assert "secret" not in walk.content()
+    assert walk.inner_text("#learnt-tool") == NO_EPOCHS_HERE
     assert walk.evaluate("document.documentElement.scrollWidth") <= asked.width
     walk.close()
 

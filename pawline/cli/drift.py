@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pawline.cli.model_file import named_model, next_command
+from pawline.cli.model_file import named_model, next_step_for_exported
 from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
 from pawline.errors import ModelError
-from pawline.terminal import printable, say
+from pawline.page.words import plural
+from pawline.terminal import printable, say, shell_word
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             reference = predictor.reference_or_refuse()
             new = NewPictures.of(with_progress(ask(predictor, named), len(named), "drift"))
     except ModelError as error:
-        raise ModelError(f"{error}; {next_command(arguments.model)}") from None
+        raise ModelError(f"{error}; {next_step_for_exported(arguments.model)}") from None
     verdict = judge(reference, new)
     queue = label_queue(new.table, arguments.limit)
     write_table(arguments.queue, queue)
@@ -73,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if note := left_out(new, len(passed_over)):
         say(note)
     say(
-        f"{len(queue)} pictures worth a label: {arguments.queue}; look at them: "
-        f"`pawline suspects --queue {arguments.queue} --out queue.html`"
+        f"{plural(len(queue), 'picture')} worth a label: {arguments.queue}; look at them: "
+        f"`pawline suspects --queue {shell_word(str(arguments.queue))} --out queue.html`"
     )
     return 1 if verdict.is_drift else 0
 

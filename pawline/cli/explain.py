@@ -14,6 +14,7 @@ from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
 
 if TYPE_CHECKING:
+    from pawline.prepared import PreparedImages
     from pawline.walk.learnt import Learnt
     from pawline.walk.network import Network
 
@@ -99,7 +100,9 @@ def _refuse_places(arguments: argparse.Namespace) -> None:
 
 
 def _learnt(model: Path, card: Card, walks: Path) -> "Learnt | str":
-    """The epochs that the training kept, or why there are none: the page says it, and this command where it is odd."""
+    """The epochs that the training kept, or a sentence for the page that says why there are none.
+
+    A damaged file is said on the terminal too."""
     from pawline.epochs import epochs_path
     from pawline.walk.kept import kept_epochs
     from pawline.walk.learnt import NO_EPOCHS
@@ -107,7 +110,7 @@ def _learnt(model: Path, card: Card, walks: Path) -> "Learnt | str":
     try:
         return kept_epochs(model, card, walks) or NO_EPOCHS
     except ModelError as error:
-        _note(f"no earlier epochs: {error}; get it again with the model, such as by `dvc checkout`")
+        _note(f"no earlier epochs: {error}; get it again together with the model, for example by `dvc checkout`")
         return f"{epochs_path(model).name} beside the model cannot be used, so no earlier epoch is shown."
 
 
@@ -131,12 +134,10 @@ def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
     if not (at.split.is_file() and at.prepared.is_dir()):
         _note("no training pictures beside the maps: there is no prepared data here")
         return None
-    split, images = pd.read_parquet(at.split), PreparedImages(at.prepared)
-    try:
-        if data_digest(split) != card.training_data_digest:
-            raise ModelError("other data")
-        images = images.seen_as(card.form)
-    except ModelError:
+    split = pd.read_parquet(at.split)
+    is_same_data = data_digest(split) == card.training_data_digest
+    images = _seen_by(card, PreparedImages(at.prepared)) if is_same_data else None
+    if images is None:
         _note("no training pictures beside the maps: the data here is not what the model learned from")
         return None
     train = split[split["split"] == "train"]
@@ -144,6 +145,14 @@ def _exciting(card: Card, network: "Network") -> dict[str, Any] | None:
     if not file.exists():
         _note("looking for the training pictures that excite each map most, once per model")
     return for_page(kept_exciting(file, network, images, train), images, train)
+
+
+def _seen_by(card: Card, images: "PreparedImages") -> "PreparedImages | None":
+    """The prepared pictures in the form that the model expects; None where they have another one."""
+    try:
+        return images.seen_as(card.form)
+    except ModelError:
+        return None
 
 
 def _note(text: str) -> None:

@@ -23,7 +23,9 @@ def add_keras_model(command: ArgumentParser) -> None:
 
 
 def existing_model(named: str | Path) -> Path:
-    """The file itself. Raises ModelError, in the user's words, where there is none: what lies beside it comes later."""
+    """Return the path of a file that is there; what has to lie beside it is checked later.
+
+    Raises ModelError, with the name as the user gave it, where there is no such file."""
     file = Path(named)
     if not file.is_file():
         raise ModelError(f"{named}: no such file, expected a model.onnx with its export.json beside it")
@@ -31,7 +33,9 @@ def existing_model(named: str | Path) -> Path:
 
 
 def next_step(named: str | Path | None, own: Path) -> str:
-    """What to do where a model cannot be used. named: the value of `--model`; own: the model of a checkout."""
+    """What to do where a model cannot be used, for the end of an error.
+
+    named: the value of `--model`; own: the model of a checkout."""
     if named is not None and str(named) != str(own):
         return "name another with --model"
     if is_checkout():
@@ -40,8 +44,9 @@ def next_step(named: str | Path | None, own: Path) -> str:
 
 
 def named_model(named: str) -> AbstractContextManager[Path]:
-    """The file that is named, or that is fetched for as long as the block lasts: an address of MLflow. Raises
-    ModelError."""
+    """Hold the file that `--model` names; one at an address of MLflow is fetched for the length of the block.
+
+    Raises ModelError where there is none."""
     if not re.match("(models|runs):/", named):
         return nullcontext(existing_model(named))
     from pawline.tracking.store import downloaded_model
@@ -49,8 +54,8 @@ def named_model(named: str) -> AbstractContextManager[Path]:
     return downloaded_model(named)
 
 
-def next_command(named: str) -> str:
-    """What helps where the named model cannot be used."""
+def next_step_for_exported(named: str) -> str:
+    """What to do where a command that asks an exported model cannot use the named one: see `next_step`."""
     if named.endswith(".keras"):
         folder = quote(str(Path(named).parent))
         return (

@@ -35,7 +35,7 @@ def _table(metrics: dict[str, dict[str, Any]]) -> str:
     parts = metrics["split"]["num_images"]
     rows = figure_rows(metrics["evaluate"]) + [
         ("best epoch", f"{metrics['train']['best_epoch']} of {metrics['train']['num_epochs']}"),
-        ("images", f"{parts['train']} train, {parts['val']} val, {parts['test']} test"),
+        ("pictures", f"{parts['train']} train, {parts['val']} val, {parts['test']} test"),
         ("left out", f"{metrics['prepare']['num_quarantined']} bad (data/quarantine.csv)"),
     ]
     width = max(len(name) for name, _ in rows) + 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pawline.cli.model_file import named_model, next_command
+from pawline.cli.model_file import named_model, next_step_for_exported
 from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
 from pawline.errors import ModelError
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             if counts.unlike and predictor.reference:
                 say(_warning(counts, predictor.reference.false_alarms))
     except ModelError as error:
-        raise ModelError(f"{error}; {next_command(arguments.model)}") from None
+        raise ModelError(f"{error}; {next_step_for_exported(arguments.model)}") from None
     except BrokenPipeError:  # whoever reads has enough: `pawline predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

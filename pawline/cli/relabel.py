@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.cli.named_file import refuse_no_file
 from pawline.errors import DatasetError
+from pawline.page.words import plural
+from pawline.terminal import shell_word
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
@@ -51,11 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         write_decisions(at.relabel, merged.decisions)
     num_unmatched = len({one.digest for one in unmatched} - {one.digest for one in old})
     print(
-        f"{at.relabel}: {merged.num_new} new decisions, {merged.num_changed} changed, {merged.num_known} known before; "
-        f"{num_unmatched} match no picture of {at.index}"
+        f"{at.relabel}: {plural(merged.num_new, 'new decision')}, {merged.num_changed:,} changed, "
+        f"{merged.num_known:,} known before; {num_unmatched:,} without a picture in {at.index}"
     )
     if num_unmatched and not arguments.add_to:
-        print("to learn from those pictures too: `pawline relabel --add-to FOLDER`, a folder per class")
+        again = f"pawline relabel {shell_word(str(arguments.file))} --add-to FOLDER"
+        print(f"to learn from those pictures too: `{again}`, which copies them into one folder per class there")
     if merged.num_new or merged.num_changed:
         print(f"next: `git add {at.relabel}`, then `dvc repro`")
     return 0
@@ -65,10 +68,10 @@ def _add(decisions: "Sequence[Decision]", folder: Path) -> None:
     from pawline.label_queue import add_pictures
 
     added = add_pictures(decisions, folder)
-    by_class = ", ".join(f"{name} {count}" for name, count in sorted(added.num_by_class.items()))
+    by_class = ", ".join(f"{name} {count:,}" for name, count in sorted(added.num_by_class.items()))
     print(
-        f"{folder}: {added.num_by_class.total()} pictures added{f' ({by_class})' if by_class else ''}, "
-        f"{added.num_known} there before; they are learned from where this is ingest.source or a part of it"
+        f"{folder}: {plural(added.num_by_class.total(), 'picture')} added{f' ({by_class})' if by_class else ''}, "
+        f"{added.num_known:,} there before; training uses them where this folder is ingest.source or a part of it"
     )
 
 

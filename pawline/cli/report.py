@@ -24,6 +24,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit code 2 for the pipeline's own report as the target, 3 where an output of the pipeline is missing."""
     from pawline.files import write_json, write_text
     from pawline.page.inputs import read_inputs
     from pawline.report import describe, render, report_data

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.cli.positive import positive
 from pawline.errors import DatasetError, ModelError, ParamsError
+from pawline.page.words import plural
 from pawline.terminal import printable, say
 from pawline.workspace.layout import Layout, LocalState
 
@@ -81,23 +82,24 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
     try:
         class_names = read_export_card(at.exported).class_names
     except ModelError as error:
-        raise ModelError(f"{error}; the classes stand there: `dvc repro` makes it") from None
+        raise ModelError(f"{error}; it names the classes: make it with `dvc repro`") from None
     write_text(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
     say(
-        f"{len(undecided)} pictures worth a label, {len(queue) - len(undecided)} decided before; open {out} in a "
-        "browser, then `pawline relabel decisions.csv --add-to FOLDER`"
+        f"{plural(len(undecided), 'picture')} worth a label, {len(queue) - len(undecided):,} decided before; open "
+        f"{out} in a browser, then `pawline relabel decisions.csv --add-to FOLDER`"
     )
     return 0
 
 
 def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredictions", page: Path | None) -> str:
-    cut = f", of which {len(shown)} are listed (--limit)" if len(shown) < len(found) else ""
+    count = plural(len(found), "likely wrong label") if len(found) else "no likely wrong labels"
+    cut = f", of which {len(shown):,} are listed (--limit)" if len(shown) < len(found) else ""
     then = "; look at them: `pawline suspects --out suspects.html`" if len(found) else ""
     if page:
         then = (
             f"; open {page} in a browser, then `pawline relabel decisions.csv`" if len(found) else f"; see {page}"
         )
-    return f"{len(found) or 'no'} likely wrong labels{cut}, {judged.source}{then}"
+    return f"{count}{cut}, {judged.source}{then}"
 
 
 def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:

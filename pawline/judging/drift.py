@@ -62,6 +62,7 @@ def of_names(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[float, 
 
 
 def _counts(train: pd.Series, test: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How often each name of either part occurs in each: int64 (num_names,) twice."""
     names = sorted({*train, *test})
     before, after = (np.array([int((part == name).sum()) for name in names]) for part in (train, test))
     return before, after

@@ -1,6 +1,7 @@
 """Measure the pictures that a model learned from, so that others can be told from them: see runtime/reference.py."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,48 +19,60 @@ from pawline.softmax import softmax
 
 MAX_MEASURED = 2000  # pictures of train, and of val: their number bounds the time
 MAX_SAMPLE = 500  # values of a trait that are kept
-MIN_IMAGES = 20  # of val: fewer state no useful limit
+MIN_IMAGES = 20  # of train, and of val: fewer state no useful limit
 TINY = 1e-4  # of the mean variance: no direction has less, so that none divides by zero
 
 
 def measure_reference(
     model: RuntimeModel, images: PreparedImages, index: pd.DataFrame, split: pd.DataFrame
 ) -> Reference | None:
-    """Measure train pictures; val, which the model did not learn from, sets the limits. None where val has fewer
-    pictures than MIN_IMAGES, or the model gives no features.
+    """Measure train pictures; val, which the model did not learn from, sets the limits. None where one of both has
+    fewer pictures than MIN_IMAGES, or the model gives no features.
 
     index: the table of all files; split: the images in use, from split_images. One picture of each group counts."""
     train, val = (_traits(part, images, index, split) for part in ("train", "val"))
     if len(val) < MIN_IMAGES or len(train) < MIN_IMAGES or "features" not in model.card.outputs:
         return None
     (_, learned), (logits, held_out) = (_ask(model, images, table) for table in (train, val))
-    center, axes, variances, other = main_axes(learned)
     names = [name for name in APPEARANCE if name in train]
     looked, look_of_val = (looks(table[names].to_dict("records")) for table in (train, val))  # type: ignore[arg-type]
-    measured = Reference(
-        *(0.0, center, axes, variances, other, 1.0),
-        *(looked.mean(axis=0).astype(np.float32), _inverse(looked), 1.0),
-        samples={name: _sample(train[name].to_numpy(float)) for name in numeric_traits(train)},
-        counts={},
-    )
+    measured = _without_limits(learned, looked, train)
     by_features, by_look = measured.feature_distances(held_out), measured.look_distances(look_of_val)
     features_limit, features_rate = limit(by_features, FALSE_ALARMS / 2)
     # No network learned the look of train pictures, so they count too.
     look_limit, look_rate = limit(np.append(measured.look_distances(looked), by_look), FALSE_ALARMS / 2)
     distance = np.maximum(by_features / features_limit, by_look / look_limit)
     probabilities = softmax(logits / np.float32(model.card.temperature))
+    return replace(
+        measured,
+        false_alarms=round(features_rate + look_rate, 6),
+        features_limit=features_limit,
+        look_limit=look_limit,
+        samples=measured.samples | {"distance": _sample(distance)},
+        counts={
+            FORMAT: dict(Counter(train[FORMAT].tolist())),
+            **_answers(model, probabilities, distance),
+        },
+    )
+
+
+def _without_limits(learned: NDArray[np.float32], looked: NDArray[np.float64], train: pd.DataFrame) -> Reference:
+    """Measure train pictures; distances by it are raw, since both limits are 1.
+
+    learned: features (n, num_features); looked: (n, m), from `looks`; train: their traits."""
+    center, axes, variances, other = main_axes(learned)
     return Reference(
-        **vars(measured)
-        | {
-            "false_alarms": round(features_rate + look_rate, 6),
-            "features_limit": features_limit,
-            "look_limit": look_limit,
-            "samples": measured.samples | {"distance": _sample(distance)},
-            "counts": {
-                FORMAT: dict(Counter(train[FORMAT].tolist())),
-                **_answers(model, probabilities, distance),
-            },
-        }
+        false_alarms=0.0,
+        center=center,
+        axes=axes,
+        variances=variances,
+        other_variance=other,
+        features_limit=1.0,
+        look=looked.mean(axis=0).astype(np.float32),
+        look_inverse=_inverse(looked),
+        look_limit=1.0,
+        samples={name: _sample(train[name].to_numpy(float)) for name in numeric_traits(train)},
+        counts={},
     )
 
 
@@ -101,7 +114,7 @@ def _traits(part: str, images: PreparedImages, index: pd.DataFrame, split: pd.Da
 def _ask(
     model: RuntimeModel, images: PreparedImages, table: pd.DataFrame
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(logits, features) of the pictures of a table with their paths."""
+    """Ask the model about the pictures of a table, by their paths: (logits, features), float32 (n, …) each."""
 
     def ask(rows: list[int]) -> list[tuple[Any, ...]]:
         answers = model.engine.ask_for(images.pixels(np.asarray(rows, np.int64)), ("logits", "features"))

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from pawline.judging.predictions import probabilities_of
 
 ROUNDING = 1e-6  # the mean of equal probabilities may lie above all of them
-
-
 SUSPICION = ["suggested", "probability_of_label", "probability_of_suggested"]
 
 

@@ -30,7 +30,7 @@ def read_model(file: Path) -> Network:
     return _read(load_model(file))
 
 
-def read_epochs(file: Path, kept: list[KeptEpoch]) -> list[Network]:
+def read_networks(file: Path, kept: list[KeptEpoch]) -> list[Network]:
     """Read and check the network of each kept epoch of a model, as `read_model` does."""
     model = load_model(file)
     saved, networks = model.get_weights(), []

@@ -50,7 +50,7 @@ def calibration_chart(table: pd.DataFrame) -> dict[str, Any]:
             {
                 "at": (x.at(row.mean_probability), y.at(row.accuracy)),
                 "reach": (y.at(row.accuracy_low), y.at(row.accuracy_high)),
-                "text": f"{when}: {row.num_images:,.0f} images predicted with {row.mean_probability:.1%}, "
+                "text": f"{when}: {row.num_images:,.0f} pictures predicted with {row.mean_probability:.1%}, "
                 f"of which {row.accuracy:.1%} are right ({row.accuracy_low:.1%} to {row.accuracy_high:.1%})",
             }
             for row in rows
@@ -98,7 +98,7 @@ def size_map(width: Values, height: Values) -> dict[str, Any]:
             {
                 "box": (left[i], bottom[j + 1], left[i + 1] - left[i], bottom[j] - bottom[j + 1]),
                 "ink": 0.2 + 0.8 * math.log1p(counts[i, j]) / math.log1p(counts.max()),
-                "text": f"{counts[i, j]:,.0f} images, about {edges[i]:,.0f} × {edges[j]:,.0f} pixels",
+                "text": f"{counts[i, j]:,.0f} pictures, about {edges[i]:,.0f} × {edges[j]:,.0f} pixels",
             }
             for i, j in np.argwhere(counts)
         ],

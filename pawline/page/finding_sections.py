@@ -88,7 +88,7 @@ def _segment(row: dict[str, Any]) -> str:
 
 def _weak(row: dict[str, Any]) -> str:
     return (
-        f"Weak where {_segment(row)}: {percent(row['accuracy'])} of {plural(row['num_images'], 'test image')} "
+        f"Weak where {_segment(row)}: {percent(row['accuracy'])} of {plural(row['num_images'], 'test picture')} "
         f"recognized, {percent(row['accuracy_of_rest'])} of the others."
     )
 
@@ -119,7 +119,7 @@ def _drifted(row: dict[str, Any]) -> str:
 
 
 def _leak(count: int) -> str:
-    return f"{plural(count, 'test image')} {'stands' if count == 1 else 'stand'} in train too."
+    return f"{plural(count, 'test picture')} {'stands' if count == 1 else 'stand'} in train too."
 
 
 def _suspects(inputs: ReportInputs, album: Album) -> dict[str, Any]:

@@ -27,7 +27,10 @@ def named_params(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def provenance(inputs: ReportInputs) -> dict[str, Any]:
-    """(Name, text) of each line of the model card and of the origin; empty where the model has no card."""
+    """The model card and the origin, for the page; empty where the model has no card.
+
+    card, origin: (name, text) of each line; is_same_data: whether the model learned from the data of the page; params:
+    values by dotted name."""
     card = inputs.card
     if card is None:
         return {}
@@ -47,7 +50,7 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
                 f"{conditions.num_steps:,} steps in {conditions.precision} on {conditions.processor} with "
                 f"{conditions.num_threads} threads; TensorFlow {conditions.tensorflow}, Keras {conditions.keras}",
             ),
-            *_chosen(card),
+            *([("Chosen by the recipe", _chosen(card))] if card.chosen else []),
             *([("Started from", f"weights with the SHA-256 {conditions.weights}")] if conditions.weights else []),
             ("Mirror image", "averaged with the picture" if conditions.flip_at_test else "not looked at"),
             ("Not measured", "pictures of other cameras, places or kinds than those of this data set"),
@@ -63,11 +66,9 @@ def provenance(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def _chosen(card: Card) -> list[tuple[str, str]]:
-    """What the recipe chose, in lines short enough for the page; none where a person set everything."""
-    words = [f"{key.removeprefix('train.')} {in_words(key, card.recipe[key])}" for key in card.chosen]
-    halves = [words[: len(words) // 2 + 1], words[len(words) // 2 + 1 :]]
-    return [(name, ", ".join(half)) for name, half in zip(("Chosen for it", "and"), halves, strict=True) if half]
+def _chosen(card: Card) -> str:
+    """The params that were auto, with the values that the recipe gave them."""
+    return ", ".join(f"{key.removeprefix('train.')} {in_words(key, card.recipe[key])}" for key in card.chosen)
 
 
 def _digest_of_files(inputs: ReportInputs) -> str:

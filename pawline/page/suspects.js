@@ -82,7 +82,8 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|BUTTON)$/.test(event.target.tagName)) return;
   const named = data.classes[Number(event.key) - 1];
-  const act = keys[event.key] || (named !== undefined && (() => decide(current, named)));
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // the page names the keys in capitals
+  const act = keys[key] || (named !== undefined && (() => decide(current, named)));
   if (!act || !cards.length) return;
   event.preventDefault();
   act();

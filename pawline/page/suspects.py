@@ -19,8 +19,7 @@ from pawline.pictures.decode import Pixels, safe_thumbnail, to_jpeg
 from pawline.relabel import COLUMNS, NO_CLASS
 
 SIDE = 256  # pixels of the longer side of a picture on the page
-
-
+# What the page says about pictures with a doubtful label, and about pictures without one.
 SUSPECTS = {
     "one": "likely wrong label",
     "many": "likely wrong labels",
@@ -47,7 +46,9 @@ def render_suspects(found: pd.DataFrame, class_names: list[str], source: str, ra
 
 
 def render_queue(queue: Sequence[Queued], class_names: list[str], source: str) -> str:
-    """The same page for pictures without a label. A picture whose bytes have changed since is not shown."""
+    """The same page for pictures without a label. A picture whose bytes have changed since is not shown.
+
+    queue: from label_queue.read_queue; source: how they were chosen, in words."""
     rows = [
         {
             "digest": one.digest,
@@ -87,7 +88,7 @@ def _render(rows: list[dict[str, Any]], class_names: list[str], source: str, wor
 
 
 def _picture(file: Path, digest: str | None = None) -> str:
-    """The picture as a data: URI; empty where it can no longer be read, or has not the digest."""
+    """The picture as a data: URI; empty where it can no longer be read, or where its bytes have another digest."""
     pixels: Pixels | None = None
     with suppress(OSError):
         content = read_regular_file(file)

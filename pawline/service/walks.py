@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 CARD, BESIDE = "card.json", "walk"  # beside the model's file: its own card; a folder with the neutral form
 NAME = "your picture"  # the service does not know file names
+NO_EPOCHS_HERE = (
+    "The service does not know earlier epochs; `pawline explain` shows them where the training kept some."
+)
 MAX_DIFFERENCE = 1e-3  # of a probability, between the walk and the engine: rounding is a thousandth of it
 
 
@@ -47,7 +50,7 @@ class Walks:
         from pawline.walk.page import render_walk
 
         own, network = self._card(file, card), self._network(file, card)
-        content, arrays = walk_content(picture, NAME, own, network, False)
+        content, arrays = walk_content(picture, NAME, own, network, False, learnt=NO_EPOCHS_HERE)
         pairs = zip(content["probabilities"], answer.values(), strict=True)
         if max(abs(one - other) for one, other in pairs) > MAX_DIFFERENCE:
             self._loaded = None

@@ -17,7 +17,7 @@ def epochs_to_keep(wanted: int, num_epochs: int, num_bytes: int) -> list[int]:
     count = min(wanted, MAX_BYTES // max(1, num_bytes))
     if count < wanted:
         say(
-            f"train: train.keep_epochs is {wanted}, but each takes {num_bytes / 1e6:.1f} MB: kept are {count}, which "
+            f"train: train.keep_epochs is {wanted}, but each takes {num_bytes / 1e6:.1f} MB: {count} are kept, which "
             f"fit into {MAX_BYTES // 10**6} MB"
         )
     return sorted({int(epoch) for epoch in np.linspace(0, num_epochs, count).round()})

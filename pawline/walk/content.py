@@ -40,34 +40,38 @@ def walk_content(
 
     exciting: from exciting.for_page. learnt: from kept.kept_epochs, or why there are no earlier epochs."""
     pixels = decode_image(picture, **card.form.model_dump())
-    outputs = run_network(network, pixels[None])
-    shown = _picture_steps(picture, name, card, pixels)
-    steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY)
-    logits = outputs[-1][0]
-    temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
-    content = {
+    outputs, blob = run_network(network, pixels[None]), Blob(MAX_BINARY)
+    content = _network(network, outputs, card.temperature) | {
         "model": _model(card),
-        "picture": shown,
+        "picture": _picture_steps(picture, name, card, pixels),
         "pixels": blob.add(pixels, "u1"),
-        "steps": steps,
-        "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
-        "logits": logits.tolist(),
-        "probabilities": softmax(logits[None], temperature)[0].tolist(),
-        "temperature": temperature,
-        "check": network.check,
-        "occlusion": _occlusion(network, pixels, outputs, temperature),
+        "occlusion": _occlusion(network, pixels, outputs, card.temperature),
         "exciting": exciting,
         "learnt": {"why": learnt}
         if isinstance(learnt, str)
-        else learnt_content(learnt, network, pixels, temperature, blob),
+        else learnt_content(learnt, network, pixels, card.temperature, blob),
         "full": full,
     }
     text = PAGE_TEXT + NODE_TEXT * len(network.nodes) + len(json.dumps(content))
     blob.room = max(0, min(MAX_BINARY, (MAX_BYTES - text) * 3 // 4))
-    _embed_values(content["nodes"], steps, outputs, blob)
+    _embed_values(content["nodes"], content["steps"], outputs, blob)
     _embed_weights(content["nodes"], network.nodes, blob, full)
     _embed_unit_sums(content["nodes"], network.nodes, outputs, blob)
     return content, blob.text()
+
+
+def _network(network: Network, outputs: list[Array], temperature: float) -> dict[str, Any]:
+    """The layers, without their arrays, and the answer. outputs: of every node, for one picture."""
+    logits = outputs[-1]
+    return {
+        "steps": group_nodes(network.nodes),
+        "heads": output_layers(network.nodes),
+        "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
+        "logits": logits[0].tolist(),
+        "probabilities": softmax(logits, temperature)[0].tolist(),
+        "temperature": temperature,
+        "check": network.check,
+    }
 
 
 def _model(card: Card) -> dict[str, Any]:

@@ -18,6 +18,8 @@ const num = (v, digits = 3) => {
 const tiny = (v) => (v === 0 ? "0" : v.toExponential(1).replace("-", "−"));
 const percent = (p) =>
   p === 1 || p === 0 ? `${100 * p} %` : `${(100 * p).toFixed(p > 0.9995 || p < 0.0005 ? 3 : 1)} %`;
+/* the labels of all classes, the largest value first; values: by label */
+const byLargest = (values) => names.map((_, k) => k).sort((a, b) => values[b] - values[a]);
 const STOPS = [
   [38, 20, 72],
   [52, 84, 140],
@@ -185,6 +187,7 @@ function cells(rows, columns, label) {
         one.style.background = `rgb(${rgb.map(Math.round)})`;
         one.style.color = inkOn(rgb);
       });
+      grid.setAttribute("aria-label", `${label}, row by row: ${all.map((one) => one.textContent).join(" ")}`);
     },
   };
 }

@@ -16,16 +16,12 @@ const size = model.form.image_size;
 const pixels = octets(data.pixels);
 const channels = pixels.length / (size * size);
 const picture = { shape: [size, size, channels], values: Float32Array.from(pixels) };
-/* Nodes that see the mirror image only, and the layers that give the logits: one, or two whose mean the network takes. */
-const mirrored = [];
+const { heads } = data; /* the layers that give the logits: one, or two whose mean the network takes */
+const mirrored = []; /* by node: whether it sees the mirror image only */
 for (const [i, node] of nodes.entries()) {
   mirrored[i] = node.kind === "mirror" || node.inputs.every((k) => k >= 0 && mirrored[k]);
   node.label = node.name + (mirrored[i] && node.kind !== "mirror" ? ", mirror image" : "");
 }
-const heads = (() => {
-  const ends = nodes.at(-1).kind === "average" ? nodes.at(-1).inputs : [nodes.length - 1];
-  return ends.every((i) => i >= 0 && nodes[i].kind === "dense") ? ends : [];
-})();
 const volume = (shape) => shape.reduce((a, b) => a * b, 1);
 const KIND = {
   convolution: "convolution",
@@ -273,6 +269,16 @@ function computeFrom(number) {
   if (inputs.some((i) => !i)) return null;
   return (computed[number] = run(number, inputs));
 }
+/* how far numbers of the page may be from those of the model: maps as a share of the layer's largest value */
+const ALLOWED = { relative: 1e-4, maps: 1e-4, logits: 1e-4, probabilities: 1e-5 };
+/* what was not computed is passed over; NaN is a difference */
+const isWithin = (found) => Object.entries(ALLOWED).every(([key, most]) => (found[key] ?? 0) <= most);
+const gap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0);
+const gapOfSamples = ([places, values], ours) =>
+  gap(
+    floats(values),
+    Array.from(new Int32Array(bytes, ...places), (at) => ours.values[at]),
+  );
 const checks = [];
 const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
 async function checkAll() {
@@ -285,13 +291,8 @@ async function checkAll() {
     const ours = computed[number];
     exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
     let difference = null;
-    if (exact[number] && node.values)
-      difference = floats(node.values).reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[i])), 0);
-    else if (exact[number] && node.samples) {
-      const places = new Int32Array(bytes, ...node.samples[0]),
-        exact = floats(node.samples[1]);
-      difference = exact.reduce((most, v, i) => Math.max(most, Math.abs(v - ours.values[places[i]])), 0);
-    }
+    if (exact[number] && node.values) difference = gap(floats(node.values), ours.values);
+    else if (exact[number] && node.samples) difference = gapOfSamples(node.samples, ours);
     checks.push({ number, difference, computed: Boolean(ours) });
     if (performance.now() - paused > 12) {
       await new Promise((go) => setTimeout(go));
@@ -306,15 +307,9 @@ async function checkAll() {
     nodes: nodes.length,
     seconds: (performance.now() - begin) / 1000,
     relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
-    logits: last ? Math.max(...data.logits.map((v, i) => Math.abs(v - last.values[i]))) : null,
+    logits: last ? gap(data.logits, last.values) : null,
+    probabilities: last ? gap(data.probabilities, softmax(Array.from(last.values), data.temperature)) : null,
   };
-  result.probabilities = last
-    ? (() => {
-        const p = softmax(Array.from(last.values), data.temperature);
-        return Math.max(...data.probabilities.map((v, i) => Math.abs(v - p[i])));
-      })()
-    : null;
-  result.good =
-    result.relative <= 1e-4 && (result.logits === null || (result.logits <= 1e-4 && result.probabilities <= 1e-5));
+  result.good = isWithin(result);
   return result;
 }

@@ -37,11 +37,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def run_network(network: Network, pictures: NDArray[Any], first: int = 0) -> list[Array]:
+def run_network(network: Network, pictures: NDArray[Any]) -> list[Array]:
     """The output of every node, each float32. pictures: (n, height, width, channels), values 0 to 255."""
-    picture, outputs = pictures.astype(np.float32), list[Array]()
+    pixels, outputs = pictures.astype(np.float32), list[Array]()
     for node in network.nodes:
-        outputs.append(run_node(node, [picture if i < 0 else outputs[i] for i in node.inputs]))
+        outputs.append(run_node(node, [pixels if i < 0 else outputs[i] for i in node.inputs]))
     return outputs
 
 
@@ -134,7 +134,7 @@ KINDS: dict[str, Callable[..., Array]] = {
 
 
 def softmax(logits: Array, temperature: float) -> NDArray[np.float64]:
-    """Probabilities, (n, classes), in the precision in which the page computes."""
+    """Turn logits, (n, num_classes), into probabilities: float64, the precision in which the page computes them."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

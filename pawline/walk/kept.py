@@ -36,8 +36,8 @@ def kept_epochs(model: Path, card: Card, folder: Path) -> Learnt | None:
     places = [folder / f"{card.digest}-epochs" / file_digest(file)[:16] / str(one.epoch) for one in epochs.kept]
     networks = [network for place in places if (network := load_network(place))]
     if len(networks) < len(places):
-        say(f"explain: reading {len(places)} kept epochs with Keras and checking them, once per model")
-        from pawline.model.neutral import read_epochs as read_networks
+        say(f"reading {len(places)} kept epochs with Keras for the walk and checking them, once per model")
+        from pawline.model.neutral import read_networks
 
         networks = read_networks(model, epochs.kept)
         for place, network in zip(places, networks, strict=True):

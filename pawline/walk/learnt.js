@@ -36,17 +36,14 @@ function headLogits(one) {
   }
   return Array.from(sum);
 }
-const gap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0);
 async function checkLearnt(result) {
   /* adds result.learnt: by epoch, how far the page's own numbers differ from those that Python computed */
   result.learnt = [];
   for (const one of learnt.epochs || []) {
     const found = { epoch: one.epoch };
     if (learnt.first.length) {
-      const maps = firstMaps(one),
-        places = new Int32Array(bytes, ...one.samples[0]);
-      found.maps = gap(Array.from(floats(one.samples[1])), Array.from(places, (at) => maps.values[at]));
-      found.maps /= one.largest || 1;
+      const maps = firstMaps(one);
+      found.maps = gapOfSamples(one.samples, maps) / (one.largest || 1);
       one.range = range(maps.values);
     }
     if (learnt.heads.length) {
@@ -54,7 +51,7 @@ async function checkLearnt(result) {
       found.logits = gap(one.logits, logits);
       found.probabilities = gap(one.probabilities, softmax(logits, data.temperature));
     }
-    result.good &&= !(found.maps > 1e-4 || found.logits > 1e-4 || found.probabilities > 1e-5);
+    result.good &&= isWithin(found);
     result.learnt.push(found);
     await new Promise((go) => setTimeout(go));
   }
@@ -67,24 +64,9 @@ function showLearnt() {
     host.append(el("p", { class: "note" }, learnt.why));
     return;
   }
-  const state = { at: epochs.findIndex((one) => one.epoch === learnt.best_epoch), map: 0, channel: 0, scale: 0 };
-  const slider = el("input", {
-      type: "range",
-      min: 0,
-      max: epochs.length - 1,
-      value: state.at,
-      "aria-label": "Epoch",
-      oninput: () => go(Number(slider.value)),
-    }),
+  const state = { at: epochs.findIndex((one) => one.epoch === learnt.best_epoch), map: 0, channel: 0, scale: 0 },
+    { controls, show } = epochControls((at) => go(at), state),
     now = el("b", { id: "epoch-now", "aria-live": "polite" });
-  const step = (text, by) => el("button", { type: "button", onclick: () => go(state.at + by) }, text);
-  const controls = el(
-    "div",
-    { class: "controls" },
-    el("label", {}, "Epoch", slider),
-    step("Earlier", -1),
-    step("Later", 1),
-  );
   host.append(
     el(
       "p",
@@ -94,8 +76,8 @@ function showLearnt() {
     controls,
     el("p", { class: "formula" }, now),
   );
-  const answers = learntAnswers(host, (at) => go(at));
-  const layer = learnt.first.length ? learntLayer(host, controls, state) : null;
+  const answers = learntAnswers(host, (at) => go(at)),
+    layer = learnt.first.length ? learntLayer(host, controls, state) : null;
   if (!layer)
     host.append(
       el(
@@ -106,22 +88,43 @@ function showLearnt() {
     );
   function go(at) {
     state.at = Math.min(epochs.length - 1, Math.max(0, at));
-    slider.value = state.at;
     const one = epochs[state.at],
+      name = epochName(one),
       best = one.probabilities.indexOf(Math.max(...one.probabilities));
-    slider.setAttribute("aria-valuetext", epochName(one));
-    now.textContent = `${epochName(one)[0].toUpperCase()}${epochName(one).slice(1)}: “${names[best]}” with ${percent(one.probabilities[best])}`;
+    now.textContent = `${name[0].toUpperCase()}${name.slice(1)}: “${names[best]}” with ${percent(one.probabilities[best])}`;
+    show(state.at);
     answers(state.at);
     if (layer) layer();
   }
   go(state.at);
 }
+function epochControls(go, state) {
+  /* the slider and its two buttons; `show` moves the slider to a kept epoch */
+  const slider = el("input", {
+      type: "range",
+      min: 0,
+      max: learnt.epochs.length - 1,
+      value: state.at,
+      "aria-label": "Epoch",
+      oninput: () => go(Number(slider.value)),
+    }),
+    step = (text, by) => el("button", { type: "button", onclick: () => go(state.at + by) }, text);
+  const controls = el(
+    "div",
+    { class: "controls" },
+    el("label", {}, "Epoch", slider),
+    step("Earlier", -1),
+    step("Later", 1),
+  );
+  const show = (at) => {
+    slider.value = at;
+    slider.setAttribute("aria-valuetext", epochName(learnt.epochs[at]));
+  };
+  return { controls, show };
+}
 function learntAnswers(host, chosen) {
   /* the table of all epochs; returns a function that marks one */
-  const top = names
-      .map((_, k) => k)
-      .sort((a, b) => data.probabilities[b] - data.probabilities[a])
-      .slice(0, 4),
+  const top = byLargest(data.probabilities).slice(0, 4),
     measured = learnt.epochs.some((one) => "val_accuracy" in one);
   const made = table(
     "The answer to this picture, by epoch",
@@ -153,79 +156,27 @@ function learntLayer(host, controls, state) {
     [high, wide, C, K] = node.sizes.kernel,
     shown = Math.min(K, MOST_KERNELS),
     [H, W] = node.shape;
-  const kernelOf = (one, map) => {
-    const all = floats(one.weights[at].kernel);
-    return Array.from({ length: high * wide * C }, (_, q) => all[q * K + map]);
-  };
-  const scale = choice(
-    "Colour scale",
-    [
-      [0, "one for each epoch"],
-      [1, "one for all epochs"],
-    ],
-    (v) => {
-      state.scale = v;
-      draw();
+  const weights = (one, key) => floats(one.weights[at][key]),
+    kernelOf = (one, map) => {
+      const kernels = weights(one, "kernel");
+      return Array.from({ length: high * wide * C }, (_, q) => kernels[q * K + map]);
     },
-  );
-  const input = number("Input channel", 0, C - 1, 0, (v) => {
-    state.channel = Math.round(v);
-    draw();
-  });
-  input.label.hidden = C === 1;
-  controls.append(scale.label, input.label);
-  const tiles = Array.from({ length: shown }, (_, map) => {
-    const kernel = el("canvas", { class: "kernel", "aria-hidden": "true" }),
-      canvas = el("canvas", { "aria-hidden": "true" });
-    const button = el(
-      "button",
-      {
-        type: "button",
-        "aria-label": `Kernel and map ${map}`,
-        onclick: () => {
-          state.map = map;
-          draw();
-        },
-      },
-      kernel,
-      canvas,
-      String(map),
-    );
-    return { kernel, canvas, button };
-  });
-  const big = view(""),
+    largest = (one) => weights(one, "kernel").reduce((a, v) => Math.max(a, Math.abs(v)), 1e-12),
+    all = learnt.epochs.map((each) => each.range).reduce(([a, b], [c, d]) => [Math.min(a, c), Math.max(b, d)]);
+  const tiles = kernelTiles(shown, (map) => {
+      state.map = map;
+      draw();
+    }),
+    big = view(""),
     numbers = cells(high, wide, "Weights of the kernel"),
     said = el("figcaption");
+  controls.append(...layerChoices(state, C, () => draw()));
   host.append(
     el("h3", {}, `The first layer: ${node.name}`),
-    el(
-      "p",
-      {},
-      `Above each map stands its kernel${C === 3 ? ", drawn in its colours: grey is zero" : ": green adds, orange takes away"}. At first the kernels are ${model.network.startsWith("fast") ? "patterns found in the pictures themselves, and some by chance" : model.network.startsWith("classic") ? "chance" : "those that the training began with"}; the training bends them.${shown < K ? ` Shown: the first ${shown} of ${K}.` : ""}`,
-    ),
-    el(
-      "div",
-      { class: "row two" },
-      el(
-        "div" /* the whole width of a phone */,
-        {},
-        el(
-          "figure",
-          {},
-          el(
-            "div",
-            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights" },
-            numbers.grid,
-          ),
-          said,
-        ),
-      ),
-      big.figure,
-    ),
+    el("p", {}, kernelsInWords(C, shown, K)),
+    el("div", { class: "row two" }, kernelFigure(numbers.grid, said), big.figure),
     el("div", { class: "maps" }, ...tiles.map((tile) => tile.button)),
   );
-  const largest = (one) => floats(one.weights[at].kernel).reduce((a, v) => Math.max(a, Math.abs(v)), 1e-12),
-    all = learnt.epochs.map((each) => each.range).reduce(([a, b], [c, d]) => [Math.min(a, c), Math.max(b, d)]);
   function draw() {
     const one = learnt.epochs[state.at],
       maps = firstMaps(one),
@@ -249,12 +200,52 @@ function learntLayer(host, controls, state) {
     );
     said.replaceChildren(
       el("b", {}, `Kernel ${state.map}, ${epochName(one)}`),
-      `${C === 1 ? "" : `Channel ${state.channel}. `}Bias ${num(floats(one.weights[at].bias)[state.map])}.`,
+      `${C === 1 ? "" : `Channel ${state.channel}. `}Bias ${num(weights(one, "bias")[state.map])}.`,
     );
   }
   state.map = liveliest(firstMaps(learnt.epochs[state.at])).map;
   if (state.map >= shown) state.map = 0;
   return draw;
+}
+function layerChoices(state, C, changed) {
+  const scale = choice(
+      "Colour scale",
+      [
+        [0, "one for each epoch"],
+        [1, "one for all epochs"],
+      ],
+      (v) => {
+        state.scale = v;
+        changed();
+      },
+    ),
+    input = number("Input channel", 0, C - 1, 0, (v) => {
+      state.channel = Math.round(v);
+      changed();
+    });
+  input.label.hidden = C === 1;
+  return [scale.label, input.label];
+}
+function kernelTiles(count, chosen) {
+  return Array.from({ length: count }, (_, map) => {
+    const kernel = el("canvas", { class: "kernel", "aria-hidden": "true" }),
+      canvas = el("canvas", { "aria-hidden": "true" }),
+      attributes = { type: "button", "aria-label": `Kernel and map ${map}`, onclick: () => chosen(map) };
+    return { kernel, canvas, button: el("button", attributes, kernel, canvas, String(map)) };
+  });
+}
+function kernelFigure(grid, caption) {
+  const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights" }, grid);
+  return el("div" /* the whole width of a phone */, {}, el("figure", {}, scroll, caption));
+}
+function kernelsInWords(C, shown, K) {
+  const colours = C === 3 ? ", drawn in its colours: grey is zero" : ": green adds, orange takes away",
+    start = model.network.startsWith("fast")
+      ? "patterns found in the pictures themselves, and some by chance"
+      : model.network.startsWith("classic")
+        ? "chance"
+        : "those that the training began with";
+  return `Above each map stands its kernel${colours}. At first the kernels are ${start}; the training bends them.${shown < K ? ` Shown: the first ${shown} of ${K}.` : ""}`;
 }
 function paintKernel(canvas, values, high, wide, C, most) {
   if (C !== 3) {

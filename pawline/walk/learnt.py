@@ -10,16 +10,11 @@ from pawline.epochs import Epochs
 from pawline.pictures.decode import Pixels
 from pawline.walk.blob import Blob
 from pawline.walk.formulas import run_network, softmax
-from pawline.walk.network import (
-    Array,
-    Network,
-    group_nodes,
-    needed_for,
-    output_layers,
-)
+from pawline.walk.network import Array, Network, group_nodes, needed_for, output_layers
 
-MAX_BYTES = 10**6  # of the arrays of all epochs in the page
+MAX_EPOCH_BYTES = 10**6  # of the arrays of all epochs in the page
 NUM_SAMPLES = 256  # values of the first layer by which the page's own are checked
+SAMPLE_BYTES = 8  # a value and its place
 NO_EPOCHS = (
     "This training kept no weights of earlier epochs. Set train.keep_epochs to 8 and train again to see them."
 )
@@ -39,7 +34,7 @@ def learnt_content(
     """What the page shows of each epoch; the model itself stands among them as its best epoch.
 
     The probabilities are those of the epoch's logits divided by the model's temperature, so that they compare with the
-    answer. What does not fit into MAX_BYTES is left out: first the output layers, then the first layer."""
+    answer. What does not fit into MAX_EPOCH_BYTES is left out: first the output layers, then the first layer."""
     best = learnt.epochs.best_epoch
     rows = [
         ({"epoch": one.epoch, **one.figures}, net)
@@ -50,9 +45,10 @@ def learnt_content(
     rows = sorted([*rows, ({"epoch": best, **figures}, network)], key=lambda row: row[0]["epoch"])
     seen = [_one_epoch(net, pixels, temperature) for _, net in rows]
     first, heads = _first_layer(network), output_layers(network.nodes)
-    room = MAX_BYTES - len(rows) * sum(_num_bytes(network, number) for number in first)
-    with_first = bool(first) and room > 0
-    with_heads = room > len(rows) * sum(_num_bytes(network, number) * 2 for number in heads)
+    bytes_of_first = len(rows) * (_num_bytes(network, first) + NUM_SAMPLES * SAMPLE_BYTES)
+    bytes_of_heads = len(rows) * (_num_bytes(network, heads) + 4 * sum(_num_inputs(network, at) for at in heads))
+    with_first = bool(first) and bytes_of_first <= MAX_EPOCH_BYTES
+    with_heads = bytes_of_first + bytes_of_heads <= MAX_EPOCH_BYTES
     return {
         "best_epoch": best,
         "num_epochs": learnt.epochs.num_epochs,
@@ -84,8 +80,14 @@ def _first_layer(network: Network) -> list[int]:
     return needed_for(network.nodes, ends[0]) if ends else []
 
 
-def _num_bytes(network: Network, number: int) -> int:
-    return sum(value.nbytes for value in network.nodes[number].weights.values()) + 4 * NUM_SAMPLES
+def _num_bytes(network: Network, numbers: list[int]) -> int:
+    """Bytes of the weights of these nodes."""
+    return sum(value.nbytes for number in numbers for value in network.nodes[number].weights.values())
+
+
+def _num_inputs(network: Network, head: int) -> int:
+    """The number of values that an output layer gets."""
+    return len(network.nodes[head].weights["kernel"])
 
 
 def _summary(check: dict[str, Any]) -> dict[str, float]:

@@ -31,8 +31,7 @@ function showWay() {
     const href = steps[i].kind.includes("pooling") ? "#pooling" : windowed.includes(steps[i]) ? "#window" : "#maps";
     host.append(arrow(), stop(href, canvas, steps[i].name, `${C} maps of ${H}\u00a0×\u00a0${W}`));
   }
-  const order = names.map((_, k) => k).sort((a, b) => data.probabilities[b] - data.probabilities[a]);
-  const answers = order
+  const answers = byLargest(data.probabilities)
     .slice(0, 4)
     .map((k) => el("div", {}, names[k], bar(data.probabilities[k]), percent(data.probabilities[k])));
   host.append(
@@ -169,13 +168,8 @@ function onPhoto([top, left, bottom, right]) {
     form = model.form;
   let scale = [1 / size, 1 / size],
     move = [0, 0];
-  if (form.aspect === "crop") {
-    const s = Math.min(h, w);
-    scale = [s / h / size, s / w / size];
-    move = [(h - s) / 2 / h, (w - s) / 2 / w];
-  }
-  if (form.aspect === "pad") {
-    const s = Math.max(h, w);
+  if (form.aspect !== "stretch") {
+    const s = form.aspect === "crop" ? Math.min(h, w) : Math.max(h, w);
     scale = [s / h / size, s / w / size];
     move = [(h - s) / 2 / h, (w - s) / 2 / w];
   }
@@ -236,6 +230,146 @@ function placeFields(state, mapChanged, placeChanged) {
   ];
 }
 let goTo = () => {};
+function drawUse(one, node, source) {
+  /* how many windows lie over each pixel */
+  const [H, W] = source.shape,
+    counts = new Float64Array(H * W);
+  overWindows(node, source, (r, c, y0, x0) => {
+    for (let y = Math.max(0, y0); y < Math.min(H, y0 + node.window[0]); y++)
+      for (let x = Math.max(0, x0); x < Math.min(W, x0 + node.window[1]); x++) counts[y * W + x]++;
+  });
+  const least = counts.reduce((a, b) => Math.min(a, b)),
+    most = counts.reduce((a, b) => Math.max(a, b));
+  one.draw(counts, H, W, [0, most]);
+  one.say([
+    el("b", {}, "How often each pixel is used"),
+    least > 0
+      ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
+      : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
+  ]);
+}
+function windowLayout(parts) {
+  const photo = data.picture.steps[data.picture.photo].image,
+    sign = (text) => el("span", { "aria-hidden": "true" }, text),
+    cellsWith = (one, caption) => el("figure", {}, one.grid, el("figcaption", {}, caption));
+  const seen = el(
+    "figure",
+    {},
+    el(
+      "div",
+      { class: "view" },
+      el("img", { src: photo, alt: "The photograph with the part that this output pixel can see" }),
+      parts.box,
+    ),
+    el("figcaption", {}, el("b", {}, "Receptive field"), "All that this one output pixel can see of the photograph."),
+  );
+  const sum = el(
+    "div",
+    { class: "sum" },
+    cellsWith(parts.under, "under the window"),
+    sign("×"),
+    cellsWith(parts.kernel, "kernel (weights)"),
+    sign("="),
+    cellsWith(parts.products, "products"),
+  );
+  return [
+    el("div", { class: "row two" }, seen, parts.input.figure, parts.output.figure, parts.overlap.figure),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Window, kernel and products" }, sum),
+    parts.formula,
+    parts.fine,
+    parts.source.shape[2] > 1 && !parts.alone
+      ? el("div", { class: "row two" }, parts.windows.figure, parts.kernels.figure, parts.sums.figure)
+      : "",
+  ];
+}
+function windowInNumbers({ node, source, w, alone }, state) {
+  /* what lies under the window: sums by input channel; values, weights and products of state.input (null over the edge);
+     values and weights of all channels, place by place */
+  const [high, wide] = node.window,
+    [H, W, C] = source.shape,
+    m = margins(node, source.shape),
+    top = state.row * node.stride[0] - m[0],
+    left = state.column * node.stride[1] - m[1],
+    found = { top, left, outside: false, sums: new Float64Array(C) };
+  for (const key of ["under", "kernel", "products", "everyValue", "everyWeight"]) found[key] = [];
+  for (let i = 0; i < high; i++)
+    for (let j = 0; j < wide; j++) {
+      const y = top + i,
+        x = left + j,
+        inside = y >= 0 && x >= 0 && y < H && x < W;
+      found.outside ||= !inside;
+      for (let c = alone ? state.map : 0; c < (alone ? state.map + 1 : C); c++) {
+        const v = inside ? source.values[(y * W + x) * C + c] : 0,
+          place = (i * wide + j) * C + c,
+          k = w.kernel[alone ? place : place * node.shape[2] + state.map];
+        found.sums[c] += v * k;
+        found.everyValue.push(v);
+        found.everyWeight.push(k);
+        if (c === state.input) {
+          found.under.push(inside ? v : null);
+          found.kernel.push(k);
+          found.products.push(v * k);
+        }
+      }
+    }
+  return found;
+}
+function pixelInWords({ source, chosen, result, node, w, alone }, state, sums) {
+  /* from the products to the pixel of the model, with the real numbers */
+  const C = source.shape[2],
+    total = sums.reduce((a, b) => a + b, 0),
+    bias = w.bias[state.map];
+  let value = total + bias,
+    words = `${C === 1 || alone ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
+  chosen.chain.forEach((number, i) => {
+    const one = nodes[number],
+      n = i && one.kind === "normalization" ? weightsOf(one) : null;
+    if (n) {
+      value = value * n.scale[state.map] + n.shift[state.map];
+      words += ` → normalization (× ${num(n.scale[state.map])} + ${num(n.shift[state.map])}) ${num(value)}`;
+    }
+    if (one.activation && one.activation !== "linear") {
+      value = ACTIVATION[one.activation](value);
+      words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
+    }
+  });
+  const theirs = result.values[(state.row * node.shape[1] + state.column) * node.shape[2] + state.map];
+  return `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
+}
+function drawChannels(parts, state, { sums, everyValue, everyWeight }) {
+  /* the window, the kernel and the sums of all input channels */
+  const { across, node, source } = parts,
+    [high, wide] = node.window,
+    C = source.shape[2],
+    down = Math.ceil(C / across),
+    row = Math.floor(state.input / across),
+    column = state.input % across,
+    square = new Float64Array(down * across);
+  square.set(sums);
+  parts.sums.draw(square, down, across, range(sums), signed);
+  parts.sums.frame(row, column, 1, 1);
+  for (const [one, values, color] of [
+    [parts.windows, everyValue, C <= 3 ? gray : heat],
+    [parts.kernels, everyWeight, signed],
+  ]) {
+    paintTiles(one.canvas, values, high, wide, C, across, color);
+    one.frame(row * (high + 1), column * (wide + 1), high, wide);
+  }
+}
+function sayChannels(parts, C) {
+  parts.windows.say([
+    el("b", {}, `The window on all ${C} channels`),
+    "Each small square is what lies under the window on one channel. Click one to see its numbers.",
+  ]);
+  parts.kernels.say([
+    el("b", {}, `This map's kernel, all ${C} channels`),
+    "A square of weights for each channel: green adds, orange takes away.",
+  ]);
+  parts.sums.say([
+    el("b", {}, `What each of the ${C} channels adds`),
+    "Green adds, orange takes away; white is zero. Click one to see its products.",
+  ]);
+}
 function showWindow() {
   const host = byId("window-tool");
   if (!windowed.length) {
@@ -340,8 +474,6 @@ function showWindow() {
       [high, wide] = node.window,
       result = valueOf(chainEnd(chosen)),
       alone = node.kind === "depthwise"; /* each map has an input channel of its own */
-    const photo = data.picture.steps[data.picture.photo],
-      box = el("div", { class: "box" });
     parts = {
       node,
       chosen,
@@ -349,7 +481,7 @@ function showWindow() {
       result,
       w: weightsOf(node),
       alone,
-      box,
+      box: el("div", { class: "box" }),
       input: view("", (y, x) => {
         const m = margins(node, source.shape);
         state.row = Math.min(node.shape[0] - 1, Math.round((y + m[0] - (high - 1) / 2) / node.stride[0]));
@@ -373,69 +505,9 @@ function showWindow() {
       formula: el("p", { class: "formula", id: "formula" }),
       fine: el("p", { class: "note" }),
     };
-    const [H, W] = source.shape,
-      counts = new Float64Array(H * W);
-    overWindows(node, source, (r, c, y0, x0) => {
-      for (let i = 0; i < high; i++)
-        for (let j = 0; j < wide; j++) {
-          const y = y0 + i,
-            x = x0 + j;
-          if (y >= 0 && x >= 0 && y < H && x < W) counts[y * W + x]++;
-        }
-    });
-    const least = counts.reduce((a, b) => Math.min(a, b)),
-      most = counts.reduce((a, b) => Math.max(a, b));
-    parts.overlap.draw(counts, H, W, [0, most]);
-    parts.overlap.say([
-      el("b", {}, "How often each pixel is used"),
-      least > 0
-        ? `Each pixel lies under ${least === most ? most : `${least} to ${most}`} ${most === 1 ? "window" : "windows"}. None is skipped.`
-        : `${counts.filter((v) => v === 0).length} pixels at the edge lie under no window.`,
-    ]);
+    drawUse(parts.overlap, node, source);
     parts.across = source.shape[2] <= 4 ? source.shape[2] : Math.ceil(Math.sqrt(source.shape[2]));
-    stage.replaceChildren(
-      el(
-        "div",
-        { class: "row two" },
-        el(
-          "figure",
-          {},
-          el(
-            "div",
-            { class: "view" },
-            el("img", { src: photo.image, alt: "The photograph with the part that this output pixel can see" }),
-            box,
-          ),
-          el(
-            "figcaption",
-            {},
-            el("b", {}, "Receptive field"),
-            "All that this one output pixel can see of the photograph.",
-          ),
-        ),
-        parts.input.figure,
-        parts.output.figure,
-        parts.overlap.figure,
-      ),
-      el(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Window, kernel and products" },
-        el(
-          "div",
-          { class: "sum" },
-          el("figure", {}, parts.under.grid, el("figcaption", {}, "under the window")),
-          el("span", { "aria-hidden": "true" }, "×"),
-          el("figure", {}, parts.kernel.grid, el("figcaption", {}, "kernel (weights)")),
-          el("span", { "aria-hidden": "true" }, "="),
-          el("figure", {}, parts.products.grid, el("figcaption", {}, "products")),
-        ),
-      ),
-      parts.formula,
-      parts.fine,
-      source.shape[2] > 1 && !alone
-        ? el("div", { class: "row two" }, parts.windows.figure, parts.kernels.figure, parts.sums.figure)
-        : "",
-    );
+    stage.replaceChildren(...windowLayout(parts));
     Object.assign(map.input, { max: node.shape[2] - 1, value: state.map });
     Object.assign(input.input, { max: source.shape[2] - 1, value: state.input });
     row.input.max = node.shape[0] - 1;
@@ -469,106 +541,29 @@ function showWindow() {
     update();
   }
   function update(moving) {
-    const { node, source, w, chosen, alone } = parts,
+    const { node, source, chosen, alone } = parts,
       [high, wide] = node.window,
-      [H, W, C] = source.shape,
-      K = node.shape[2],
-      m = margins(node, source.shape);
-    const y0 = state.row * node.stride[0] - m[0],
-      x0 = state.column * node.stride[1] - m[1],
-      sums = new Float64Array(C),
-      under = [],
-      kernel = [],
-      products = [],
-      everyValue = [],
-      everyWeight = []; /* for each place of the window, all channels */
-    let outside = false;
-    for (let i = 0; i < high; i++)
-      for (let j = 0; j < wide; j++) {
-        const y = y0 + i,
-          x = x0 + j,
-          inside = y >= 0 && x >= 0 && y < H && x < W;
-        outside ||= !inside;
-        for (let c = alone ? state.map : 0; c < (alone ? state.map + 1 : C); c++) {
-          const v = inside ? source.values[(y * W + x) * C + c] : 0,
-            k = w.kernel[alone ? (i * wide + j) * C + c : ((i * wide + j) * C + c) * K + state.map];
-          sums[c] += v * k;
-          everyValue.push(v);
-          everyWeight.push(k);
-          if (c === state.input) {
-            under.push(inside ? v : null);
-            kernel.push(k);
-            products.push(v * k);
-          }
-        }
-      }
-    parts.under.set(under, C <= 3 ? gray : heat);
-    parts.kernel.set(kernel, signed);
-    parts.products.set(products, signed);
-    parts.input.frame(y0, x0, high, wide);
-    if (state.column + 1 < node.shape[1]) parts.input.shade(y0, x0 + node.stride[1], high, wide);
+      C = source.shape[2],
+      found = windowInNumbers(parts, state);
+    parts.under.set(found.under, C <= 3 ? gray : heat);
+    parts.kernel.set(found.kernel, signed);
+    parts.products.set(found.products, signed);
+    parts.input.frame(found.top, found.left, high, wide);
+    if (state.column + 1 < node.shape[1]) parts.input.shade(found.top, found.left + node.stride[1], high, wide);
     parts.output.frame(state.row, state.column, 1, 1);
-    const f = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
+    const [top, left, bottom, right] = onPhoto(fieldOf(chosen.chain[0], state.row, state.column));
     Object.assign(parts.box.style, {
-      top: `${100 * f[0]}%`,
-      left: `${100 * f[1]}%`,
-      height: `${100 * (f[2] - f[0])}%`,
-      width: `${100 * (f[3] - f[1])}%`,
+      top: `${100 * top}%`,
+      left: `${100 * left}%`,
+      height: `${100 * (bottom - top)}%`,
+      width: `${100 * (right - left)}%`,
     });
-    const total = sums.reduce((a, b) => a + b, 0),
-      bias = w.bias[state.map],
-      chain = chosen.chain.map((i) => nodes[i]);
-    let value = total + bias,
-      words = `${C === 1 || alone ? "sum of the products" : `channel ${state.input}: ${num(sums[state.input])}; sum over all ${C} channels`} ${num(total)} + bias ${num(bias)} = ${num(value)}`;
-    chain.forEach((one, i) => {
-      if (i && one.kind === "normalization") {
-        const n = weightsOf(one);
-        if (n) {
-          value = value * n.scale[state.map] + n.shift[state.map];
-          words += ` → normalization (× ${num(n.scale[state.map])} + ${num(n.shift[state.map])}) ${num(value)}`;
-        }
-      }
-      if (one.activation && one.activation !== "linear") {
-        value = ACTIVATION[one.activation](value);
-        words += ` → ${one.activation}${SAID[one.activation] || ""} → ${num(value)}`;
-      }
-    });
-    const theirs = parts.result.values[(state.row * node.shape[1] + state.column) * K + state.map];
-    parts.formula.textContent = `${words}. The model has ${num(theirs)}; difference ${tiny(Math.abs(theirs - value))}.`;
+    parts.formula.textContent = pixelInWords(parts, state, found.sums);
     if (!moving)
-      parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
+      parts.fine.textContent = `Output pixel (${state.row}, ${state.column}).${found.outside ? " 0*: the window reaches over the edge, where zeros stand (padding)." : ""} Window ${high} × ${wide}, stride ${node.stride.join(" × ")}.`;
     if (C > 1 && !alone) {
-      const down = Math.ceil(C / parts.across),
-        square = new Float64Array(down * parts.across);
-      square.set(sums);
-      parts.sums.draw(square, down, parts.across, range(sums), signed);
-      parts.sums.frame(Math.floor(state.input / parts.across), state.input % parts.across, 1, 1);
-      for (const [one, values, color] of [
-        [parts.windows, everyValue, C <= 3 ? gray : heat],
-        [parts.kernels, everyWeight, signed],
-      ]) {
-        paintTiles(one.canvas, values, high, wide, C, parts.across, color);
-        one.frame(
-          Math.floor(state.input / parts.across) * (high + 1),
-          (state.input % parts.across) * (wide + 1),
-          high,
-          wide,
-        );
-      }
-      if (!moving) {
-        parts.windows.say([
-          el("b", {}, `The window on all ${C} channels`),
-          "Each small square is what lies under the window on one channel. Click one to see its numbers.",
-        ]);
-        parts.kernels.say([
-          el("b", {}, `This map's kernel, all ${C} channels`),
-          "A square of weights for each channel: green adds, orange takes away.",
-        ]);
-        parts.sums.say([
-          el("b", {}, `What each of the ${C} channels adds`),
-          "Green adds, orange takes away; white is zero. Click one to see its products.",
-        ]);
-      }
+      drawChannels(parts, state, found);
+      if (!moving) sayChannels(parts, C);
     }
     row.input.value = state.row;
     column.input.value = state.column;
@@ -671,7 +666,7 @@ function showMaps() {
       el(
         "p",
         { class: "note" },
-        `Left out for the page's size: the maps of ${missing.map((s) => s.name).join(", ")}. The check at the end compares 256 values of each.`,
+        `Left out for the page's size: the maps of ${missing.map((s) => nodes[s.chain[0]].label).join(", ")}. The check at the end compares 256 values of each.`,
       ),
     );
   let all = null;
@@ -890,7 +885,7 @@ function showPooling() {
     const inside = values.filter((v) => v !== null),
       best = Math.max(...inside),
       place = values.indexOf(best),
-      kept2 = valueOf(pools[state.pool].chain.at(-1)).values[
+      theirs = valueOf(pools[state.pool].chain.at(-1)).values[
         (state.row * node.shape[1] + state.column) * C + state.map
       ];
     [...grid.grid.children].forEach((cell, i) => {
@@ -901,111 +896,98 @@ function showPooling() {
     const ours = pools[state.pool].kind === "max_pooling" ? best : inside.reduce((a, b) => a + b, 0) / inside.length;
     said.textContent =
       pools[state.pool].kind === "max_pooling"
-        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(kept2)}; difference ${tiny(Math.abs(ours - kept2))}.`
-        : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(kept2)}.`;
+        ? `The largest of ${inside.length} values is ${num(ours)} (framed). The model has ${num(theirs)}; difference ${tiny(Math.abs(ours - theirs))}.`
+        : `The mean of ${inside.length} values is ${num(ours)}. The model has ${num(theirs)}.`;
     row.input.value = state.row;
     column.input.value = state.column;
   }
   draw();
 }
-const sums = { logits: {}, activation: null }; /* of what the tables and the activation map split */
+const totals = { logits: {}, activation: null }; /* what the table of logits and the activation map add up to */
 function showOutput() {
-  const host = byId("output-tool"),
-    ends = heads.every((i) => nodes[i].weights) ? heads : [];
-  nodes.forEach((node) => {
-    if (!node.units) return;
-    const sums = floats(node.units.map_sums),
-      values = kept(nodes.indexOf(node)),
-      C = node.units.num_maps;
-    host.append(
-      el(
-        "p",
-        {},
-        `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`,
-      ),
-    );
-    host.append(
-      table(
-        `${node.label}: the strongest units`,
-        ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
-        node.units.numbers.map((unit, u) => {
-          const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]),
-            say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
-          return [
-            String(unit),
-            num(values.values[unit], 2),
-            bar(values.values[unit] / (values.values[node.units.numbers[0]] || 1)),
-            say(own.slice(0, 3)),
-            say(own.slice(-2).reverse()),
-            num(node.units.bias[u], 2),
-          ];
-        }),
-      ),
-    );
-  });
-  if (ends.length) {
-    const views = ends.map((i) => valueOf(nodes[i].inputs[0]).values),
-      w = weightsOf(nodes[ends[0]]) /* both views have the same weights */,
-      K = names.length,
-      from = nodes[nodes[ends[0]].inputs[0]],
-      means = Array.from(views[0], (_, i) => views.reduce((sum, one) => sum + one[i], 0) / views.length);
-    host.append(
-      el("h3", {}, "Each class's logit: what adds and what takes away"),
-      el(
-        "p",
-        {},
-        `The output layer weighs the ${means.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
-      ),
-      ends.length > 1
-        ? el(
-            "p",
-            {},
-            "This network looks at the picture and at its mirror image, with the same weights, and takes the mean of both logits. That is the same as weighing the mean of both views' values; each value in the table is such a mean.",
-          )
-        : "",
-    );
-    const order = names
-      .map((_, k) => k)
-      .sort((a, b) => data.logits[b] - data.logits[a])
-      .slice(0, 8);
-    host.append(
-      table(
-        "Logits",
-        ["class", "adds", "takes away", "bias", "logit", "model", from.kind === "dense" ? "strongest units" : "strongest maps"],
-        order.map((k) => {
-          const parts = means.map((v, i) => [i, v * w.kernel[i * K + k]]),
-            plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
-            minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
-          const top = parts
-            .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
-            .slice(0, 3)
-            .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
-            .join(", ");
-          sums.logits[k] = plus + minus + w.bias[k];
-          return [
-            names[k],
-            `+${num(plus, 2)}`,
-            num(minus, 2),
-            num(w.bias[k]),
-            num(sums.logits[k]),
-            num(data.logits[k]),
-            top,
-          ];
-        }),
-      ),
-    );
-    if (names.length > order.length)
-      host.append(el("p", { class: "note" }, `Shown: the ${order.length} likeliest of ${names.length} classes.`));
-  }
+  const host = byId("output-tool");
+  for (const [i, node] of nodes.entries()) if (node.units) host.append(...strongestUnits(node, kept(i).values));
+  if (heads.length && heads.every((i) => nodes[i].weights)) host.append(...splitLogits());
+  host.append(...softmaxInNumbers());
+}
+function strongestUnits(node, values) {
+  const sums = floats(node.units.map_sums),
+    C = node.units.num_maps,
+    say = (list) => list.map(([c, v]) => `map ${c}: ${v > 0 ? "+" : ""}${num(v, 2)}`).join(", ");
+  return [
+    el(
+      "p",
+      {},
+      `The maps are laid out as one long list of numbers, and each of the ${node.shape[0]} units of the fully connected layer weighs all of them. Below: the strongest units for this picture, and the maps that speak for and against each.`,
+    ),
+    table(
+      `${node.label}: the strongest units`,
+      ["unit", "value", "size", "maps that add most", "maps that take most", "bias"],
+      node.units.numbers.map((unit, u) => {
+        const own = Array.from({ length: C }, (_, c) => [c, sums[u * C + c]]).sort((a, b) => b[1] - a[1]);
+        return [
+          String(unit),
+          num(values[unit], 2),
+          bar(values[unit] / (values[node.units.numbers[0]] || 1)),
+          say(own.slice(0, 3)),
+          say(own.slice(-2).reverse()),
+          num(node.units.bias[u], 2),
+        ];
+      }),
+    ),
+  ];
+}
+function splitLogits() {
+  /* what adds to each logit and what takes away; both views of a picture have the same weights */
+  const views = heads.map((i) => valueOf(nodes[i].inputs[0]).values),
+    w = weightsOf(nodes[heads[0]]),
+    from = nodes[nodes[heads[0]].inputs[0]],
+    means = Array.from(views[0], (_, i) => views.reduce((sum, one) => sum + one[i], 0) / views.length),
+    shown = byLargest(data.logits).slice(0, 8);
+  const last = from.kind === "dense" ? "strongest units" : "strongest maps";
+  return [
+    el("h3", {}, "Each class's logit: what adds and what takes away"),
+    el(
+      "p",
+      {},
+      `The output layer weighs the ${means.length} values of “${from.name}”${from.kind === "global_average" ? " (the mean of each last map)" : ""}. Each value times its weight adds to a class, or takes away. The sum is the class's logit.`,
+    ),
+    heads.length > 1
+      ? el(
+          "p",
+          {},
+          "This network looks at the picture and at its mirror image, with the same weights, and takes the mean of both logits. That is the same as weighing the mean of both views' values; each value in the table is such a mean.",
+        )
+      : "",
+    table(
+      "Logits",
+      ["class", "adds", "takes away", "bias", "logit", "model", last],
+      shown.map((k) => splitLogit(k, means, w)),
+    ),
+    names.length > shown.length
+      ? el("p", { class: "note" }, `Shown: the ${shown.length} likeliest of ${names.length} classes.`)
+      : "",
+  ];
+}
+function splitLogit(k, values, w) {
+  /* a row of the table */
+  const parts = values.map((v, i) => [i, v * w.kernel[i * names.length + k]]),
+    plus = parts.filter((p) => p[1] > 0).reduce((a, p) => a + p[1], 0),
+    minus = parts.filter((p) => p[1] < 0).reduce((a, p) => a + p[1], 0);
+  const strongest = parts
+    .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
+    .slice(0, 3)
+    .map(([i, v]) => `${i}: ${v > 0 ? "+" : ""}${num(v, 2)}`)
+    .join(", ");
+  const logit = (totals.logits[k] = plus + minus + w.bias[k]);
+  return [names[k], `+${num(plus, 2)}`, num(minus, 2), num(w.bias[k]), num(logit), num(data.logits[k]), strongest];
+}
+function softmaxInNumbers() {
   const t = data.temperature,
     p = data.probabilities,
     scaled = data.logits.map((v) => v / t),
-    largest = Math.max(...scaled),
-    order = names
-      .map((_, k) => k)
-      .sort((a, b) => p[b] - p[a])
-      .slice(0, 20);
-  host.append(
+    largest = Math.max(...scaled);
+  return [
     el("h3", {}, "Softmax: from logits to probabilities"),
     el(
       "p",
@@ -1014,205 +996,214 @@ function showOutput() {
     ),
     table(
       "Probabilities",
-      ["class", "logit", ...(t === 1 ? [] : ["logit ÷ temperature"]), "e^(it − the largest)", "probability", "size"],
-      order.map((k) => [
-        names[k],
-        num(data.logits[k]),
-        ...(t === 1 ? [] : [num(scaled[k])]),
-        num(Math.exp(scaled[k] - largest), 4),
-        percent(p[k]),
-        bar(p[k]),
-      ]),
+      [
+        "class",
+        "logit",
+        ...(t === 1 ? [] : ["logit ÷ temperature"]),
+        `e^(${t === 1 ? "logit" : "logit ÷ temperature"} − the largest)`,
+        "probability",
+        "size",
+      ],
+      byLargest(p)
+        .slice(0, 20)
+        .map((k) => [
+          names[k],
+          num(data.logits[k]),
+          ...(t === 1 ? [] : [num(scaled[k])]),
+          num(Math.exp(scaled[k] - largest), 4),
+          percent(p[k]),
+          bar(p[k]),
+        ]),
     ),
-  );
+  ];
 }
 function showWhatIf() {
   const host = byId("what-if-tool"),
     editable = windowed.filter((s) => !mirrored[s.chain[0]]);
-  if (editable.length) {
-    const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
-      before = view(""),
-      after = view(""),
-      inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
-      result = el("div", { "aria-live": "polite" });
-    after.figure.classList.add("yours");
-    let own = null;
-    const layer = choice(
-        "Layer",
-        editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
-        (v) => {
-          Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
-          reset();
-        },
-      ),
-      map = number("Feature map", 0, 0, 0, (v) => {
-        state.map = Math.round(v);
-        edit();
-        draw();
-      }),
-      input = number("Input channel", 0, 0, 0, (v) => {
-        state.channel = Math.round(v);
-        edit();
-      });
-    host.append(
-      el("h3", {}, "Change a weight"),
-      el(
-        "div",
-        { class: "controls" },
-        layer.label,
-        map.label,
-        input.label,
-        el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
-        el(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              each((i) => -own.kernel[i]);
-            },
-          },
-          "Turn the signs",
-        ),
-        el(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              each(() => 0);
-            },
-          },
-          "All zero",
-        ),
-      ),
-      el(
-        "div",
-        { class: "kernel-row" },
-        el(
-          "figure",
-          {},
-          el(
-            "div",
-            { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights, to edit" },
-            inputs,
-          ),
-          el("figcaption", {}, "The weights of this kernel for this channel"),
-        ),
-        before.figure,
-        after.figure,
-      ),
-      result,
-    );
-    const node = () => nodes[editable[state.step].chain[0]],
-      at = (i, j) => {
-        const [, wide, C] = node().sizes.kernel,
-          place = (i * wide + j) * C;
-        return node().kind === "depthwise" ? place + state.map : (place + state.channel) * node().shape[2] + state.map;
-      };
-    function each(change) {
-      for (let i = 0; i < node().window[0]; i++)
-        for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
-      edit();
-      later();
-    }
-    function reset() {
-      const w = weightsOf(node());
-      own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
-      Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
-      Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
-      input.label.hidden = node().sizes.kernel[2] === 1 || node().kind === "depthwise";
+  if (editable.length) changeWeight(host, editable);
+  changeWindow(host);
+}
+function changeWeight(host, editable) {
+  const state = { step: 0, map: liveliest(valueOf(chainEnd(editable[0]))).map, channel: 0 },
+    before = view(""),
+    after = view(""),
+    inputs = el("div", { class: "grid weights", role: "group", "aria-label": "Weights of the kernel" }),
+    result = el("div", { "aria-live": "polite" });
+  after.figure.classList.add("yours");
+  let own = null;
+  const layer = choice(
+      "Layer",
+      editable.map((s, i) => [i, title(nodes[s.chain[0]])]),
+      (v) => {
+        Object.assign(state, { step: v, map: liveliest(valueOf(chainEnd(editable[v]))).map, channel: 0 });
+        reset();
+      },
+    ),
+    map = number("Feature map", 0, 0, 0, (v) => {
+      state.map = Math.round(v);
       edit();
       draw();
-    }
-    let timer = 0;
-    const later = () => {
-      clearTimeout(timer);
-      timer = setTimeout(draw, 120);
+    }),
+    input = number("Input channel", 0, 0, 0, (v) => {
+      state.channel = Math.round(v);
+      edit();
+    });
+  host.append(
+    el("h3", {}, "Change a weight"),
+    el(
+      "div",
+      { class: "controls" },
+      layer.label,
+      map.label,
+      input.label,
+      el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            each((i) => -own.kernel[i]);
+          },
+        },
+        "Turn the signs",
+      ),
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            each(() => 0);
+          },
+        },
+        "All zero",
+      ),
+    ),
+    el(
+      "div",
+      { class: "kernel-row" },
+      el(
+        "figure",
+        {},
+        el(
+          "div",
+          { class: "scroll", tabindex: 0, role: "region", "aria-label": "The kernel's weights, to edit" },
+          inputs,
+        ),
+        el("figcaption", {}, "The weights of this kernel for this channel"),
+      ),
+      before.figure,
+      after.figure,
+    ),
+    result,
+  );
+  const node = () => nodes[editable[state.step].chain[0]],
+    at = (i, j) => {
+      const [, wide, C] = node().sizes.kernel,
+        place = (i * wide + j) * C;
+      return node().kind === "depthwise" ? place + state.map : (place + state.channel) * node().shape[2] + state.map;
     };
-    function edit() {
-      const [high, wide] = node().window;
-      inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
-      inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
-      inputs.replaceChildren(
-        ...Array.from({ length: high * wide }, (_, q) => {
-          const i = Math.floor(q / wide),
-            j = q % wide,
-            one = el("input", {
-              type: "number",
-              step: 0.05,
-              value: own.kernel[at(i, j)].toFixed(3),
-              "aria-label": `Weight in row ${i}, column ${j}`,
-              oninput: () => {
-                if (one.value !== "" && Number.isFinite(Number(one.value))) {
-                  own.kernel[at(i, j)] = Number(one.value);
-                  later();
-                }
-              },
-            });
-          one.style.width = "100%";
-          return one;
-        }),
-      );
-    }
-    function draw() {
-      const chosen = editable[state.step],
-        fresh = new Map(),
-        end = chainEnd(chosen),
-        [H, W] = nodes[end].shape;
-      let stopped = null;
-      for (let i = 0; i < nodes.length && stopped === null; i++) {
-        /* the same layer may look at the mirror image too */
-        const changed = nodes[i].name === node().name && nodes[i].kind === node().kind;
-        if (!changed && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
-        const out = run(
-          i,
-          nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
-          changed ? own : null,
-        );
-        if (out) fresh.set(i, out);
-        else stopped = i;
-      }
-      const old = channel(valueOf(end), state.map),
-        now = channel(fresh.get(end), state.map),
-        a = range(old),
-        b = range(now),
-        limits = [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
-      before.draw(old, H, W, limits);
-      after.draw(now, H, W, limits);
-      before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
-      after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
-      after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
-      const last = fresh.get(nodes.length - 1);
-      if (!last) {
-        result.replaceChildren(
-          el(
-            "p",
-            { class: "note" },
-            `The change is computed up to “${nodes[stopped].name}”, whose ${(nodes[stopped].left_out / 1e6).toFixed(1)} MB of weights are not in this page. Make it with --full, and it reaches the answer.`,
-          ),
-        );
-        return;
-      }
-      const p = softmax(Array.from(last.values), data.temperature),
-        top = names
-          .map((_, k) => k)
-          .sort((x, y) => data.probabilities[y] - data.probabilities[x])
-          .slice(0, 6);
+  function each(change) {
+    for (let i = 0; i < node().window[0]; i++)
+      for (let j = 0; j < node().window[1]; j++) own.kernel[at(i, j)] = change(at(i, j));
+    edit();
+    later();
+  }
+  function reset() {
+    const w = weightsOf(node());
+    own = { kernel: Float32Array.from(w.kernel), bias: Float32Array.from(w.bias) };
+    Object.assign(map.input, { max: node().shape[2] - 1, value: state.map });
+    Object.assign(input.input, { max: node().sizes.kernel[2] - 1, value: state.channel });
+    input.label.hidden = node().sizes.kernel[2] === 1 || node().kind === "depthwise";
+    edit();
+    draw();
+  }
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(draw, 120);
+  };
+  function edit() {
+    const [high, wide] = node().window;
+    inputs.style.gridTemplateColumns = `repeat(${wide}, minmax(2.9rem, 1fr))`;
+    inputs.style.width = `min(100%, ${4.6 * wide}rem)`;
+    inputs.replaceChildren(
+      ...Array.from({ length: high * wide }, (_, q) => {
+        const i = Math.floor(q / wide),
+          j = q % wide,
+          one = el("input", {
+            type: "number",
+            step: 0.05,
+            value: own.kernel[at(i, j)].toFixed(3),
+            "aria-label": `Weight in row ${i}, column ${j}`,
+            oninput: () => {
+              if (one.value !== "" && Number.isFinite(Number(one.value))) {
+                own.kernel[at(i, j)] = Number(one.value);
+                later();
+              }
+            },
+          });
+        one.style.width = "100%";
+        return one;
+      }),
+    );
+  }
+  function draw() {
+    const end = chainEnd(editable[state.step]),
+      [H, W] = nodes[end].shape,
+      { fresh, stopped } = rerun(node(), own);
+    const old = channel(valueOf(end), state.map),
+      now = channel(fresh.get(end), state.map),
+      a = range(old),
+      b = range(now),
+      limits = [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
+    before.draw(old, H, W, limits);
+    after.draw(now, H, W, limits);
+    before.say([el("b", {}, "The model's map"), `${num(a[0])} to ${num(a[1])}`]);
+    after.say([el("b", {}, "Yours"), `${num(b[0])} to ${num(b[1])}, same colours`]);
+    after.figure.dataset.changed = own.kernel.some((v, i) => v !== weightsOf(node()).kernel[i]) ? "yes" : "no";
+    const last = fresh.get(nodes.length - 1);
+    if (!last) {
       result.replaceChildren(
-        table(
-          "The answer with your weights",
-          ["class", "logit before", "logit now", "probability before", "probability now"],
-          top.map((k) => [
-            names[k],
-            num(data.logits[k]),
-            num(last.values[k]),
-            percent(data.probabilities[k]),
-            percent(p[k]),
-          ]),
+        el(
+          "p",
+          { class: "note" },
+          `The change is computed up to “${nodes[stopped].name}”, whose ${(nodes[stopped].left_out / 1e6).toFixed(1)} MB of weights are not in this page. Make it with --full, and it reaches the answer.`,
         ),
       );
+      return;
     }
-    reset();
+    result.replaceChildren(answerBeforeAndNow(last.values));
   }
+  reset();
+}
+function rerun(changedNode, own) {
+  /* outputs that other weights of a layer change, by node; `stopped`: the first node whose weights are not in the page */
+  const fresh = new Map();
+  for (let i = 0; i < nodes.length; i++) {
+    /* the same layer may look at the mirror image too */
+    const isChanged = nodes[i].name === changedNode.name && nodes[i].kind === changedNode.kind;
+    if (!isChanged && !nodes[i].inputs.some((k) => fresh.has(k))) continue;
+    const out = run(
+      i,
+      nodes[i].inputs.map((k) => fresh.get(k) || valueOf(k)),
+      isChanged ? own : null,
+    );
+    if (!out) return { fresh, stopped: i };
+    fresh.set(i, out);
+  }
+  return { fresh, stopped: null };
+}
+function answerBeforeAndNow(logits) {
+  const p = softmax(Array.from(logits), data.temperature);
+  return table(
+    "The answer with your weights",
+    ["class", "logit before", "logit now", "probability before", "probability now"],
+    byLargest(data.probabilities)
+      .slice(0, 6)
+      .map((k) => [names[k], num(data.logits[k]), num(logits[k]), percent(data.probabilities[k]), percent(p[k])]),
+  );
+}
+function changeWindow(host) {
   const state = { window: 3, stride: 1, kind: 0, top: 0, left: 0, side: size },
     input = view(""),
     output = view(""),
@@ -1348,7 +1339,7 @@ function showWhere() {
   if (found) {
     const { cam, H, W } = found,
       [low, high] = range(cam);
-    sums.activation = found.total;
+    totals.activation = found.total;
     host.append(
       overPhoto(
         cam,
@@ -1429,27 +1420,29 @@ function showCheck(result) {
       }),
     ),
   );
-  if (result.learnt.length)
-    host.append(
-      el("h3", {}, "Epoch by epoch"),
-      el(
-        "p",
-        {},
-        "The page computes the first layer of each kept epoch from the pixels and compares 256 values of its maps; it computes the logits from the values that the epoch's output layer got. Python computed the layers between, and was compared with Keras for each epoch.",
-      ),
-      table(
-        "The largest differences of each epoch",
-        ["epoch", "first layer, browser", "logits", "probabilities", "any layer, Keras", "logits, Keras"],
-        result.learnt.map((found, i) => [
-          epochName(learnt.epochs[i]),
-          ...["maps", "logits", "probabilities"].map((key) => (key in found ? tiny(found[key]) : "left out")),
-          tiny(learnt.epochs[i].check.layers),
-          tiny(learnt.epochs[i].check.logits),
-        ]),
-      ),
-    );
-  window.walk = { result, frames, sums, logits: () => data.logits };
+  if (result.learnt.length) host.append(...epochByEpoch(result.learnt));
+  window.walk = { result, frames, totals, logits: () => data.logits };
   document.documentElement.dataset.ready = "yes";
+}
+function epochByEpoch(differences) {
+  return [
+    el("h3", {}, "Epoch by epoch"),
+    el(
+      "p",
+      {},
+      "The page computes the first layer of each kept epoch from the pixels and compares 256 values of its maps; it computes the logits from the values that the epoch's output layer got. Python computed the layers between, and was compared with Keras for each epoch.",
+    ),
+    table(
+      "The largest differences of each epoch",
+      ["epoch", "first layer, browser", "logits", "probabilities", "any layer, Keras", "logits, Keras"],
+      differences.map((found, i) => [
+        epochName(learnt.epochs[i]),
+        ...["maps", "logits", "probabilities"].map((key) => (key in found ? tiny(found[key]) : "left out")),
+        tiny(learnt.epochs[i].check.layers),
+        tiny(learnt.epochs[i].check.logits),
+      ]),
+    ),
+  ];
 }
 showAnswer();
 showPicture();
