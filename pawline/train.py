@@ -217,7 +217,7 @@ def _train_frozen(
 ) -> Trained:
     from pawline.training.frozen import train_frozen
 
-    frozen = train_frozen(images, *parts, network, recipe, features)
+    frozen = train_frozen(images, parts, network, recipe, features)
     on_epoch(frozen.row)
     return Trained(
         model=frozen.model,

@@ -47,7 +47,7 @@ def measure_reference(
     # No network learned the look of train pictures, so they count too.
     look_limit, look_rate = limit(np.append(measured.look_distances(looked), by_look), FALSE_ALARMS / 2)
     distance = np.maximum(by_features / features_limit, by_look / look_limit)
-    probabilities = softmax(logits / np.float32(model.card.temperature))
+    probabilities = softmax(logits, model.card.temperature)
     return Reference(
         **vars(measured)
         | {
