@@ -18,11 +18,11 @@ from pawline.card import Card, Conditions, write_card
 from pawline.errors import BusyError, PawlineError
 from pawline.evaluate import predictions_table
 from pawline.files import write_json, write_table
-from pawline.keras_answers import AWKWARD, MAX_TEST_PICTURES, TEST, answers_of
+from pawline.keras_answers import AWKWARD, BOUND, MAX_TEST_PICTURES, TEST, answers_of
 from pawline.params.check import CheckParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import Params
-from pawline.parity import BOUND, Asked, asked_pictures, compare, summarize
+from pawline.parity import Asked, asked_pictures, compare, summarize
 from pawline.pictures.awkward import awkward_pictures
 from pawline.pictures.decode import decode_image
 from pawline.predict import Prediction, Predictor
