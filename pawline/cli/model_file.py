@@ -1,11 +1,11 @@
 """The file that `--model` names, for every command that asks a model."""
 
-import re
 from argparse import ArgumentParser
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
 
+from pawline.addresses import is_in_mlflow
 from pawline.errors import ModelError
 from pawline.workspace.checkout import is_checkout
 from pawline.workspace.layout import Layout
@@ -40,9 +40,9 @@ def next_step(named: str | Path | None, own: Path) -> str:
 
 
 def named_model(named: str) -> AbstractContextManager[Path]:
-    """The file that is named, or that is fetched for as long as the block lasts: an address of MLflow. Raises
+    """The file that is named, or the one behind an address of MLflow, fetched for as long as the block lasts. Raises
     ModelError."""
-    if not re.match("(models|runs):/", named):
+    if not is_in_mlflow(named):
         return nullcontext(existing_model(named))
     from pawline.tracking.store import downloaded_model
 
