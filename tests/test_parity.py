@@ -176,7 +176,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         (at.raw / str(number)).write_bytes(encode(np.full((9, 9), level, np.uint8), ".png"))
     write_table(at.keras_answers, answers(levels))
     test = Pictures(levels).pixels(np.arange(1, 4))
-    found = parity.pd.DataFrame({"path": ["1", "2", "3"], "digest": "0", "group": "0"})
+    found = pd.DataFrame({"path": ["1", "2", "3"], "digest": "0", "group": "0"})
     table = type("Answers", (), {"pictures": found, "labels": np.zeros(3, int), "probabilities": brightness(test)})
     write_table(at.predictions, predictions_table(table, card.class_names))  # type: ignore[arg-type]
     write_json(at.metrics_of("evaluate"), {"accuracy": 0.9, "per_class": {}})
@@ -207,10 +207,7 @@ def test_predict_service_and_logged_model_are_asked_and_a_model_that_differs_fai
     other.loc[[1, 4], "probability_bright"] += 0.001
     write_table(at.keras_answers, other)
     capsys.readouterr()
-    predicted = Predictor(at.exported).predict_files  # instead of another service and another load by MLflow
-    monkeypatch.setattr(check, "own_service", nullcontext)
-    monkeypatch.setattr(check, "answers_over_http", lambda _, asked: (p for _, p in predicted(asked.files)))
-    monkeypatch.setattr(check, "answers_of_logged", lambda *given: (p for _, p in predicted(given[2])))
+    ask_in_this_process(at, monkeypatch)
     with pytest.raises(PawlineError) as failed:
         check.main(params(accuracy=0.95), at)
     assert failed.value.exit_code == 1
@@ -231,6 +228,14 @@ def test_predict_service_and_logged_model_are_asked_and_a_model_that_differs_fai
     ]
     written = json.loads(at.metrics_of("check").read_text())
     assert (written["passed"], written["parity"]["ways"]) == (False, dict.fromkeys(ways, False))
+
+
+def ask_in_this_process(at: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither start a service nor let MLflow load the model, which takes seconds."""
+    predicted = Predictor(at.exported).predict_files
+    monkeypatch.setattr(check, "own_service", nullcontext)
+    monkeypatch.setattr(check, "answers_over_http", lambda _, asked: (p for _, p in predicted(asked.files)))
+    monkeypatch.setattr(check, "answers_of_logged", lambda *given: (p for _, p in predicted(given[2])))
 
 
 def test_the_service_of_the_check_ends_with_it_and_says_why_it_does_not_start(tmp_path: Path) -> None:
