@@ -41,13 +41,11 @@ def walk_content(
     exciting: from exciting.for_page. learnt: from kept.kept_epochs, or why there are no earlier epochs."""
     pixels = decode_image(picture, **card.form.model_dump())
     outputs = run_network(network, pixels[None])
-    shown = _picture_steps(picture, name, card, pixels)
     steps, blob = group_nodes(network.nodes), Blob(MAX_BINARY)
-    logits = outputs[-1][0]
-    temperature = getattr(card, "temperature", None) or 1.0  # cards of before have none
+    logits, temperature = outputs[-1][0], card.temperature
     content = {
         "model": _model(card),
-        "picture": shown,
+        "picture": _picture_steps(picture, name, card, pixels),
         "pixels": blob.add(pixels, "u1"),
         "steps": steps,
         "nodes": [_node(node, output[0]) for node, output in zip(network.nodes, outputs, strict=True)],
