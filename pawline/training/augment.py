@@ -17,9 +17,8 @@ class Changes(NamedTuple):
     boxes: NDArray[np.float32]  # (n, 4): the crops, see random_boxes
     contrast: NDArray[np.float32]  # (n, 1, 1, 1), factors
     brightness: NDArray[np.float32]  # (n, 1, 1, 1), grey levels to add
-    hole: NDArray[
-        np.float32
-    ]  # (n, 4): top, left, bottom, right of the square to grey out, as fractions of the side
+    # (n, 4): top, left, bottom, right of the square to grey out, as fractions of the side
+    hole: NDArray[np.float32]
 
 
 def random_changes(mirrored: NDArray[np.bool_], params: Recipe, rng: np.random.Generator) -> Changes:
