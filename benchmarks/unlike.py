@@ -1,4 +1,4 @@
-"""How well pictures unlike the training data are told:  python -m benchmarks.unlike [--pictures 300]
+"""How well pictures unlike the training data are found:  python -m benchmarks.unlike [--pictures 300]
 
 Asks the model of this checkout (`dvc repro`) about its own test part, which must raise few alarms; about drawn animals
 of another seed, and about photographs where they are there: one of these is what the model knows, the other foreign;

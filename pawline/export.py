@@ -43,7 +43,7 @@ class Parity:
     largest_difference: float  # of a probability
 
     def and_of(self, expected: NDArray[np.float32], found: NDArray[np.float32]) -> "Parity":
-        """This, and how further probabilities, (n, num_classes), agree with those of Keras."""
+        """Add how further probabilities, (n, num_classes), agree with those expected, of Keras."""
         same = int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
         difference = float(np.abs(expected - found).max(initial=0.0))
         largest = float(np.maximum(self.largest_difference, difference))  # which keeps a NaN
@@ -106,7 +106,7 @@ def choose_unsure(
 
 
 def describe_data(exported: Path, images: PreparedImages, index: pd.DataFrame, split: pd.DataFrame) -> ExportCard:
-    """Write into export.json what the model's data is like, so that other pictures can be told from it.
+    """Write into export.json what the model's data is like, so that pictures unlike it can be found.
 
     Call it last: it asks the exported file, and counts what `choose_unsure` makes unsure. Returns the new card."""
     model = RuntimeModel(exported)

@@ -1,4 +1,4 @@
-"""New pictures that differ from the training data are told, with the figures by hand; chance raises few alarms."""
+"""New pictures that differ from the training data are named, with the figures by hand; chance raises few alarms."""
 
 import json
 from argparse import Namespace

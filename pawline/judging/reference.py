@@ -1,4 +1,4 @@
-"""Measure the pictures that a model learned from, so that others can be told from them: see runtime/reference.py."""
+"""Measure the pictures that a model learned from, so that others unlike them can be found: see runtime/reference.py."""
 
 from collections import Counter
 from typing import Any

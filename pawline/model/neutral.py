@@ -124,7 +124,7 @@ class _Reader:
 
 
 class _Place(int):
-    """A position, told from a number such as the 3 of `maps + 3`."""
+    """A position, in a type of its own: the 3 of `maps + 3` is a number."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Head:
     num_iterations: int  # of all fits
 
     def logits(self, features: Features) -> NDArray[np.float32]:
+        """Compute the logits of features, (n, d): float32 (n, num_classes)."""
         return np.asarray(features @ self.kernel + self.bias, np.float32)
 
 

@@ -213,7 +213,7 @@ def validate(model: keras.Model, images: PreparedImages, part: Part) -> dict[str
 
 
 def val_figures(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, float]:
-    """labels: (n,) int64; probabilities: (n, num_classes) float32."""
+    """Loss and accuracy by the names of the history. labels: (n,) int64; probabilities: (n, num_classes) float32."""
     return {
         "val_loss": cross_entropy(labels, probabilities),
         "val_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
