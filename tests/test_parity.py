@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import pawline.parity as parity
-from pawline.card import Card, Conditions, write_card
+from pawline.card import Card, write_card
 from pawline.errors import BusyError, PawlineError
 from pawline.evaluate import predictions_table
 from pawline.files import write_json, write_table
@@ -29,13 +29,10 @@ from pawline.predict import Prediction, Predictor
 from pawline.workspace.layout import Layout
 from pawline.workspace.own_service import own_service
 from tasks import check
+from tests.cards import CONDITIONS
 from tests.conftest import encode
 from tests.test_runtime import SIDE, write_brightness
 
-CONDITIONS = Conditions(
-    num_steps=1, flip_at_test=False, precision="float32", processor="any", num_threads=1, one_dnn=False,
-    deterministic=True, tensorflow="2", keras="3",
-)  # fmt: skip
 FORM = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
 
 
