@@ -94,7 +94,9 @@ class Predictor:
     def reference_or_refuse(self) -> Reference:
         """What the model knows of its training data. Raises ModelError where it knows nothing."""
         if self.reference is None:
-            raise ModelError("the model's export.json does not describe its training data")
+            raise ModelError(
+                "the model's export.json does not describe its training data (too few pictures, or an old export)"
+            )
         return self.reference
 
     @property
