@@ -32,7 +32,7 @@ def answers_of(
     images: PreparedImages,
     split: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Ask for the test pictures and the awkward ones. Returns `part` (TEST or AWKWARD), `picture` (path, or form),
+    """Ask about the test pictures and the awkward ones. Returns `part` (TEST or AWKWARD), `picture` (path, or form),
     `digest` of the file, `skipped` (why there is no answer) and `probability_<class>`.
 
     ask: takes a batch, uint8 (n, side, side, channels); ask_rows: takes rows of `images`, int64 (n,); both return

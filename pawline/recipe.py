@@ -42,7 +42,7 @@ LOOKS = (
 
 
 class Care(NamedTuple):
-    """Against learning by heart: where each picture is seen at least so many times."""
+    """How much pictures are changed, so that none is learned by heart where each is seen in at least so many epochs."""
 
     epochs: int
     crop_fraction: float

@@ -8,7 +8,8 @@ Two distances count, and the larger one decides:
 - in light, contrast, sharpness and colour, see pictures/appearance.py: Mahalanobis's distance too. It finds pictures
   that are dark, blurred or empty, which a network often answers like anything else.
 
-Both are scaled so that 1 is the limit, which each lets half of FALSE_ALARMS of such pictures exceed.
+Both are scaled so that 1 is the limit. Of pictures like those that the model learned from, half of FALSE_ALARMS exceed
+the one limit, and half the other.
 """
 
 import base64
