@@ -2,9 +2,8 @@
 
 Asks the model of this checkout (`dvc repro`) about its test part once. Then so many draws of each size from it, without
 replacement: each verdict "drift" is a false alarm. Then the same draws with planted changes, encoded again as JPEG: the
-share that names the trait. Prints
-the shares with their 95 % intervals (Wilson). All draws come from one test part, so the intervals leave out the chance
-of that part.
+share that names the trait. Prints the shares with their 95 % intervals (Wilson). All draws come from one test part, so
+the intervals leave out the chance of that part.
 """
 
 import argparse
@@ -70,8 +69,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 200, 1000])
     arguments, at = parser.parse_args(), Layout()
     predictor = Predictor(at.exported)
-    reference = predictor.reference
-    assert reference is not None, "export.json describes no training data: `dvc repro export`"
+    reference = predictor.reference_or_refuse()
     split = pd.read_parquet(at.split)
     files = [at.raw / path for path in split[split["split"] == "test"].drop_duplicates("group")["path"]]
     clean = answers(predictor, files)

@@ -41,9 +41,9 @@ def drawn(split: pd.DataFrame, count: int, draw: int) -> pd.DataFrame:
     """`count` pictures of train and val, 15 % of them val; test as it is."""
     test, rest = split[split["split"] == "test"], split[split["split"] != "test"]
     order = np.random.default_rng(draw).permutation(len(rest))[:count]
-    few = rest.iloc[order]
-    parts = np.where(np.arange(len(few)) < round(0.15 * len(few)), "val", "train")
-    return pd.concat([few.assign(split=parts), test], ignore_index=True)
+    chosen = rest.iloc[order]
+    parts = np.where(np.arange(len(chosen)) < round(0.15 * len(chosen)), "val", "train")
+    return pd.concat([chosen.assign(split=parts), test], ignore_index=True)
 
 
 def seconds_of_train(workspace: Path, penalty: str | float) -> float:

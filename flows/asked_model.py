@@ -9,10 +9,10 @@ from prefect import Flow
 from prefect.settings import PREFECT_API_URL
 
 from flows.training import refuse_unwritable_home, start_temporary_server
+from pawline.addresses import is_in_mlflow
 from pawline.errors import BusyError, ModelError, PawlineError
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
-from pawline.workspace.model_watch import is_in_mlflow
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -15,8 +14,8 @@ from pawline.drift_lines import HEADER, drift_rows, left_out
 from pawline.errors import PawlineError
 from pawline.files import write_table
 from pawline.label_queue import refuse_foreign
-from pawline.new_pictures import ask
-from pawline.predict import Predictor, find_pictures, read_picture
+from pawline.new_pictures import ask_files
+from pawline.predict import Predictor, find_pictures
 from pawline.process import end_with
 from pawline.workspace.checkout import WORKSPACE
 from pawline.workspace.runner_watch import end_with_worker
@@ -38,8 +37,7 @@ def drift(folder: str, queue: str = "label_queue.csv", limit: int = 60, model: s
             predictor = Predictor(file)
             reference = predictor.reference_or_refuse()
             passed_over: list[Path] = []
-            named = [(str(path), partial(read_picture, path)) for path in find_pictures(folder, passed_over)]
-            new = NewPictures.of(ask(predictor, named))
+            new = NewPictures.of(ask_files(predictor, find_pictures(folder, passed_over)))
     except TooFewError as error:
         return Completed(name="Waiting", message=str(error))
     except PawlineError as error:  # returned, so that Prefect logs no traceback

@@ -22,6 +22,11 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def is_in_mlflow(model: str) -> bool:
+    """Whether the name of a model is its address in MLflow, not a file."""
+    return re.match("(models|runs):/", model) is not None
+
+
 def public_address(address: str) -> str:
     """The address without parts that may hold a password or a signature. Raises ValueError for an invalid address."""
     return "::".join(map(_public, NESTED.split(address)))

@@ -63,16 +63,16 @@ class BatchResult:
 
 
 def predict_source(predictor: Predictor, source: str, out: Path, downloads: Path) -> BatchResult:
-    """Ask about the pictures of a folder, archive, bucket or address, and write `out`.
+    """Ask about the pictures of a folder, archive, bucket or address, and write `out`, a name that ends in .parquet.
 
     Columns: path, digest (SHA-256), label, probability_<class>, unsure, unlike, distance, model (SHA-256 of the model,
     as MLflow has it), error (empty where there is an answer, else the reason, and no answer). downloads: the folder
     that keeps a download until it is done. Raises DatasetError, ParamsError or BusyError; what was answered by then is
     kept."""
     if out.suffix != ".parquet":
-        raise DatasetError(f"{out}: expected a name that ends in .parquet")
+        raise ParamsError(f"{out}: expected a name that ends in .parquet; name the file for the answers so")
     if not is_address(source) and not Path(source).exists():
-        raise DatasetError(f"{source}: no such folder or archive; give one that holds the pictures to predict")
+        raise ParamsError(f"{source}: no such folder or archive; give one that holds the pictures to predict")
     with _lock(out):
         kept = _Kept.of(out, predictor.card)
         try:
@@ -128,7 +128,7 @@ def _contents(listing: Listing) -> Iterator[tuple[str, bytes | BadImage | None]]
     """(path, bytes or the reason why there are none) of each file; None for a file that is no picture."""
     wanted = np.ones(len(listing.paths), bool)
     files = ((listing.paths[position], read) for position, read in listing.reads(wanted))
-    return side_by_side(lambda few: [_content(*file) for file in few], files, 1, listing.num_threads)
+    return side_by_side(lambda batch: [_content(*file) for file in batch], files, 1, listing.num_threads)
 
 
 def _content(path: str, read: Read) -> tuple[str, bytes | BadImage | None]:

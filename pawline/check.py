@@ -8,7 +8,7 @@ from typing import Any
 from pawline.errors import ParamsError, PawlineError
 from pawline.params.check import AT_MOST, CheckParams
 from pawline.parity import Way
-from pawline.terminal import say
+from pawline.terminal import listed, say
 
 
 @dataclass(frozen=True)
@@ -94,5 +94,5 @@ def _of_class(per_class: Mapping[str, Any], name: str, figure: str) -> Any:
     if name in per_class:
         return per_class[name]
     near = difflib.get_close_matches(name, per_class, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"the classes are {', '.join([*per_class][:10])}"
+    hint = f"did you mean '{near[0]}'?" if near else f"the classes are {listed(per_class, 10)}"
     raise ParamsError(f"params.yaml: check.{figure} names the class '{name}', which the data has not; {hint}")

@@ -40,7 +40,8 @@ class NewPictures:
         for one in pictures:
             if one.prediction.error is None:
                 rows.append(_row(one))
-            num_unreadable += one.prediction.error is not None
+            else:
+                num_unreadable += 1
         table = pd.DataFrame(rows)
         distinct = table.drop_duplicates("digest", ignore_index=True) if rows else table
         if len(distinct) < MIN_PICTURES:
@@ -93,7 +94,8 @@ class Verdict:
 
 
 def judge(reference: Reference, new: NewPictures) -> Verdict:
-    """Compare; an alarm is no chance (corrected p below ALPHA) and at least MIN_EFFECT, as in the report's drift."""
+    """Compare. A trait differs where its corrected p is below ALPHA and its effect at least MIN_EFFECT, as in the
+    report's drift."""
     table = compare(reference, new.table)
     fewest = min(len(sample) for sample in reference.samples.values())
     # The distance that the test of two samples would reject at ALPHA / number of tests, the hardest that Holm asks for.

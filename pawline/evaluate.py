@@ -60,7 +60,7 @@ class Answers:
             pictures=table.reset_index(),
             labels=asked.labels,
             groups=pd.factorize(table["group"])[0].astype(np.int64),
-            probabilities=softmax(logits / np.float32(model.card.temperature)),
+            probabilities=softmax(logits, model.card.temperature),
             uncalibrated=softmax(logits),
         )
 

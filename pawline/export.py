@@ -19,7 +19,7 @@ from pawline.files import file_digest, write_bytes, write_table
 from pawline.judging.reference import MIN_IMAGES as MIN_DESCRIBED
 from pawline.judging.reference import measure_reference
 from pawline.judging.thresholds import MIN_IMAGES, choose_threshold
-from pawline.keras_answers import MAX_TEST_PICTURES, answers_of, awkward_pixels
+from pawline.keras_answers import BOUND, MAX_TEST_PICTURES, answers_of, awkward_pixels
 from pawline.params.judging import JudgingParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
@@ -31,7 +31,6 @@ from pawline.terminal import say
 
 # What `export_to` writes for each form, beside the model: a file, or a folder.
 NAMES = {"onnx": "model.onnx", "litert": "model.tflite", "saved-model": "saved_model"}
-PARITY_BOUND = 1e-4  # the largest difference of a probability from Keras's
 NUM_RANDOM, BATCH = 64, 64  # pictures
 
 
@@ -44,7 +43,7 @@ class Parity:
     largest_difference: float  # of a probability
 
     def and_of(self, expected: NDArray[np.float32], found: NDArray[np.float32]) -> "Parity":
-        """This, and how further probabilities, (n, num_classes), agree with those of Keras."""
+        """Add how further probabilities, (n, num_classes), agree with those expected, of Keras."""
         same = int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
         difference = float(np.abs(expected - found).max(initial=0.0))
         largest = float(np.maximum(self.largest_difference, difference))  # which keeps a NaN
@@ -107,7 +106,7 @@ def choose_unsure(
 
 
 def describe_data(exported: Path, images: PreparedImages, index: pd.DataFrame, split: pd.DataFrame) -> ExportCard:
-    """Write into export.json what the model's data is like, so that other pictures can be told from it.
+    """Write into export.json what the model's data is like, so that pictures unlike it can be found.
 
     Call it last: it asks the exported file, and counts what `choose_unsure` makes unsure. Returns the new card."""
     model = RuntimeModel(exported)
@@ -138,7 +137,7 @@ def export_to(form: str, model: Path, card: Card, to: Path, test: Iterable[NDArr
     """Write the model in a form of NAMES, and compare the written form with Keras: on pictures of random brightness and
     noise, on awkward ones, and on `test`, batches of uint8 (n, side, side, channels).
 
-    Raises PawlineError if they differ by more than PARITY_BOUND; the file stays, so that it can be examined."""
+    Raises PawlineError if they differ by more than BOUND; the file stays, so that it can be examined."""
     from pawline.exporting.other_forms import ASKERS, WRITERS
     from pawline.model.saved import load_model, predict_probabilities
 
@@ -151,15 +150,15 @@ def export_to(form: str, model: Path, card: Card, to: Path, test: Iterable[NDArr
     ask, parity = ASKERS[form](to), Parity(0, 0, 0.0)
     for pixels in chain([_random_pictures(card), awkward_pixels(card.form)], test):
         parity = parity.and_of(predict_probabilities(loaded, pixels), softmax(ask(pixels)))
-    if not parity.largest_difference <= PARITY_BOUND:
+    if not parity.largest_difference <= BOUND:
         raise PawlineError(
             f"{to}: a probability differs from the Keras model's by {parity.largest_difference:.2g}, expected at most "
-            f"{PARITY_BOUND:g}; do not use this file"
+            f"{BOUND:g}; do not use this file"
         )
     return parity
 
 
-def test_batches(images: PreparedImages, split: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
+def batches_of_test(images: PreparedImages, split: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
     """Yield the test pictures in batches; of very many those with the smallest digests."""
     rows = Part.of("test", images, split).head(MAX_TEST_PICTURES).rows
     for start in range(0, len(rows), BATCH):

@@ -59,13 +59,16 @@ class Rounding:
 def export_int8(model: Path, card: Card, to: Path, images: PreparedImages, split: pd.DataFrame) -> Rounding:
     """Write model.onnx in 8 bits, with export.json beside it, and compare its answers with those of the float form.
 
-    Raises PawlineError where it agrees in less than MIN_AGREEMENT or is worse by more than MAX_LOSS on val; the file
-    stays, so that it can be examined."""
+    Raises DatasetError where train is empty, PawlineError where it agrees in less than MIN_AGREEMENT or is worse by
+    more than MAX_LOSS on val; the file stays, so that it can be examined."""
     from pawline.exporting.int8 import int8_graph
 
     train = Part.of("train", images, split).head(NUM_CALIBRATION)
     if not len(train.rows):
-        raise DatasetError("the train part has no pictures, which the rounding needs")
+        raise DatasetError(
+            "the train part has no pictures, expected one or more to choose the rounding by: lower split.val_fraction "
+            "or split.test_fraction"
+        )
     with TemporaryDirectory(prefix="pawline-float-") as folder:
         exported = Path(folder, to.name)
         export_model(model, card, exported)

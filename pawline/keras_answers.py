@@ -18,9 +18,9 @@ from pawline.pictures.awkward import awkward_pictures
 from pawline.pictures.decode import BadImage, decode_image
 from pawline.prepared import PreparedImages
 
-MAX_TEST_PICTURES = (
-    5_000  # of more, those with the smallest digests are asked: a sample that new pictures do not move
-)
+BOUND = 1e-4  # the largest difference of a probability from Keras's that is taken for rounding
+# Of more, those with the smallest digests are asked: a sample that new pictures do not move.
+MAX_TEST_PICTURES = 5_000
 TEST, AWKWARD = "test", "awkward"
 
 Probabilities = NDArray[np.float32]
@@ -32,7 +32,7 @@ def answers_of(
     images: PreparedImages,
     split: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Ask for the test pictures and the awkward ones. Returns `part` (TEST or AWKWARD), `picture` (path, or form),
+    """Ask about the test pictures and the awkward ones. Returns `part` (TEST or AWKWARD), `picture` (path, or form),
     `digest` of the file, `skipped` (why there is no answer) and `probability_<class>`.
 
     ask: takes a batch, uint8 (n, side, side, channels); ask_rows: takes rows of `images`, int64 (n,); both return

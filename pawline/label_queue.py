@@ -48,7 +48,7 @@ def read_queue(file: Path) -> list[Queued]:
 
 
 def refuse_foreign(file: Path) -> None:
-    """Raise DatasetError where a queue would replace a file that is none."""
+    """Raise DatasetError where a queue would replace a file that is no queue."""
     if file.exists() and not read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode()):
         raise DatasetError(f"{file}: holds no queue and is not overwritten; name another file for the queue")
 

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from pawline.pictures.appearance import file_shape
 from pawline.pictures.decode import BadImage, read_header
-from pawline.predict import Prediction, Predictor
+from pawline.predict import Prediction, Predictor, read_picture
 from pawline.side_by_side import side_by_side
 
 # The bytes of a picture, or why they cannot be read.
@@ -38,6 +40,11 @@ def ask(predictor: Predictor, pictures: Iterable[tuple[str, Content]]) -> Iterat
         ]
 
     return side_by_side(work, pictures, predictor.batch_size)
+
+
+def ask_files(predictor: Predictor, paths: Iterable[Path]) -> Iterator[NewPicture]:
+    """Yield the answer for each file, in order, under its path as given."""
+    return ask(predictor, ((str(path), partial(read_picture, path)) for path in paths))
 
 
 def _picture(path: str, content: bytes | BadImage, prediction: Prediction) -> NewPicture:

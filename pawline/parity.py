@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 
 from pawline.errors import BusyError
 from pawline.judging.predictions import probabilities_of
-from pawline.keras_answers import AWKWARD, TEST
+from pawline.keras_answers import AWKWARD, BOUND, TEST
 from pawline.pictures.awkward import awkward_pictures
 from pawline.predict import Prediction
 
-BOUND = 1e-4  # the largest difference of a probability from Keras's
 NUM_NAMED = 3  # pictures in a message
 
 Answer = Prediction | None

@@ -81,8 +81,9 @@ class Predictor:
         file per processor."""
         return side_by_side(self._predict_paths, paths, self._model.batch_size)
 
-    def explain(self, picture: bytes) -> tuple[Prediction, "Seen | None"]:
-        """(prediction, what it rests on); None for the latter if the picture cannot be read."""
+    def predict_with_map(self, picture: bytes) -> tuple[Prediction, "Seen | None"]:
+        """Predict one picture, the bytes of an image file. Returns (prediction, what it rests on); None for the latter
+        if the picture cannot be read."""
         pixels = self._decode(picture)
         if isinstance(pixels, BadImage):
             return Prediction(None, None, str(pixels)), None
@@ -93,11 +94,14 @@ class Predictor:
     def reference_or_refuse(self) -> Reference:
         """What the model knows of its training data. Raises ModelError where it knows nothing."""
         if self.reference is None:
-            raise ModelError("the model's export.json does not describe its training data")
+            raise ModelError(
+                "the model's export.json does not describe its training data (too few pictures, or an old export)"
+            )
         return self.reference
 
     @property
     def batch_size(self) -> int:
+        """Number of pictures to hand to `predict_batch` at once."""
         return self._model.batch_size
 
     def try_out(self, file: Path) -> None:
@@ -114,6 +118,7 @@ class Predictor:
         return list(zip(paths, self.predict_batch(_read(path) for path in paths), strict=True))
 
     def predict_batch(self, pictures: Iterable[bytes | BadImage]) -> list[Prediction]:
+        """Predict pictures on this thread, all in memory at once: one prediction per picture, in order."""
         decoded = [self._decode(picture) for picture in pictures]
         good = [pixels for pixels in decoded if not isinstance(pixels, BadImage)]
         predictions = iter(self._predictions(good))

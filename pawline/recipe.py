@@ -28,9 +28,8 @@ class Look(NamedTuple):
     shown: int
     trained: tuple[int, ...]
     predicted: int
-    flip_at_test: (
-        bool  # half a point of accuracy, and a prediction takes twice as long: only where training is long
-    )
+    # Half a point of accuracy, and a prediction takes twice as long: only where training is long.
+    flip_at_test: bool
 
 
 LOOKS = (
@@ -43,7 +42,7 @@ LOOKS = (
 
 
 class Care(NamedTuple):
-    """Against learning by heart: where each picture is seen at least so many times."""
+    """How much pictures are changed, so that none is learned by heart where each is seen in at least so many epochs."""
 
     epochs: int
     crop_fraction: float
@@ -73,13 +72,14 @@ FROZEN = ("balance", "predict_size", "flip_at_test")
 FEW = 3_000  # pictures, below which a network from scratch cannot learn what photographs look like: docs/pretrained.md
 
 # For people who ask `pawline recipe`.
+SELDOM = f"where pictures are seen less than {CARES[1].epochs} times"
 WHY = {
     "batch_size": f"the largest that leaves {LEAST_STEPS} steps",
     "optimizer": "of the network",
-    "learning_rate": "of network and optimizer; more where pictures are seen less than 9 times",
-    "weight_decay": "of network and optimizer; more where pictures are seen less than 9 times",
+    "learning_rate": f"of network and optimizer; more {SELDOM}",
+    "weight_decay": f"of network and optimizer; more {SELDOM}",
     "ema": "an average of the weights gained nothing",
-    "label_smoothing": "none where pictures are seen less than 9 times",
+    "label_smoothing": f"none {SELDOM}",
     "sizes": "more steps afford larger pictures",
     "predict_size": "for fast a little larger than the last training pictures, else the prepared ones",
     "crop_fraction": "the more often each picture is seen, the more it is changed",
@@ -147,14 +147,18 @@ def recipe_line(
 
 def network_advice(network: NetworkParams, num_images: int) -> str:
     """Which network suits so many pictures, in one line for people; the measurements stand in docs/pretrained.md."""
-    side, text = (
-        224,
-        "for photographs pretrained, frozen, at 224 pixels is the most accurate; fast where the model has ",
-    )
-    text += "to be small or quick, and for scans, microscopes or drawings"
     if num_images < FEW:
-        side, text = 160, f"{num_images:,} pictures teach little about edges, fur and eyes: for photographs take "
-        text += "pretrained, frozen; for scans, microscopes or drawings measure fast too"
+        side = 160
+        text = (
+            f"{num_images:,} pictures teach little about edges, fur and eyes: for photographs take pretrained, frozen; "
+            "for scans, microscopes or drawings measure fast too"
+        )
+    else:
+        side = 224
+        text = (
+            "for photographs pretrained, frozen, at 224 pixels is the most accurate; fast where the model has to be "
+            "small or quick, and for scans, microscopes or drawings"
+        )
     line = f" (-S network.name=pretrained -S prepare.image_size={side} -S prepare.color=rgb)"
     return f"which network: {text}{'' if network.name == 'pretrained' else line}; docs/pretrained.md"
 

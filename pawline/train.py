@@ -180,7 +180,7 @@ def _finished(loop: "Loop", images: PreparedImages, network: NetworkParams, aske
     from pawline.training.networks import finish_network
     from pawline.training.trainer import val_figures
 
-    recipe, progress, val_part = loop.schedule.params, loop.progress, loop.val_part
+    recipe, progress, val_part = loop.schedule.recipe, loop.progress, loop.val_part
     trained, num_classes = loop.trainer.model, len(images.class_names)
 
     def finish(weights: Arrays) -> Any:
@@ -217,7 +217,7 @@ def _train_frozen(
 ) -> Trained:
     from pawline.training.frozen import train_frozen
 
-    frozen = train_frozen(images, *parts, network, recipe, features)
+    frozen = train_frozen(images, parts, network, recipe, features)
     on_epoch(frozen.row)
     return Trained(
         model=frozen.model,

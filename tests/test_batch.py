@@ -154,11 +154,12 @@ def test_what_cannot_be_written_or_read_costs_one_line(place: Path) -> None:
     for out, found in (
         ("mine.parquet", "mine.parquet: holds no answers of Pawline and is not overwritten"),
         ("text.parquet", "text.parquet: cannot be read as Parquet"),
-        ("answers.csv", "answers.csv: expected a name that ends in .parquet"),
     ):
         with pytest.raises(DatasetError, match=found):
             answer(place, out=out)
-    with pytest.raises(DatasetError, match="nowhere: no such folder or archive"):
+    with pytest.raises(ParamsError, match=r"answers.csv: expected a name that ends in \.parquet; name the file"):
+        answer(place, out="answers.csv")
+    with pytest.raises(ParamsError, match="nowhere: no such folder or archive"):
         answer(place, "nowhere")
     (place / "no.zip").write_text("no archive")
     with pytest.raises(DatasetError, match="no.zip: neither a folder, a zip"):

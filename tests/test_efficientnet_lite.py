@@ -22,9 +22,10 @@ from pawline.training.networks import build_network, finish_network
 from pawline.training.pretrained_weights import PACKAGES, read_converted, with_weights
 from pawline.walk.content import MAX_BYTES, walk_content
 from pawline.walk.page import render_walk
+from tests.cards import CONDITIONS
 from tests.lite_picture import lite_picture
 from tests.source import ROOT
-from tests.walked import CONDITIONS, drawn_cat
+from tests.walked import drawn_cat
 
 REFERENCE = json.loads((ROOT / "tests/lite_features.json").read_text())
 NETWORK = load_params(ROOT / "params.yaml").network

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import pawline.cli.export as export_command
-from pawline.card import Card, Conditions, write_card
+from pawline.card import Card, write_card
 from pawline.errors import DatasetError, ModelError, PawlineError
 from pawline.export import choose_unsure, export_model, export_to
 from pawline.export_int8 import export_int8, lowest_gain
@@ -30,12 +30,9 @@ from pawline.runtime.engine import Engine
 from pawline.runtime.export_card import read_export_card, write_export_card
 from pawline.runtime.model import RuntimeModel
 from pawline.training.networks import build_network, finish_network, pretrained
+from tests.cards import CONDITIONS
 
 L = keras.layers
-CONDITIONS = Conditions(
-    num_steps=1, flip_at_test=False, precision="float32", processor="one", num_threads=1, one_dnn=True,
-    deterministic=True, tensorflow="2", keras="3",
-)  # fmt: skip
 
 
 def shaken(model: Any) -> Any:

@@ -11,8 +11,10 @@ from mlflow import MlflowClient
 
 from pawline.tracking.deleted_runs import artifacts_of_deleted_runs
 from pawline.tracking.store import use_store
+from pawline.workspace.garbage import find_garbage
 from tests.background import background, wait_for
 from tests.conftest import dvc_here, pawline_here, run
+from tests.test_runtime import write_brightness
 
 
 def files_of(workspace: Path) -> dict[str, str]:
@@ -152,6 +154,28 @@ def test_nothing_is_deleted_while_a_stage_is_at_work(finished: Path) -> None:
         error = run(finished, "pawline", "gc", "--yes", expect=75).stderr
         assert "is at work in" in error and error.endswith(": try again after it has ended\n")
         assert files_of(finished) == before
+
+
+def test_walks_of_models_in_use_stay_and_all_others_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In use are the model of the checkout, whether it is exported or not, and the champion."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("models", ".pawline/champions/1-one", ".pawline/walks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "models/model.keras").write_bytes(b"a model")
+    write_brightness(tmp_path / ".pawline/champions/1-one", model_digest="c" * 64)
+    (tmp_path / ".pawline/champion").symlink_to("champions/1-one")
+    walks = tmp_path / ".pawline/walks"
+    for digest in (hashlib.sha256(b"a model").hexdigest(), "c" * 64, "0" * 64):
+        for kept in (f"{digest}/network.json", f"{digest}-epochs/file/1/network.json", f"{digest}-exciting.json"):
+            (walks / kept).parent.mkdir(parents=True, exist_ok=True)
+            (walks / kept).write_bytes(bytes(1000))
+    monkeypatch.setattr("pawline.workspace.garbage._unused_objects", list)  # of DVC, which is not there
+    [found] = [garbage for garbage in find_garbage() if garbage.kind.startswith("networks for the walk")]
+    assert sorted(path.name[64:] for path in found.paths) == ["", "-epochs", "-exciting.json"]
+    assert {path.name[:64] for path in found.paths} == {"0" * 64}
+    assert found.num_bytes == 3000
+    found.delete()
+    assert len(list(walks.iterdir())) == 6
 
 
 def test_artifacts_of_deleted_runs_go_unless_their_model_is_registered(

@@ -14,28 +14,25 @@ import pytest
 from PIL import Image, ImageOps
 
 import pawline.parity as parity
-from pawline.card import Card, Conditions, write_card
+from pawline.card import Card, write_card
 from pawline.errors import BusyError, PawlineError
 from pawline.evaluate import predictions_table
 from pawline.files import write_json, write_table
-from pawline.keras_answers import AWKWARD, MAX_TEST_PICTURES, TEST, answers_of
+from pawline.keras_answers import AWKWARD, BOUND, MAX_TEST_PICTURES, TEST, answers_of
 from pawline.params.check import CheckParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import Params
-from pawline.parity import BOUND, Asked, asked_pictures, compare, summarize
+from pawline.parity import Asked, asked_pictures, compare, summarize
 from pawline.pictures.awkward import awkward_pictures
 from pawline.pictures.decode import decode_image
 from pawline.predict import Prediction, Predictor
 from pawline.workspace.layout import Layout
 from pawline.workspace.own_service import own_service
 from tasks import check
+from tests.cards import CONDITIONS
 from tests.conftest import encode
 from tests.test_runtime import SIDE, write_brightness
 
-CONDITIONS = Conditions(
-    num_steps=1, flip_at_test=False, precision="float32", processor="any", num_threads=1, one_dnn=False,
-    deterministic=True, tensorflow="2", keras="3",
-)  # fmt: skip
 FORM = ImageForm(image_size=SIDE, color="grayscale", aspect="stretch", background=255)
 
 
@@ -176,7 +173,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         (at.raw / str(number)).write_bytes(encode(np.full((9, 9), level, np.uint8), ".png"))
     write_table(at.keras_answers, answers(levels))
     test = Pictures(levels).pixels(np.arange(1, 4))
-    found = parity.pd.DataFrame({"path": ["1", "2", "3"], "digest": "0", "group": "0"})
+    found = pd.DataFrame({"path": ["1", "2", "3"], "digest": "0", "group": "0"})
     table = type("Answers", (), {"pictures": found, "labels": np.zeros(3, int), "probabilities": brightness(test)})
     write_table(at.predictions, predictions_table(table, card.class_names))  # type: ignore[arg-type]
     write_json(at.metrics_of("evaluate"), {"accuracy": 0.9, "per_class": {}})
@@ -207,10 +204,7 @@ def test_predict_service_and_logged_model_are_asked_and_a_model_that_differs_fai
     other.loc[[1, 4], "probability_bright"] += 0.001
     write_table(at.keras_answers, other)
     capsys.readouterr()
-    predicted = Predictor(at.exported).predict_files  # instead of another service and another load by MLflow
-    monkeypatch.setattr(check, "own_service", nullcontext)
-    monkeypatch.setattr(check, "answers_over_http", lambda _, asked: (p for _, p in predicted(asked.files)))
-    monkeypatch.setattr(check, "answers_of_logged", lambda *given: (p for _, p in predicted(given[2])))
+    ask_in_this_process(at, monkeypatch)
     with pytest.raises(PawlineError) as failed:
         check.main(params(accuracy=0.95), at)
     assert failed.value.exit_code == 1
@@ -231,6 +225,14 @@ def test_predict_service_and_logged_model_are_asked_and_a_model_that_differs_fai
     ]
     written = json.loads(at.metrics_of("check").read_text())
     assert (written["passed"], written["parity"]["ways"]) == (False, dict.fromkeys(ways, False))
+
+
+def ask_in_this_process(at: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither start a service nor let MLflow load the model, which takes seconds."""
+    predicted = Predictor(at.exported).predict_files
+    monkeypatch.setattr(check, "own_service", nullcontext)
+    monkeypatch.setattr(check, "answers_over_http", lambda _, asked: (p for _, p in predicted(asked.files)))
+    monkeypatch.setattr(check, "answers_of_logged", lambda *given: (p for _, p in predicted(given[2])))
 
 
 def test_the_service_of_the_check_ends_with_it_and_says_why_it_does_not_start(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from onnx import TensorProto, helper, numpy_helper
 
-from pawline.card import Card, Conditions, card_path, write_card
+from pawline.card import Card, card_path, write_card
 from pawline.cli import promote as promote_command
 from pawline.cli import register as register_command
 from pawline.cli.champion_watch import look_again
@@ -44,6 +44,7 @@ from pawline.workspace.laid_models import LaidModels, champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import Answer, known_answer
 from tests.background import free_port, wait_for
+from tests.cards import CONDITIONS
 from tests.conftest import run
 from tests.source import ROOT
 from tests.test_runtime import write_brightness
@@ -121,10 +122,6 @@ def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str =
     levels = [level(number, "cat") for number in wrong] + [level(number, "dog") for number in wrong_dogs]
     at.model.write_text(json.dumps({"wrong": levels, "name": name}))
     at.exported.write_bytes(table_of_classes(levels, name))
-    conditions = Conditions(
-        num_steps=1, flip_at_test=False, precision="float32", processor="any", num_threads=1, one_dnn=False,
-        deterministic=True, tensorflow="2", keras="3",
-    )  # fmt: skip
     card = Card(
         digest=file_digest(at.model),
         class_names=["cat", "dog"],
@@ -133,7 +130,7 @@ def train(wrong: Iterable[int] = (), wrong_dogs: Iterable[int] = (), name: str =
         num_weights=1,
         training_data_digest=data_digest(pd.read_parquet(at.split)),
         decoder="none",
-        conditions=conditions,
+        conditions=CONDITIONS,
     )
     write_card(at.model, card)
     form, exported = card.form.model_dump(), file_digest(at.exported)

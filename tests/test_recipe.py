@@ -200,18 +200,18 @@ def test_one_line_says_what_was_chosen_and_for_what() -> None:
     )
 
 
-def test_of_a_frozen_network_only_what_counts_is_told() -> None:
+def test_of_a_frozen_network_only_what_counts_is_listed() -> None:
     frozen = network("pretrained")
     recipe = choose(AUTO, Facts(frozen, 160, 380))
     assert recipe_line(AUTO, recipe, frozen, 380, 2) == (
         "chosen for 380 pictures of 2 classes and a frozen network: predict_size 1, flip_at_test false"
     )
     assert chosen_keys(AUTO, frozen) == ["train.predict_size", "train.flip_at_test"]
-    told = card_recipe(recipe, frozen)
-    assert {key for key in told if key.startswith("train.")} == {
+    listed = card_recipe(recipe, frozen)
+    assert {key for key in listed if key.startswith("train.")} == {
         "train.balance", "train.predict_size", "train.flip_at_test"
     }  # fmt: skip
-    assert (told["network.name"], told["network.pretrained.penalty"]) == ("pretrained", "auto")
+    assert (listed["network.name"], listed["network.pretrained.penalty"]) == ("pretrained", "auto")
 
 
 def test_few_pictures_are_advised_to_use_a_pretrained_network() -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -141,9 +142,11 @@ def test_more_pictures_than_allowed_are_refused(client: httpx.Client) -> None:
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(client: httpx.Client) -> None:
     bomb = bytearray(picture(1))
-    bomb[16:24] = (60_000).to_bytes(4) * 2  # the size in the header of a PNG
+    bomb[16:24] = (60_000).to_bytes(4) * 2  # the size in the header of a PNG, and the header's checksum
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4)
     status, line = error(ask(client, bytes(bomb)))
     assert status == 422
+    assert line.startswith("the picture cannot be read: too_large: 60000 x 60000 pixels, more than 64 megapixels")
 
 
 def test_other_paths_methods_and_values_are_refused_in_one_line(client: httpx.Client) -> None:

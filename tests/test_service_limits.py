@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pawline.card import Card, Conditions, write_card
+from pawline.card import Card, write_card
 from pawline.cli.serve import add_command
 from pawline.export import keep_for_walks
 from pawline.predict import Prediction, Predictor
@@ -31,6 +31,7 @@ from pawline.service.hosts import Hosts
 from pawline.service.limits import MEGABYTE, Limits
 from pawline.service.walks import Walks
 from pawline.walk.network import Network, Node, save_network, unknown_layer
+from tests.cards import CONDITIONS
 from tests.service_here import service_here
 from tests.test_runtime import SIDE, write_brightness
 from tests.test_service import BRIGHT, picture
@@ -261,14 +262,10 @@ def keep_neutral_form(folder: Path, kernel: float = 1 / 255) -> None:
 
 
 def write_its_card(folder: Path, digest: str = "m" * 64) -> None:
-    conditions = Conditions(
-        num_steps=0, flip_at_test=False, precision="float32", processor="one", num_threads=1, one_dnn=True,
-        deterministic=True, tensorflow="2", keras="3",
-    )  # fmt: skip
     form: Any = {"image_size": SIDE, "color": "grayscale", "aspect": "stretch", "background": 255}
     card = Card(
         digest=digest, class_names=["bright", "dark"], form=form, network="brightness", num_weights=4,
-        training_data_digest="d" * 64, decoder="one", conditions=conditions,
+        training_data_digest="d" * 64, decoder="one", conditions=CONDITIONS,
     )  # fmt: skip
     write_card(folder / "model.keras", card)
 

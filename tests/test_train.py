@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawline.card import Conditions
 from pawline.epochs import Epochs, KeptEpoch, read_epochs, write_epochs
 from pawline.errors import ModelError, ParamsError, PawlineError
 from pawline.ingest import ingest
@@ -26,13 +25,9 @@ from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
 from pawline.training.kept_epochs import MAX_BYTES, epochs_to_keep, spread_again
 from pawline.training.networks import build_network
 from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
+from tests.cards import CONDITIONS
 from tests.conftest import TINY, encode, set_params, write_pictures
 from tests.source import ROOT
-
-CONDITIONS = Conditions(
-    num_steps=1, flip_at_test=False, precision="float32", processor="avx2", num_threads=2, one_dnn=True,
-    deterministic=True, tensorflow="2", keras="3",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

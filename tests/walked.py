@@ -4,20 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pawline.card import Card, Conditions, write_card
+from pawline.card import Card, write_card
 from pawline.drawn.data_set import GeneratedSet, _draw_file
 from pawline.epochs import Epochs, KeptEpoch, epochs_path, write_epochs
 from pawline.files import file_digest
 from pawline.params.network import ClassicParams, FastParams, NetworkParams, PretrainedParams
 from pawline.params.prepare import ImageForm
 from pawline.walk.network import Network, Node
+from tests.cards import CONDITIONS
 
 SIDE = 32
 CLASSES = ["cat", "dog", "<script>alert(1)</script>"]
-CONDITIONS = Conditions(
-    num_steps=0, flip_at_test=False, precision="float32", processor="one", num_threads=1, one_dnn=True,
-    deterministic=True, tensorflow="2", keras="3",
-)  # fmt: skip
 PARAMS = NetworkParams(
     name="classic",
     fast=FastParams(filters=(4, 6, 8)),

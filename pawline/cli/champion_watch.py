@@ -23,7 +23,7 @@ ASK_SECONDS = 5.0  # between two questions to MLflow
 
 
 def main(address: str, folder: Path) -> int:
-    """Ask again and again, as long as the service lives. Raises PawlineError where the first model cannot be had."""
+    """Ask again and again, as long as the service lives. Raises PawlineError where MLflow gives no first model."""
     laid, service = models_in(folder), os.getppid()
     last, trouble = hand_over(address, laid, ""), False
     print(READY, flush=True)

@@ -2,8 +2,6 @@
 
 import argparse
 import json
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,6 @@ from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
     from pawline.drift import NewPictures, Verdict
-    from pawline.new_pictures import Content
 
 
 def add_command(commands: Any) -> None:
@@ -48,29 +45,32 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0 where nothing differs, 1 where something does."""
+    """Compare, and write the queue; the exit code is 0 where nothing differs, 1 where something does."""
     from pawline.drift import NewPictures, judge, label_queue
-    from pawline.drift_lines import left_out
+    from pawline.drift_lines import drift_lines, left_out
     from pawline.files import write_table
     from pawline.label_queue import refuse_foreign
-    from pawline.new_pictures import ask
-    from pawline.predict import Predictor
+    from pawline.new_pictures import ask_files
+    from pawline.predict import Predictor, find_pictures
 
     refuse_foreign(arguments.queue)
     passed_over: list[Path] = []
-    named = list(_named(arguments.paths, passed_over))
+    found = (path for pattern in arguments.paths for path in find_pictures(pattern, passed_over))
+    paths = list(dict.fromkeys(found))  # patterns may overlap
     try:
         with named_model(arguments.model) as file:
             predictor = Predictor(file)
             reference = predictor.reference_or_refuse()
-            new = NewPictures.of(with_progress(ask(predictor, named), len(named), "drift"))
+            new = NewPictures.of(with_progress(ask_files(predictor, paths), len(paths), "drift"))
     except ModelError as error:
         raise ModelError(f"{error}; {next_step_for_exported(arguments.model)}") from None
     verdict = judge(reference, new)
     queue = label_queue(new.table, arguments.limit)
     write_table(arguments.queue, queue)
-    show = _show_json if arguments.json else _show
-    show(verdict, new)
+    if arguments.json:
+        print(json.dumps(_as_json(verdict, new), indent=2, allow_nan=False))
+    else:
+        print(*map(printable, drift_lines(verdict)), sep="\n")
     if note := left_out(new, len(passed_over)):
         say(note)
     say(
@@ -80,22 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if verdict.is_drift else 0
 
 
-def _named(patterns: list[str], passed_over: list[Path]) -> Iterator[tuple[str, "Content"]]:
-    from pawline.predict import find_pictures, read_picture
-
-    for path in dict.fromkeys(path for pattern in patterns for path in find_pictures(pattern, passed_over)):
-        yield str(path), partial(read_picture, path)
-
-
-def _show(verdict: "Verdict", new: "NewPictures") -> None:
-    from pawline.drift_lines import drift_lines
-
-    for line in drift_lines(verdict):
-        print(printable(line))
-
-
-def _show_json(verdict: "Verdict", new: "NewPictures") -> None:
-    answer = {
+def _as_json(verdict: "Verdict", new: "NewPictures") -> dict[str, Any]:
+    return {
         "verdict": "drift" if verdict.is_drift else "no drift",
         "differing": verdict.differing,
         "num_pictures": verdict.num_pictures,
@@ -104,4 +90,3 @@ def _show_json(verdict: "Verdict", new: "NewPictures") -> None:
         "smallest_seen": round(verdict.smallest, 4),
         "traits": verdict.table.to_dict("records"),
     }
-    print(json.dumps(answer, indent=2, allow_nan=False))

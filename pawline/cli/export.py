@@ -9,7 +9,7 @@ import pandas as pd
 from pawline.card import Card, card_path, read_card
 from pawline.cli.model_file import add_keras_model, next_step
 from pawline.errors import DatasetError, ModelError
-from pawline.export import NAMES, export_to, test_batches
+from pawline.export import NAMES, batches_of_test, export_to
 from pawline.files import write_bytes
 from pawline.prepared import PreparedImages
 from pawline.terminal import say
@@ -54,7 +54,7 @@ def _exact(arguments: argparse.Namespace, card: Card, to: Path) -> str:
         say(f"compared on {pictures} alone, not on test pictures: {data}")
     else:
         pictures = "random, awkward and test pictures"
-    batches = () if isinstance(data, str) else test_batches(*data)
+    batches = () if isinstance(data, str) else batches_of_test(*data)
     parity = export_to(arguments.to, arguments.model, card, to, batches)
     return (
         f"{parity.num_same_class} of {parity.num_pictures} {pictures} get the class that Keras gives, probabilities "

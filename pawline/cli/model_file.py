@@ -1,11 +1,11 @@
 """The file that `--model` names, for every command that asks a model."""
 
-import re
 from argparse import ArgumentParser
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
 
+from pawline.addresses import is_in_mlflow
 from pawline.errors import ModelError
 from pawline.workspace.checkout import is_checkout
 from pawline.workspace.layout import Layout
@@ -47,7 +47,7 @@ def named_model(named: str) -> AbstractContextManager[Path]:
     """Hold the file that `--model` names; one at an address of MLflow is fetched for the length of the block.
 
     Raises ModelError where there is none."""
-    if not re.match("(models|runs):/", named):
+    if not is_in_mlflow(named):
         return nullcontext(existing_model(named))
     from pawline.tracking.store import downloaded_model
 

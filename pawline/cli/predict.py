@@ -49,8 +49,8 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 3 when a picture could not be read; the others are predicted all the same. A name behind which
-    there is nothing is wrong usage, exit code 2, and then nothing is predicted."""
+    """Predict; the exit code is 0, or 3 when a picture could not be read: the others are predicted all the same. A name
+    behind which there is nothing is wrong usage, exit code 2, and then nothing is predicted."""
     from pawline.predict import Predictor, find_pictures
 
     passed_over: list[Path] = []

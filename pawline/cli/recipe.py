@@ -79,20 +79,20 @@ def _planned(minutes: float | None) -> list[str]:
     part = Part.of("train", images, split)
     facts = facts_of(asked, network, images, part, Budget.of(asked, network, time.time()))
     recipe = choose(asked, facts)
-    told = [
+    lines = [
         f"{network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
         f"{facts.image_size} px: {_length(asked, recipe, facts)}"
     ]
     for key in CHOSEN:
         why = WHY[key] if key in asked.automatic else "set in params.yaml"
         if counts(key, network):
-            told.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
+            lines.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
     if network.name == "pretrained":
         side = network.predicted_side(facts.image_size, recipe.predict_size)
-        told += network.pretrained.advice(images.form.shrunk_to(side))
-    told.append(network_advice(network, facts.num_images))
+        lines += network.pretrained.advice(images.form.shrunk_to(side))
+    lines.append(network_advice(network, facts.num_images))
     budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
-    return [*told, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+    return [*lines, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
 
 
 def _length(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> str:

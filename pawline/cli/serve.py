@@ -6,16 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pawline.addresses import is_in_mlflow
 from pawline.cli.model_file import existing_model, next_step
 from pawline.cli.positive import positive
 from pawline.errors import ModelError
+from pawline.service.limits import MEGABYTE, Limits
 from pawline.terminal import say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout, LocalState
-from pawline.workspace.model_watch import handed_over, is_in_mlflow
+from pawline.workspace.model_watch import handed_over
 
-MEGABYTE = 2**20
+USUAL = Limits()
+SHARE = USUAL.max_bodies // USUAL.max_body  # largest requests that fit into the memory for all
 
 
 def add_command(commands: Any) -> None:
@@ -35,17 +38,19 @@ def add_command(commands: Any) -> None:
         metavar="NAME",
         help="another name of this service, as a proxy's",
     )
-    command.add_argument("--max-megabytes", type=positive, default=32, help="of a request (default: %(default)s)")
-    command.add_argument("--max-pictures", type=positive, default=64, help="of a request (default: %(default)s)")
-    command.add_argument("--max-megapixels", type=positive, default=64, help="of a picture (default: %(default)s)")
-    command.add_argument("--max-requests", type=positive, default=128, help="at once (default: %(default)s)")
-    command.add_argument("--seconds", type=positive, default=60, help="for an answer (default: %(default)s)")
+    for option, usual, what in (
+        ("--max-megabytes", USUAL.max_body // MEGABYTE, "of a request"),
+        ("--max-pictures", USUAL.max_pictures, "of a request"),
+        ("--max-megapixels", int(USUAL.max_megapixels), "of a picture"),
+        ("--max-requests", USUAL.max_requests, "at once"),
+        ("--seconds", int(USUAL.answer_seconds), "for an answer"),
+    ):
+        command.add_argument(option, type=positive, default=usual, help=f"{what} (default: %(default)s)")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 130 or 143 once it is stopped."""
-    from pawline.service.limits import Limits
+    """Serve until a signal; the exit code is then 130 or 143."""
     from pawline.service.server import serve
 
     if not _is_loopback(arguments.host):
@@ -55,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     limits = Limits(
         max_body=arguments.max_megabytes * MEGABYTE,
-        max_bodies=max(8 * arguments.max_megabytes, 256) * MEGABYTE,
+        max_bodies=max(SHARE * arguments.max_megabytes * MEGABYTE, USUAL.max_bodies),
         max_pictures=arguments.max_pictures,
         max_megapixels=arguments.max_megapixels,
         max_requests=arguments.max_requests,

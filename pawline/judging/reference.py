@@ -1,4 +1,4 @@
-"""Measure the pictures that a model learned from, so that others can be told from them: see runtime/reference.py."""
+"""Measure the pictures that a model learned from, so that others unlike them can be found: see runtime/reference.py."""
 
 from collections import Counter
 from dataclasses import replace
@@ -42,7 +42,7 @@ def measure_reference(
     # No network learned the look of train pictures, so they count too.
     look_limit, look_rate = limit(np.append(measured.look_distances(looked), by_look), FALSE_ALARMS / 2)
     distance = np.maximum(by_features / features_limit, by_look / look_limit)
-    probabilities = softmax(logits / np.float32(model.card.temperature))
+    probabilities = softmax(logits, model.card.temperature)
     return replace(
         measured,
         false_alarms=round(features_rate + look_rate, 6),

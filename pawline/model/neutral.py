@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pawline.epochs import KeptEpoch
 from pawline.model.backend import keras
 from pawline.model.saved import load_model
+from pawline.softmax import softmax
 from pawline.walk.formulas import ACTIVATIONS, run_node
 from pawline.walk.network import Array, Network, Node, unknown_layer
 
@@ -45,7 +45,7 @@ def _read(model: keras.Model) -> Network:
     reader.apply(model, [_Place(-1)])
     logits = keras.ops.convert_to_numpy(model(reader.pictures, training=False))
     difference = np.abs(reader.ours[-1] - logits).max()
-    shares = np.abs(softmax(reader.ours[-1], axis=1) - softmax(logits, axis=1)).max()
+    shares = np.abs(softmax(reader.ours[-1]) - softmax(logits)).max()
     check = {
         "layers": reader.differences,
         "logits": float(difference),
@@ -124,7 +124,7 @@ class _Reader:
 
 
 class _Place(int):
-    """A position, told from a number such as the 3 of `maps + 3`."""
+    """A position, in a type of its own: the 3 of `maps + 3` is a number."""
 
 
 @dataclass(frozen=True)

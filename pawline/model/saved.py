@@ -77,14 +77,14 @@ def predict_probabilities(
     model: keras.Model, images: NDArray[np.uint8], temperature: float = 1.0
 ) -> NDArray[np.float32]:
     """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
-    return softmax(_ask(model, images) / np.float32(temperature))
+    return softmax(_ask(model, images), temperature)
 
 
 def predict_rows(
     model: keras.Model, images: PreparedImages, rows: NDArray[np.int64], temperature: float = 1.0
 ) -> NDArray[np.float32]:
     """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
-    return softmax(logits_of_rows(model, images, rows) / np.float32(temperature))
+    return softmax(logits_of_rows(model, images, rows), temperature)
 
 
 def logits_of_rows(model: keras.Model, images: PreparedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -65,9 +65,7 @@ def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
     field = _field(record, error["loc"])
     if error["type"] in FORM_ERRORS and field and field.description:
         message = f"expected {field.description}"
-    where = (
-        key.removesuffix(".1") if error["type"] == "missing" else key
-    )  # half of a pair is missing: show the pair
+    where = key.removesuffix(".1") if error["type"] == "missing" else key  # of half a pair: show the pair
     return f"{where or 'the file'} is {value}: {message[0].lower()}{message[1:]}"
 
 

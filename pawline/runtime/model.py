@@ -49,7 +49,7 @@ class RuntimeModel:
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Predict one batch: uint8 (n, height, width, channels) to float32 (n, num_classes); rows sum to 1."""
-        return softmax(self.engine.ask(pixels) / np.float32(self.card.temperature))
+        return softmax(self.engine.ask(pixels), self.card.temperature)
 
     def answers(
         self, pixels: NDArray[np.uint8]
@@ -62,12 +62,12 @@ class RuntimeModel:
         if self.reference is None:
             return self.probabilities(pixels), None, appearances
         logits, features = self.engine.ask_for(pixels, ("logits", "features"))
-        probabilities = softmax(logits / np.float32(self.card.temperature))
+        probabilities = softmax(logits, self.card.temperature)
         return probabilities, self.reference.distances(features, appearances), appearances
 
     def predict_rows(self, images: "PreparedImages", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predict rows of the prepared images, int64 (n,), batch by batch. Returns float32 (n, num_classes)."""
-        return softmax(self.logits_of_rows(images, rows) / np.float32(self.card.temperature))
+        return softmax(self.logits_of_rows(images, rows), self.card.temperature)
 
     def logits_of_rows(self, images: "PreparedImages", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The answers before the temperature, to rows of the prepared images, int64 (n,), batch by batch.

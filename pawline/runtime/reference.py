@@ -8,7 +8,8 @@ Two distances count, and the larger one decides:
 - in light, contrast, sharpness and colour, see pictures/appearance.py: Mahalanobis's distance too. It finds pictures
   that are dark, blurred or empty, which a network often answers like anything else.
 
-Both are scaled so that 1 is the limit, which each lets half of FALSE_ALARMS of such pictures exceed.
+Both are scaled so that 1 is the limit. Of pictures like those that the model learned from, half of FALSE_ALARMS exceed
+the one limit, and half the other.
 """
 
 import base64
@@ -56,6 +57,7 @@ class Reference:
         return np.maximum(self.feature_distances(features), self.look_distances(looks(appearances)))
 
     def feature_distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The distances of features, float32 (n, num_features): float64 (n,)."""
         off = features.astype(np.float64) - self.center
         along = off @ self.axes.T.astype(np.float64)
         across = np.maximum((off**2).sum(axis=1) - (along**2).sum(axis=1), 0)
@@ -63,7 +65,7 @@ class Reference:
         return np.asarray(np.sqrt(squared) / self.features_limit, np.float64)
 
     def look_distances(self, looked: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The distances of rows of `looks`."""
+        """The distances of rows of `looks`, float64 (n, m): float64 (n,)."""
         off = looked - self.look
         squared = np.einsum("ni,ij,nj->n", off, self.look_inverse.astype(np.float64), off)
         return np.asarray(np.sqrt(np.maximum(squared, 0)) / self.look_limit, np.float64)

@@ -57,7 +57,7 @@ class Answers:
         async with self._bodies.pictures(request) as pictures:
             if len(pictures) != 1:
                 raise RefusedError(422, f"{len(pictures)} pictures, expected one: the page is about one picture")
-            pages = await self._in_time([self._explain_one(predictor, pictures[0])])
+            pages = await self._in_time([self._walk_of(predictor, pictures[0])])
         return pages[0]
 
     def close(self) -> None:
@@ -66,9 +66,9 @@ class Answers:
 
     async def _predict_one(self, predictor: Predictor, maps: bool, picture: bytes) -> Shown:
         if maps:
-            found = await self._run(self._pool, partial(_explained, predictor, picture, large=False))
+            found = await self._run(self._pool, partial(_with_map, predictor, picture, large=False))
             if found is None:
-                found = await self._run(self._large, partial(_explained, predictor, picture, large=True))
+                found = await self._run(self._large, partial(_with_map, predictor, picture, large=True))
             assert found is not None
             return found
         prediction = await self._batches.predict(predictor, picture)
@@ -76,7 +76,7 @@ class Answers:
             [prediction] = await self._run(self._large, lambda: list(predictor.predict([picture])))
         return prediction, {}
 
-    async def _explain_one(self, predictor: Predictor, picture: bytes) -> str:
+    async def _walk_of(self, predictor: Predictor, picture: bytes) -> str:
         prediction, _ = await self._predict_one(predictor, False, picture)
         _refuse_unreadable(prediction)
         work = partial(self._walks.page, predictor.file, predictor.card, picture, prediction.probabilities or {})
@@ -99,13 +99,13 @@ class Answers:
             raise RefusedError(504, f"no answer within {seconds:g} s: send fewer pictures") from None
 
 
-def _explained(predictor: Predictor, picture: bytes, large: bool) -> Shown | None:
+def _with_map(predictor: Predictor, picture: bytes, large: bool) -> Shown | None:
     """(prediction, what is shown beside it): the picture as the network sees it, and where it finds the class.
 
     large: whether this thread may decode a large picture; None for one that it may not."""
     if not large and is_large(picture):
         return None
-    prediction, seen = predictor.explain(picture)
+    prediction, seen = predictor.predict_with_map(picture)
     if seen is None:
         return prediction, {}
     pixels = seen.pixels[:, :, ::-1] if seen.pixels.shape[2] == 3 else seen.pixels

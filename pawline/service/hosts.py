@@ -11,7 +11,7 @@ from pawline.service.limits import RefusedError
 class Hosts:
     """The names under which the service may be addressed: every IP address, `localhost`, and those that are given.
 
-    A name of somebody else's may be made to lead here (DNS rebinding), and then that page could read the answers."""
+    Another name may be made to lead here (DNS rebinding); a page of that name could then read the answers."""
 
     def __init__(self, names: list[str]) -> None:
         self._names = {"localhost", *map(str.lower, names)}

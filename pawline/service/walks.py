@@ -65,7 +65,7 @@ class Walks:
 
         own = parse_card(file.with_name(CARD))
         if own.digest != card.model_digest:
-            raise ModelError(f"{CARD} is the card of another model")
+            raise ModelError(f"{CARD} is the card of another model: put the model's own beside its file")
         return own
 
     def _network(self, file: Path, card: ExportCard) -> "Network":
@@ -74,6 +74,8 @@ class Walks:
         if self._loaded is None or self._loaded[0] != card.model_digest:
             found = next(filter(None, map(load_network, self._places(file, card))), None)
             if found is None:
-                raise ModelError("the network in neutral form is damaged")
+                raise ModelError(
+                    "the network in neutral form is damaged: `pawline explain PICTURE` keeps it again"
+                )
             self._loaded = card.model_digest, found
         return self._loaded[1]

@@ -56,7 +56,7 @@ def answers_of_logged(exported: Path, card: Card, files: Iterable[Path]) -> Iter
         model = mlflow.pyfunc.load_model(f"{folder}/model")
         while batch := [file.read_bytes() for file in islice(remaining, NUM_ASKED)]:
             for row in model.predict(pd.DataFrame({"image": batch})).to_dict("records"):
-                probabilities = {name: row[f"probability_{name}"] for name in card.class_names}
+                probabilities = {name: row[f"{PROBABILITY}{name}"] for name in card.class_names}
                 yield Prediction(row["label"], probabilities, row["error"], row["unsure"])
 
 

@@ -134,14 +134,13 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         if is_ended and get_tracking_uri().startswith("http"):
             print(f"MLflow run: {run_address(active)}")
         if not (is_whole and is_ended and run.is_logged):
-            about = {"name": data_set.name, "digest": data_set.digest}
             missed = MissedRun(
                 store_digest(),
                 active.info.run_id,
                 run_name(params),
                 tags,
                 params=shown,
-                data_set=about,
+                data_set={"name": data_set.name, "digest": data_set.digest},
                 rows=run.rows,
                 status=status,
                 digest=run.digest,

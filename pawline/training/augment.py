@@ -17,20 +17,19 @@ class Changes(NamedTuple):
     boxes: NDArray[np.float32]  # (n, 4): the crops, see random_boxes
     contrast: NDArray[np.float32]  # (n, 1, 1, 1), factors
     brightness: NDArray[np.float32]  # (n, 1, 1, 1), grey levels to add
-    hole: NDArray[
-        np.float32
-    ]  # (n, 4): top, left, bottom, right of the square to grey out, as fractions of the side
+    # (n, 4): top, left, bottom, right of the square to grey out, as fractions of the side
+    hole: NDArray[np.float32]
 
 
-def random_changes(mirrored: NDArray[np.bool_], params: Recipe, rng: np.random.Generator) -> Changes:
+def random_changes(mirrored: NDArray[np.bool_], recipe: Recipe, rng: np.random.Generator) -> Changes:
     """Draw the changes to n pictures. mirrored: (n,), which pictures to show as their mirror image."""
     count = len(mirrored)
-    boxes = random_boxes(count, params.crop_fraction, rng)
+    boxes = random_boxes(count, recipe.crop_fraction, rng)
     boxes[mirrored] = boxes[mirrored][:, [0, 3, 2, 1]]
-    contrast = rng.uniform(1 - params.contrast, 1 + params.contrast, (count, 1, 1, 1))
-    brightness = 255 * rng.uniform(-params.brightness, params.brightness, (count, 1, 1, 1))
-    corner = rng.uniform(-params.cutout / 2, 1 - params.cutout / 2, (count, 2))
-    hole = np.concatenate([corner, corner + params.cutout], axis=1)
+    contrast = rng.uniform(1 - recipe.contrast, 1 + recipe.contrast, (count, 1, 1, 1))
+    brightness = 255 * rng.uniform(-recipe.brightness, recipe.brightness, (count, 1, 1, 1))
+    corner = rng.uniform(-recipe.cutout / 2, 1 - recipe.cutout / 2, (count, 2))
+    hole = np.concatenate([corner, corner + recipe.cutout], axis=1)
     return Changes(boxes, *(array.astype(np.float32) for array in (contrast, brightness, hole)))
 
 
@@ -49,15 +48,15 @@ def random_boxes(count: int, least_fraction: float, rng: np.random.Generator) ->
     return np.stack([top, left, top + height, left + width], axis=1).astype(np.float32)
 
 
-def augment(pixels: tf.Tensor, changes: Changes, size: int, params: Recipe) -> tf.Tensor:
+def augment(pixels: tf.Tensor, changes: Changes, size: int, recipe: Recipe) -> tf.Tensor:
     """Apply the changes: uint8 (n, height, width, channels) to float32 (n, size, size, channels).
 
     Cropping, resizing and mirroring are one operation: a box with left and right swapped gives the mirror image."""
     images = tf.image.crop_and_resize(pixels, changes.boxes, tf.range(tf.shape(pixels)[0]), (size, size))
-    if params.contrast or params.brightness:
+    if recipe.contrast or recipe.brightness:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
         images = (images - mean) * changes.contrast + mean + changes.brightness
-    if params.cutout:
+    if recipe.cutout:
         images = tf.where(_inside(changes.hole, size), 127.5, images)
     return images
 

@@ -26,13 +26,13 @@ def start_last_layer(
     images: PreparedImages,
     parts: tuple[Part, Part],
     network: NetworkParams,
-    params: Recipe,
+    recipe: Recipe,
     folder: Path | None,
 ) -> None:
     """Set the last layer to the one that fits the frozen network best. parts: train, val; folder: see features.py."""
     from pawline.training.frozen import fit_last_layer
 
-    fitted = fit_last_layer(images, *parts, network, params, folder)
+    fitted = fit_last_layer(images, parts, network, recipe, folder)
     model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
 
 

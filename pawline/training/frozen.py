@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pawline.cross_entropy import cross_entropy
 from pawline.files import file_digest
@@ -19,6 +18,7 @@ from pawline.params.network import NetworkParams
 from pawline.params.train import Recipe
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
+from pawline.softmax import softmax
 from pawline.terminal import say
 from pawline.threads import num_threads
 from pawline.training import efficientnet_lite
@@ -40,28 +40,23 @@ class FrozenTraining:
 
 
 def train_frozen(
-    images: PreparedImages,
-    train_part: Part,
-    val_part: Part,
-    network: NetworkParams,
-    params: Recipe,
-    folder: Path | None,
+    images: PreparedImages, parts: tuple[Part, Part], network: NetworkParams, recipe: Recipe, folder: Path | None
 ) -> FrozenTraining:
-    """Fit the last layer. folder: where features are kept, see features.py; None keeps none.
+    """Fit the last layer. parts: train, val; folder: where features are kept, see features.py; None keeps none.
 
     Everything is computed in float32. It does not learn from mirror images, which gave nothing (docs/pretrained.md)."""
-    begin, num_classes = time.monotonic(), len(images.class_names)
-    fitted = fit_last_layer(images, train_part, val_part, network, params, folder)
+    begin, num_classes, (train_part, val_part) = time.monotonic(), len(images.class_names), parts
+    fitted = fit_last_layer(images, parts, network, recipe, folder)
     fitted.model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
     val_logits = fitted.head.logits(fitted.val).reshape(-1, len(val_part.rows), num_classes).mean(axis=0)
     row = {
         "epoch": 1,
         **_train_figures(fitted.head, fitted.train, train_part.labels),
-        **val_figures(val_part.labels, np.asarray(softmax(val_logits, axis=1), np.float32)),
+        **val_figures(val_part.labels, softmax(val_logits)),
         "learning_rate": 0.0,
         "images_per_second": (len(train_part.rows) + len(val_part.rows)) / (time.monotonic() - begin),
     }
-    finished = finish_network(fitted.model, network, images.form, num_classes, params.flip_at_test)
+    finished = finish_network(fitted.model, network, images.form, num_classes, recipe.flip_at_test)
     return FrozenTraining(finished, fitted.head, row, val_logits)
 
 
@@ -78,23 +73,21 @@ class FittedLayer:
 
 
 def fit_last_layer(
-    images: PreparedImages,
-    train_part: Part,
-    val_part: Part,
-    network: NetworkParams,
-    params: Recipe,
-    folder: Path | None,
+    images: PreparedImages, parts: tuple[Part, Part], network: NetworkParams, recipe: Recipe, folder: Path | None
 ) -> FittedLayer:
-    """Compute or find the features of both parts, and fit a last layer on them."""
+    """Compute or find the features of both parts, train and val, and fit a last layer on them.
+
+    folder: see features.py. Raises DatasetError if train holds one class."""
+    train_part, val_part = parts
     model = build_network(network, images.form, len(images.class_names), "float32")
     store = FeatureStore(_compiled(model), folder, _key(model))
     train = _features(store, images, train_part, mirrored=False)
-    val = _features(store, images, val_part, mirrored=params.flip_at_test)
-    mirrored = ", mirror images of val among them" if params.flip_at_test else ""
+    val = _features(store, images, val_part, mirrored=recipe.flip_at_test)
+    mirrored = ", mirror images of val among them" if recipe.flip_at_test else ""
     say(f"train: features of {store.num_computed:,} pictures computed, {store.num_known:,} known{mirrored}")
     head = fit_head(
         (train, train_part.labels), (val[: len(val_part.rows)], val_part.labels), len(images.class_names),
-        network.pretrained.penalty, balanced=params.balance != "none",
+        network.pretrained.penalty, balanced=recipe.balance != "none",
     )  # fmt: skip
     return FittedLayer(model, head, train, val)
 
@@ -110,7 +103,7 @@ def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored:
 
 
 def _train_figures(head: Head, features: Features, labels: NDArray[np.int64]) -> EpochRow:
-    probabilities = np.asarray(softmax(head.logits(features), axis=1), np.float32)
+    probabilities = softmax(head.logits(features))
     return {
         "loss": cross_entropy(labels, probabilities),
         "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from pawline.cross_entropy import cross_entropy
 from pawline.errors import DatasetError
+from pawline.softmax import softmax
 from pawline.terminal import say
 
 # From strong to weak, each fit starts from the one before. Half a decade makes hardly a difference on val.
@@ -29,6 +29,7 @@ class Head:
     num_iterations: int  # of all fits
 
     def logits(self, features: Features) -> NDArray[np.float32]:
+        """Compute the logits of features, (n, d): float32 (n, num_classes)."""
         return np.asarray(features @ self.kernel + self.bias, np.float32)
 
 
@@ -53,7 +54,7 @@ def fit_head(
         )
     penalties = PENALTIES if penalty == "auto" else (float(penalty),)
     heads = _fits(features, labels, num_classes, penalties, balanced)
-    losses = [cross_entropy(val[1], np.asarray(softmax(head.logits(val[0]), axis=1))) for head in heads]
+    losses = [cross_entropy(val[1], softmax(head.logits(val[0]))) for head in heads]
     best = heads[int(np.argmin(losses))]
     if len(heads) > 1:
         say(f"train: of {len(heads)} penalties, {best.penalty:g} has the lowest loss on val")

@@ -25,7 +25,7 @@ def epochs_to_keep(wanted: int, num_epochs: int, num_bytes: int) -> list[int]:
 
 def planned_epochs(schedule: Schedule, num_bytes: int) -> list[int]:
     """The epochs to keep of a plan, its cuts counted. num_bytes: of one epoch's weights."""
-    keep = epochs_to_keep(schedule.params.keep_epochs, schedule.epoch(schedule.num_steps), num_bytes)
+    keep = epochs_to_keep(schedule.recipe.keep_epochs, schedule.epoch(schedule.num_steps), num_bytes)
     for after, last in schedule.cuts:
         keep = spread_again(keep, schedule.epoch(after), schedule.epoch(last))
     return keep

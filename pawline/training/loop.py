@@ -58,7 +58,7 @@ class Loop:
         if self.progress.step < self.schedule.last_step:
             say(
                 f"train: stopped after epoch {len(self.progress.history)} of {self._num_epochs}: val loss has not "
-                f"fallen for {self.schedule.params.patience} (train.patience)"
+                f"fallen for {self.schedule.recipe.patience} (train.patience)"
             )
 
     @property
@@ -80,7 +80,7 @@ class Loop:
     def _is_hopeless(self) -> bool:
         """Whether val has not improved for `train.patience` epochs. Epochs in which the rate rises do not count."""
         since = max(self.progress.best_epoch, self.schedule.num_warm_up_epochs())
-        return len(self.progress.history) - since >= self.schedule.params.patience
+        return len(self.progress.history) - since >= self.schedule.recipe.patience
 
     def _epoch(self, bar: "tqdm[Any]") -> None:
         progress, schedule = self.progress, self.schedule
@@ -92,7 +92,7 @@ class Loop:
             bar.update(schedule.num_pixels([step], self.sizes))
             if step < last_step:
                 self._save_when_due()
-        images_per_second = schedule.params.batch_size * (last_step - first_step + 1) / (time.monotonic() - begin)
+        images_per_second = schedule.recipe.batch_size * (last_step - first_step + 1) / (time.monotonic() - begin)
         self._end_epoch(epoch, images_per_second)
         bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
 
@@ -127,7 +127,7 @@ class Loop:
         row = {
             "epoch": epoch,
             "loss": progress.loss_sum / num_steps,
-            "accuracy": progress.num_correct / (num_steps * self.schedule.params.batch_size),
+            "accuracy": progress.num_correct / (num_steps * self.schedule.recipe.batch_size),
             **self.trainer.validate(self.val_part),
             "learning_rate": self.schedule.learning_rate(progress.step),
             "images_per_second": images_per_second,

@@ -9,21 +9,21 @@ from pawline.model.backend import keras, tf
 from pawline.params.train import Recipe
 
 
-def build_optimizer(params: Recipe) -> keras.optimizers.Optimizer:
+def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Build the optimizer of `train.optimizer`. Weight decay acts on kernels alone, never on biases and scales
     (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019)."""
     common: dict[str, Any] = {
-        "weight_decay": params.weight_decay,
-        "use_ema": params.ema > 0,
-        "ema_momentum": params.ema,
+        "weight_decay": recipe.weight_decay,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema,
     }
-    match params.optimizer:
+    match recipe.optimizer:
         case "sgd":
-            optimizer = FusedSGD(params.learning_rate, momentum=0.9, nesterov=True, **common)
+            optimizer = FusedSGD(recipe.learning_rate, momentum=0.9, nesterov=True, **common)
         case "adamw":
-            optimizer = FusedAdamW(params.learning_rate, **common)
+            optimizer = FusedAdamW(recipe.learning_rate, **common)
         case "muon":
-            optimizer = Muon(params.learning_rate, **common)
+            optimizer = Muon(recipe.learning_rate, **common)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

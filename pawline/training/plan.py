@@ -135,7 +135,7 @@ class Watch:
     def num_late_epochs(self, schedule: Schedule, first_step: int, step: int, seconds: float) -> int:
         """How many whole epochs to drop after a step, so that the training ends in time; the last begun epoch stays.
 
-        seconds: that the steps from first_step to `step` took."""
+        seconds: the time that the steps from first_step to `step` took."""
         slowness, left = seconds / self._planned(schedule, first_step, step), schedule.last_step - step
         gone = self.budget.seconds - self.budget.seconds_left  # saving the model included
         rest = slowness * self._planned(schedule, step + 1, schedule.last_step)

@@ -73,7 +73,8 @@ def weights_digest(network: NetworkParams) -> str | None:
     if network.name != "pretrained":
         return None
     if pretrained.is_packaged:
-        return hashlib.sha256(_checked_content(pretrained.architecture)).hexdigest()
+        _checked_content(pretrained.architecture)
+        return PACKAGES[pretrained.architecture].sha256
     if pretrained.weights is None or pretrained.is_downloaded:
         return None
     file, expected_digest = pretrained.weights, pretrained.sha256
@@ -113,6 +114,7 @@ def read_converted(file: Path) -> Arrays:
 
 
 def _checked_content(architecture: str) -> bytes:
+    """The bytes of the weights in the installed package, once they are known to be those of PACKAGES."""
     package = PACKAGES[architecture]
     try:
         content = _file_of(architecture).read_bytes()

@@ -13,7 +13,7 @@ class Schedule:
 
     num_steps: of the first plan. cuts: (step, number of steps): after this step the plan has so many; see `cut`."""
 
-    params: Recipe
+    recipe: Recipe
     num_batches: int
     num_steps: int
     cuts: tuple[tuple[int, int], ...] = ()
@@ -25,14 +25,14 @@ class Schedule:
     def learning_rate(self, step: int) -> float:
         """One cycle: a linear rise, then a linear fall to zero at the last step (Smith & Topin, "Super-Convergence",
         2017)."""
-        warm_up, place = self.params.warm_up * self.num_steps, self._place(step)
+        warm_up, place = self.recipe.warm_up * self.num_steps, self._place(step)
         if place < warm_up:
-            return self.params.learning_rate * place / warm_up
-        return self.params.learning_rate * (self.num_steps - place) / max(1, self.num_steps - warm_up)
+            return self.recipe.learning_rate * place / warm_up
+        return self.recipe.learning_rate * (self.num_steps - place) / max(1, self.num_steps - warm_up)
 
     def num_warm_up_epochs(self) -> int:
         """Number of epochs in which the learning rate rises, at least for a part of the epoch."""
-        return self.epoch(math.ceil(self.params.warm_up * self.num_steps))
+        return self.epoch(math.ceil(self.recipe.warm_up * self.num_steps))
 
     def picture_size(self, step: int, sizes: list[int]) -> int:
         """Side of the pictures at this step. Each size is used for an equal number of steps, in the order given."""
@@ -61,21 +61,21 @@ class Schedule:
 
     def num_pixels(self, steps: Iterable[int], sizes: list[int]) -> int:
         """Pixels the network sees in these steps; training time is proportional to this number."""
-        return sum(self.params.batch_size * self.picture_size(step, sizes) ** 2 for step in steps)
+        return sum(self.recipe.batch_size * self.picture_size(step, sizes) ** 2 for step in steps)
 
     def number_in_epoch(self, step: int) -> int:
         """Position of the step in its epoch, from 1; also the number of the epoch's steps done after this step."""
         return (step - 1) % self.num_batches + 1
 
 
-def with_fitting_batch(params: Recipe, num_images: int) -> Recipe:
+def with_fitting_batch(recipe: Recipe, num_images: int) -> Recipe:
     """The recipe with a batch no larger than the train part, which follows from params and data alone."""
-    return params.model_copy(update={"batch_size": max(1, min(params.batch_size, num_images))})
+    return recipe.model_copy(update={"batch_size": max(1, min(recipe.batch_size, num_images))})
 
 
-def batches_per_epoch(params: Recipe, num_images: int) -> int:
-    """Number of whole batches; the images left over differ from epoch to epoch. params: see `with_fitting_batch`."""
-    return num_images // params.batch_size
+def batches_per_epoch(recipe: Recipe, num_images: int) -> int:
+    """Number of whole batches; the images left over differ from epoch to epoch. recipe: see `with_fitting_batch`."""
+    return num_images // recipe.batch_size
 
 
 def affordable_steps(

@@ -53,19 +53,19 @@ class Trainer:
 
     model: takes pixels as they are (0 to 255), gives logits. part: the images to train on."""
 
-    def __init__(self, model: keras.Model, params: Recipe, images: PreparedImages, part: Part) -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, images: PreparedImages, part: Part) -> None:
         self.model = model
         self._strategy = tf.distribute.get_strategy()
-        self._params, self._images, self._part = params, images, part
+        self._recipe, self._images, self._part = recipe, images, part
         self._num_classes = len(images.class_names)
-        self._class_weights, self._chances = _balance(params, part.labels, self._num_classes)
-        self._optimizer = build_optimizer(params)
+        self._class_weights, self._chances = _balance(recipe, part.labels, self._num_classes)
+        self._optimizer = build_optimizer(recipe)
         adapt(self._optimizer, model)
         self._optimizer.build(model.trainable_variables)
         self._losses = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=params.label_smoothing, reduction=None
+            from_logits=True, label_smoothing=recipe.label_smoothing, reduction=None
         )
-        self._num_pieces = _num_pieces(self._strategy, params.batch_size)
+        self._num_pieces = _num_pieces(self._strategy, recipe.batch_size)
         self._step = tf.function(self._update_all)
         self._order_of: tuple[int, NDArray[np.int64]] = (0, part.rows)
 
@@ -73,11 +73,11 @@ class Trainer:
         """Update the weights with the `number`-th batch of an epoch. Returns (mean loss, number of correct images).
 
         Order and augmentation depend on seed, epoch and step alone, so a training can resume from any step."""
-        params = self._params
-        positions = self.order(epoch)[(number - 1) * params.batch_size : number * params.batch_size]
+        recipe = self._recipe
+        positions = self.order(epoch)[(number - 1) * recipe.batch_size : number * recipe.batch_size]
         self._optimizer.learning_rate.assign(learning_rate)
         mirrored = self.mirror_mask(epoch)[positions]
-        changes = random_changes(mirrored, params, np.random.default_rng([params.seed, 1, step]))
+        changes = random_changes(mirrored, recipe, np.random.default_rng([recipe.seed, 1, step]))
         labels = self._part.labels[positions]
         batch = (self._images.pixels(self._part.rows[positions]), labels, changes)
         loss, correct = self._step(self._distributed(batch), size)
@@ -122,7 +122,7 @@ class Trainer:
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The order in which an epoch visits the part: int64 (n,), positions."""
         if self._order_of[0] != epoch:
-            rng = np.random.default_rng([self._params.seed, 0, epoch])
+            rng = np.random.default_rng([self._recipe.seed, 0, epoch])
             count = len(self._part.rows)
             sampling = self._chances is not None
             order = rng.choice(count, count, p=self._chances) if sampling else rng.permutation(count)
@@ -134,9 +134,9 @@ class Trainer:
 
         Odd epochs mirror one half of the images and even epochs the other half, so that two epochs show each image
         both ways (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024)."""
-        rng = np.random.default_rng([self._params.seed, 3])
+        rng = np.random.default_rng([self._recipe.seed, 3])
         mirrored_in_odd_epochs = rng.random(len(self._part.rows)) < 0.5
-        return self._params.flip & (mirrored_in_odd_epochs == (epoch % 2 == 1))
+        return self._recipe.flip & (mirrored_in_odd_epochs == (epoch % 2 == 1))
 
     def _all_variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self._optimizer.variables]
@@ -144,7 +144,7 @@ class Trainer:
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """Put the moving average into the model for a while, if `train.ema` is set."""
-        if not self._params.ema:
+        if not self._recipe.ema:
             yield
             return
         current = [keras.ops.convert_to_numpy(weight).copy() for weight in self.model.trainable_variables]
@@ -181,22 +181,22 @@ class Trainer:
 
     def _pieces(self, batch: tuple[tf.Tensor, tf.Tensor, Changes]) -> list[tuple[tf.Tensor, tf.Tensor, Changes]]:
         """Cut the batch into consecutive pieces: gathering every other image would take a twentieth of a step."""
-        length = math.ceil(self._params.batch_size / self._num_pieces)
+        length = math.ceil(self._recipe.batch_size / self._num_pieces)
 
         def piece(start: int) -> tuple[tf.Tensor, tf.Tensor, Changes]:
             return tf.nest.map_structure(lambda array: array[start : start + length], batch)
 
-        return [piece(start) for start in range(0, self._params.batch_size, length)]
+        return [piece(start) for start in range(0, self._recipe.batch_size, length)]
 
     def _forward(
         self, pixels: tf.Tensor, labels: tf.Tensor, changes: Changes, size: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The piece's summand of the batch's mean loss, and its number of correct images."""
-        logits = self.model(augment(pixels, changes, size, self._params), training=True)
+        logits = self.model(augment(pixels, changes, size, self._recipe), training=True)
         targets = tf.one_hot(labels, self._num_classes)
         losses = self._losses(targets, logits, sample_weight=tf.gather(self._class_weights, labels))
         correct = tf.equal(tf.argmax(logits, axis=1), labels)
-        return tf.reduce_sum(losses) / self._params.batch_size, tf.reduce_sum(tf.cast(correct, tf.float32))
+        return tf.reduce_sum(losses) / self._recipe.batch_size, tf.reduce_sum(tf.cast(correct, tf.float32))
 
 
 def _num_pieces(strategy: tf.distribute.Strategy, batch_size: int) -> int:
@@ -213,7 +213,7 @@ def validate(model: keras.Model, images: PreparedImages, part: Part) -> dict[str
 
 
 def val_figures(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, float]:
-    """labels: (n,) int64; probabilities: (n, num_classes) float32."""
+    """Loss and accuracy by the names of the history. labels: (n,) int64; probabilities: (n, num_classes) float32."""
     return {
         "val_loss": cross_entropy(labels, probabilities),
         "val_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
@@ -221,7 +221,7 @@ def val_figures(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -
 
 
 def _balance(
-    params: Recipe, labels: NDArray[np.int64], num_classes: int
+    recipe: Recipe, labels: NDArray[np.int64], num_classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
     """(Weight of each class in the loss: float32 (num_classes,); probability of each image to be drawn: float64 (n,),
     or None to use every image once an epoch.)
@@ -229,7 +229,7 @@ def _balance(
     With `train.balance` weights or sampling all classes count the same; with none the weights are 1."""
     counts = np.bincount(labels, minlength=num_classes).clip(1)
     rarity = len(labels) / (num_classes * counts)
-    if params.balance == "weights":
+    if recipe.balance == "weights":
         return rarity.astype(np.float32), None
-    chances = rarity[labels] / rarity[labels].sum() if params.balance == "sampling" else None
+    chances = rarity[labels] / rarity[labels].sum() if recipe.balance == "sampling" else None
     return np.ones(num_classes, np.float32), chances

@@ -8,21 +8,25 @@ needs.
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
 
-from pawline.errors import BusyError
+from pawline.errors import BusyError, ModelError
+from pawline.files import file_digest
+from pawline.runtime.export_card import read_export_card
 from pawline.workspace.checkout import ask_git, main_checkout
 from pawline.workspace.dvc_command import run_dvc
 from pawline.workspace.kept_series import unfinished_series
 from pawline.workspace.kept_training import lock_of
 from pawline.workspace.laid_models import champion_files
-from pawline.workspace.layout import LocalState
+from pawline.workspace.layout import Layout, LocalState
 from pawline.workspace.lock import LOCK, Cache
 
+DIGEST_LENGTH = 64  # of SHA-256 in hex
 AT_WORK = re.compile(r"\b(tasks\.\w+|flows\.\w+|-m dvc|bin/dvc|prefect flow-run execute)\b")
 
 
@@ -63,6 +67,11 @@ def find_garbage() -> list[Garbage]:
     return [
         Garbage("decoded pictures", "`prepare` decodes each picture once more", _inside(at.decoded)),
         Garbage("features of pictures", "a frozen network looks at each picture once more", _inside(at.features)),
+        Garbage(
+            "networks for the walk, of models no longer in use",
+            "`pawline explain` reads such a model with Keras once more",
+            tuple(_unused_walks(at.walks)),
+        ),
         Garbage("states of trainings", "a training that was stopped starts over", tuple(_states(at.checkpoints))),
         Garbage(
             "folds and learning curves not finished", "their trainings start over", tuple(unfinished_series())
@@ -83,6 +92,16 @@ def find_garbage() -> list[Garbage]:
 
 def _inside(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
+
+
+def _unused_walks(folder: Path) -> Iterator[Path]:
+    """What `pawline explain` keeps, by the digest of the model, except for models in use: those of this checkout, its
+    worktrees and experiments, and the champion, since the service cannot read a model with Keras itself."""
+    models = (place / Layout().model for place in (Path(), *_worktrees()))
+    needed = {file_digest(model) for model in models if model.is_file()}
+    with suppress(ModelError):  # no champion yet
+        needed.add(read_export_card(champion_files().file).model_digest)
+    yield from (path for path in _inside(folder) if path.name[:DIGEST_LENGTH] not in needed)
 
 
 def _states(folder: Path) -> Iterator[Path]:

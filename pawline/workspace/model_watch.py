@@ -1,6 +1,5 @@
 """A model behind an MLflow address as files: a watcher, a process of its own, fetches them and each new one."""
 
-import re
 import subprocess
 import sys
 import threading
@@ -18,11 +17,6 @@ READY = "ready"  # what it prints once the first model lies there
 
 def models_in(folder: Path) -> LaidModels:
     return LaidModels(folder / "champion", folder / "champions")
-
-
-def is_in_mlflow(model: str) -> bool:
-    """Whether --model names one in MLflow, not a file."""
-    return re.match("(models|runs):/", model) is not None
 
 
 @contextmanager
