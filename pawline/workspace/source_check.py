@@ -13,7 +13,6 @@ from typing import Any
 from pawline.addresses import is_address
 from pawline.errors import DatasetError, ParamsError
 from pawline.params.whole import load_params
-from pawline.sources.hints import hint_for_missing
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.dag import Stage, is_relative, read_dag
 from pawline.workspace.dvc_command import run_dvc
@@ -45,10 +44,16 @@ def check_before_repro(root: Path) -> None:
     source = check_source(root)
     if is_address(source) or (root / source).exists():
         return
-    message = f"{(root / source).absolute()}: {NO_SOURCE}{hint_for_missing(source)}"
+    message = _missing(root, source)
     if "ingest" in read_entries(root):
         message += ", or train on pulled data without it: `dvc repro --allow-missing`"
     raise DatasetError(message)
+
+
+def _missing(root: Path, source: str) -> str:
+    from pawline.sources.hints import hint_for_missing  # OpenCV, for which a run with its source has no use
+
+    return f"{(root / source).absolute()}: {NO_SOURCE}{hint_for_missing(source)}"
 
 
 def _refuse_shorthand(source: str) -> None:
@@ -162,16 +167,17 @@ def without_source(root: Path, stage: Stage, changes: list[Any]) -> str:
         return ""
     if is_address(source) or (root / source).exists():
         return ""
-    missing = f"{(root / source).absolute()}: {NO_SOURCE}{hint_for_missing(source)}"
     if stage.name not in read_entries(root) or _changed_besides(root, source, changes):
-        raise DatasetError(missing)
+        raise DatasetError(_missing(root, source))
     groups = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
     changed = [path for group in groups for path in group]
     if changed:
         try:
             run_dvc(root, "checkout", "--force", *changed)
         except Exception as error:
-            raise DatasetError(f"{missing}, or get the data set of dvc.lock: `dvc pull {stage.name}`") from error
+            raise DatasetError(
+                f"{_missing(root, source)}, or get the data set of dvc.lock: `dvc pull {stage.name}`"
+            ) from error
     return f"the source {source} is not here and was not looked at; the data set of dvc.lock is used"
 
 
