@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import cv2
@@ -127,13 +129,16 @@ def run(
 
 
 def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
-    """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again."""
+    """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again. What the
+    command asks DVC is answered in this process too."""
     from pawline.cli.__main__ import main
+    from pawline.workspace import dvc_command
 
     stop = signal.getsignal(signal.SIGTERM)
     try:
         with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["pawline", *arguments])
+            patch.setattr(dvc_command, "dvc_process", partial(_answered_here, dvc_command.dvc_process))
             with pytest.raises(SystemExit) as ended:
                 main()
     finally:
@@ -142,18 +147,36 @@ def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
     return printed.getvalue()
 
 
-def dvc_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
+def dvc_here(workspace: Path, *arguments: str) -> str:
     """What a DVC command prints, run in this process as DVC's own tests do: another would load DVC for a second.
 
     What DVC logs, such as which stages it runs, and what those write go to the test's own output.
     """
+    code, printed = _run_dvc_here(workspace, *arguments)
+    assert code == 0, printed
+    return printed
+
+
+def _run_dvc_here(workspace: Path, *arguments: str) -> tuple[int, str]:
     from dvc.cli import main
 
     with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_TEST", "true")  # it leaves standard output as it is
-        code = main([*arguments])
-    assert code == expect, printed.getvalue()
-    return printed.getvalue()
+        return main([*arguments]), printed.getvalue()
+
+
+@contextmanager
+def _answered_here(
+    elsewhere: Callable[..., Any], workspace: Path, *arguments: str, **options: Any
+) -> Iterator[Any]:
+    """In place of a DVC process: its answer. Other questions, whose answers DVC logs, and failures go elsewhere."""
+    if "status" in arguments or "cache" in arguments:
+        code, answer = _run_dvc_here(workspace, *arguments)
+        if code == 0:
+            yield SimpleNamespace(returncode=0, communicate=lambda: (answer, ""))
+            return
+    with elsewhere(workspace, *arguments, **options) as process:
+        yield process
 
 
 @contextmanager

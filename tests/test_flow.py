@@ -152,18 +152,16 @@ def test_a_failed_stage_blocks_the_rest_and_the_next_run_starts_there(short: Pat
     assert names(training(short, **server)) == CACHED | {"prepare": "Completed"}
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_stage_too_and_the_same_command_continues(
-    short: Path, server: dict[str, str], signum: int, code: int
-) -> None:
+def test_a_signal_ends_the_stage_too_and_the_same_command_continues(short: Path, server: dict[str, str]) -> None:
     slow_split(short)
-    with background(short, "python", "-m", "flows.training", **server) as flow:
-        wait_for(lambda: "python -m tasks.split" in commands_in(short))
-        flow.send_signal(signum)
-        assert flow.wait(30) == code
-        assert commands_in(short) == []
-    assert "pid" not in (short / ".dvc/tmp/rwlock").read_text()
-    assert_recorded(server, CACHED | {"split": "Crashed"})
+    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with background(short, "python", "-m", "flows.training", **server) as flow:
+            wait_for(lambda: "python -m tasks.split" in commands_in(short))
+            flow.send_signal(signum)
+            assert flow.wait(30) == code
+            assert commands_in(short) == []
+        assert "pid" not in (short / ".dvc/tmp/rwlock").read_text()
+        assert_recorded(server, CACHED | {"split": "Crashed"})
 
     (short / "slow").unlink()
     assert names(training(short, **server)) == CACHED | {"split": "Completed"}
@@ -176,22 +174,22 @@ def test_another_run_on_the_same_files_is_not_disturbed(short: Path, server: dic
         assert "busy, try again" in training(short, expect=75, **server)["ingest"]
 
 
-@pytest.mark.parametrize("victim", ["flow", "dvc"])
-def test_a_killed_runner_takes_its_stage_along(short: Path, server: dict[str, str], victim: str) -> None:
+def test_a_killed_runner_takes_its_stage_along(short: Path, server: dict[str, str]) -> None:
     """A killed flow cannot report its end to Prefect: the next flow run does."""
     slow_split(short)
-    with background(short, "python", "-m", "flows.training", **server) as flow:
-        wait_for(lambda: "python -m tasks.split" in commands_in(short))
-        [dvc] = [child for child in psutil.Process(flow.pid).children() if "dvc" in child.cmdline()]
-        (flow if victim == "flow" else dvc).kill()
-        assert flow.wait(60) == (-9 if victim == "flow" else 1)
-        wait_for(lambda: commands_in(short) == [], seconds=15)
-    (short / "slow").unlink()
     with SyncPrefectClient(server["PREFECT_API_URL"]) as client:
-        killed = latest_flow_run(client)
-        assert killed.state_name == ("Running" if victim == "flow" else "Failed")
+        for victim, code, state in (("dvc", 1, "Failed"), ("flow", -9, "Running")):
+            with background(short, "python", "-m", "flows.training", **server) as flow:
+                wait_for(lambda: "python -m tasks.split" in commands_in(short))
+                [dvc] = [child for child in psutil.Process(flow.pid).children() if "dvc" in child.cmdline()]
+                (flow if victim == "flow" else dvc).kill()
+                assert flow.wait(60) == code
+                wait_for(lambda: commands_in(short) == [], seconds=15)
+            killed = latest_flow_run(client)
+            assert killed.state_name == state
+        (short / "slow").unlink()
         assert names(training(short, **server)) == CACHED | {"split": "Completed"}
-        assert client.read_flow_run(killed.id).state_name == ("Crashed" if victim == "flow" else "Failed")
+        assert client.read_flow_run(killed.id).state_name == "Crashed"
 
 
 def test_a_stage_that_takes_too_long_is_ended(short: Path, server: dict[str, str]) -> None:
