@@ -34,7 +34,8 @@ def test_the_plan_says_what_is_chosen_and_what_was_set(workspace: Path) -> None:
         f"{2 * (num_images // 16) * 16 / num_images:.3g} epochs"
     )
     assert [line.split()[0] for line in lines[1:-2]] == [f"train.{key}" for key in CHOSEN]
-    assert lines[1].split(maxsplit=2) == ["train.batch_size", "16", "the largest that leaves 150 steps"]
+    smallest = "the smallest of 64, 32 and 16, and still fewer than 150 steps"
+    assert lines[1].split(maxsplit=2) == ["train.batch_size", "16", smallest]
     assert lines[2].split(maxsplit=2) == ["train.optimizer", "muon", "set in params.yaml"]
     assert lines[-2].startswith(f"which network: {num_images} pictures teach little about edges")
     assert lines[-1] == "to train so:  dvc repro"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pawline.recipe import Facts
 
 
+
 def add_command(commands: Any) -> None:
     command = commands.add_parser(
         "recipe", help="the settings that a training would follow, or that a model followed"
@@ -60,11 +61,10 @@ def _planned(minutes: float | None) -> list[str]:
     """What would be chosen with the params and the data of this checkout."""
     import time
 
-    from pawline.card import in_words
-    from pawline.params.train import CHOSEN, TrainParams
+    from pawline.params.train import TrainParams
     from pawline.params.whole import load_params
     from pawline.parts import Part
-    from pawline.recipe import WHY, choose, counts, network_advice
+    from pawline.recipe import choose, network_advice
     from pawline.training.plan import Budget, facts_of
     from pawline.training.pretrained_weights import with_weights
     from pawline.workspace.checkout import main_checkout
@@ -81,18 +81,30 @@ def _planned(minutes: float | None) -> list[str]:
     recipe = choose(asked, facts)
     lines = [
         f"{network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
-        f"{facts.image_size} px: {_length(asked, recipe, facts)}"
+        f"{facts.image_size} px: {_length(asked, recipe, facts)}",
+        *_value_lines(asked, recipe, facts),
     ]
-    for key in CHOSEN:
-        why = WHY[key] if key in asked.automatic else "set in params.yaml"
-        if counts(key, network):
-            lines.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
     if network.name == "pretrained":
         side = network.predicted_side(facts.image_size, recipe.predict_size)
         lines += network.pretrained.advice(images.form.shrunk_to(side))
     lines.append(network_advice(network, facts.num_images))
     budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
     return [*lines, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+
+
+def _value_lines(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> list[str]:
+    """Each value that counts, with its reason."""
+    from pawline.card import in_words
+    from pawline.params.train import CHOSEN
+    from pawline.recipe import counts
+    from pawline.recipe_reasons import reasons
+
+    why = reasons(asked, facts)
+    return [
+        f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why.get(key, 'set in params.yaml')}"
+        for key in CHOSEN
+        if counts(key, facts.network)
+    ]
 
 
 def _length(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> str:
