@@ -82,6 +82,7 @@ class Facts:
     # How many pixels of training pictures the time of `train.minutes` affords, all steps together; None: the budget is
     # one of steps or epochs, whose number does not depend on the sizes.
     num_pixels: float | None = None
+    pixel_seconds: float | None = None  # how long a step takes here for each pixel, where that was measured
 
 
 def choose(asked: TrainParams, facts: Facts) -> Recipe:
