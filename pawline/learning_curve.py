@@ -18,6 +18,7 @@ from scipy.optimize import curve_fit
 from scipy.stats import t
 
 from pawline.errors import DatasetError
+from pawline.judging.clustered import design_effect, wilson
 from pawline.judging.paired import group_weights
 from pawline.judging.predictions import classes_of, probabilities_of
 from pawline.linked_groups import group_keys
@@ -185,9 +186,12 @@ def fit_power_law(num_images: Values, accuracies: Values, spread: Values) -> Pow
 def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REPLICATES) -> dict[str, Any]:
     """Fit the curve and say whether more data would help. Every accuracy has a 95 % interval.
 
-    The interval comes from a bootstrap: it draws the groups of test, the same for all trainings, and moves each point
-    as far as draws of one share differ. It holds as long as the curve goes on as a power law and new pictures are like
-    these."""
+    That of a measured point holds what other test pictures would change. Trainings of one size differ too, which one or
+    three of them can hardly show: `trainings` lists each.
+
+    That of the curve and the forecast comes from a bootstrap: it draws the groups of test, the same for all trainings,
+    and moves each point as far as draws of one share differ. It holds as long as the curve goes on as a power law and
+    new pictures are like these."""
     sizes, accuracies = measured.sizes, measured.right.mean(axis=1)
     means = _means(measured, accuracies)
     deviation, freedom = _spread_of_draws(measured, accuracies)
@@ -196,13 +200,11 @@ def answer(measured: MeasuredCurve, seed: int = 1, num_replicates: int = NUM_REP
     ahead = law.whole * np.array([1, *AHEAD])
     grid = np.geomspace(sizes.min(), ahead[-1], 40)
     noise = deviation / np.sqrt(measured.counts), freedom
-    points, laws = _refitted(sizes, spread, _replicates(measured, noise, seed, num_replicates))
+    laws = _refitted(sizes, spread, _replicates(measured, noise, seed, num_replicates))
     found = {
         "points": [
-            {"num_images": size, "num_trainings": int(count), "accuracy": mean, **_interval(accuracy)}
-            for size, count, mean, accuracy in zip(
-                sizes.tolist(), measured.counts, means.tolist(), points.T, strict=True
-            )
+            {"num_images": size, "num_trainings": int(count), "accuracy": mean, **_test_interval(measured, size)}
+            for size, count, mean in zip(sizes.tolist(), measured.counts, means.tolist(), strict=True)
         ],
         "trainings": [
             {"num_images": size, "accuracy": accuracy}
@@ -233,16 +235,15 @@ def _replicates(
             yield np.clip(_means(measured, drawn) + moves, 0, 1)
 
 
-def _refitted(sizes: Values, spread: Values, replicates: Iterator[Values]) -> tuple[Values, list[PowerLaw]]:
-    """(the points of each replicate that can be fitted, (n, number of sizes); their curves)."""
-    points, laws = [], []
+def _refitted(sizes: Values, spread: Values, replicates: Iterator[Values]) -> list[PowerLaw]:
+    """The curves of the replicates that can be fitted."""
+    laws = []
     for moved in replicates:
         try:
             laws.append(fit_power_law(sizes, moved, spread))
         except RuntimeError:  # no fit within the limit of steps
             continue
-        points.append(moved)
-    return np.array(points), laws
+    return laws
 
 
 def _forecast(law: PowerLaw, replicates: Values) -> list[dict[str, float]]:
@@ -274,6 +275,14 @@ def _spread_of_draws(measured: MeasuredCurve, accuracies: Values) -> tuple[float
     freedom = sum(len(group) - 1 for group in groups)
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
     return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 1)
+
+
+def _test_interval(measured: MeasuredCurve, size: float) -> dict[str, float]:
+    """The 95 % interval of the mean of all trainings of a size, by group of test: see judging/clustered.py."""
+    right = measured.right[measured.num_images == size]
+    effect = float(np.mean([design_effect(each, measured.groups) for each in right]))
+    low, high = wilson(float(right.mean()), right.shape[1] / effect)
+    return {"accuracy_low": low, "accuracy_high": high}
 
 
 def _interval(values: Values) -> dict[str, float]:

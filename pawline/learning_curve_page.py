@@ -8,6 +8,10 @@ from pawline.page.charts import Axis
 from pawline.page.template import render
 
 HEADLINES = {"yes": "More data would help", "hardly": "More data would hardly help", "can't tell": "Can't tell"}
+INTERVALS = (
+    "The interval of a measured row holds what other test pictures would change; that of a forecast also what other "
+    "trainings would."
+)
 
 
 def curve_lines(found: dict[str, Any]) -> list[str]:
@@ -17,10 +21,12 @@ def curve_lines(found: dict[str, Any]) -> list[str]:
     ]
     for row in _rows(found):
         interval = f"95 % interval {row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}"
+        if row["spread"]:
+            interval += f"; trainings {row['spread'][0]:.3f} to {row['spread'][1]:.3f}"
         lines.append(
             f"{row['num_images']:>18,.0f}  {row['num_trainings']:>9}  {row['accuracy']:.3f} ({interval}){row['note']}"
         )
-    return [*lines, "", f"would more data help? {found['answer']}"]
+    return [*lines, INTERVALS, "", f"would more data help? {found['answer']}"]
 
 
 def curve_page(found: dict[str, Any]) -> str:
@@ -31,6 +37,7 @@ def curve_page(found: dict[str, Any]) -> str:
         headline=HEADLINES[found["verdict"]],
         chart=_chart(found),
         rows=_rows(found),
+        intervals=INTERVALS,
         law=found["power_law"],
         whole=_whole(found),
     )
@@ -41,12 +48,19 @@ def _whole(found: dict[str, Any]) -> float:
 
 
 def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    measured = [point | {"note": ""} for point in found["points"]]
+    measured = [point | {"note": "", "spread": _spread(found, point)} for point in found["points"]]
     forecast = [
-        one | {"num_images": one["times"] * _whole(found), "num_trainings": "", "note": " (forecast)"}
+        one
+        | {"num_images": one["times"] * _whole(found), "num_trainings": "", "note": " (forecast)", "spread": None}
         for one in found["ahead"]
     ]
     return measured + forecast
+
+
+def _spread(found: dict[str, Any], point: dict[str, Any]) -> tuple[float, float] | None:
+    """The lowest and the highest accuracy of the trainings of a size; None for a single one."""
+    accuracies = [one["accuracy"] for one in found["trainings"] if one["num_images"] == point["num_images"]]
+    return (min(accuracies), max(accuracies)) if len(accuracies) > 1 else None
 
 
 def _chart(found: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +68,7 @@ def _chart(found: dict[str, Any]) -> dict[str, Any]:
     sizes = np.array([one["num_images"] for one in curve])
     low, high = (np.array([one[name] for one in curve]) for name in ("accuracy_low", "accuracy_high"))
     values = [one[name] for one in points for name in ("accuracy_low", "accuracy_high")]
+    values += [one["accuracy"] for one in found["trainings"]]
     x = Axis.logarithmic(sizes, start=52, end=620)
     y = Axis.around(np.concatenate([low, high, values]), start=276, end=14)
     line = list(zip(x.at(sizes), y.at([one["accuracy"] for one in curve]), strict=True))

@@ -71,25 +71,6 @@ FROZEN = ("balance", "predict_size", "flip_at_test")
 
 FEW = 3_000  # pictures, below which a network from scratch cannot learn what photographs look like: docs/pretrained.md
 
-# For people who ask `pawline recipe`.
-SELDOM = f"where pictures are seen less than {CARES[1].epochs} times"
-WHY = {
-    "batch_size": f"the largest that leaves {LEAST_STEPS} steps",
-    "optimizer": "of the network",
-    "learning_rate": f"of network and optimizer; more {SELDOM}",
-    "weight_decay": f"of network and optimizer; more {SELDOM}",
-    "ema": "an average of the weights gained nothing",
-    "label_smoothing": f"none {SELDOM}",
-    "sizes": "more steps afford larger pictures",
-    "predict_size": "for fast a little larger than the last training pictures, else the prepared ones",
-    "crop_fraction": "the more often each picture is seen, the more it is changed",
-    "brightness": "the more often each picture is seen, the more it is changed",
-    "contrast": "the more often each picture is seen, the more it is changed",
-    "cutout": "was never measured",
-    "flip_at_test": "for long trainings of fast",
-    "patience": f"{PATIENCE} epochs; with minutes never",
-}
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -101,6 +82,7 @@ class Facts:
     # How many pixels of training pictures the time of `train.minutes` affords, all steps together; None: the budget is
     # one of steps or epochs, whose number does not depend on the sizes.
     num_pixels: float | None = None
+    pixel_seconds: float | None = None  # how long a step takes here for each pixel, where that was measured
 
 
 def choose(asked: TrainParams, facts: Facts) -> Recipe:
@@ -199,7 +181,12 @@ def num_steps(asked: TrainParams, facts: Facts) -> float:
     batch_size = _batch_size(asked, facts)
     if asked.steps or facts.num_pixels is None:
         return asked.steps or asked.epochs * (facts.num_images // batch_size)
-    return _look(asked, facts, batch_size)[1] / batch_size
+    return num_shown(asked, facts) / batch_size
+
+
+def num_shown(asked: TrainParams, facts: Facts) -> float:
+    """How many pictures the budget shows with the chosen recipe, repetitions counted, validation not."""
+    return _look(asked, facts, _batch_size(asked, facts))[1]
 
 
 def _batch_size(asked: TrainParams, facts: Facts) -> int:

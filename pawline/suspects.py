@@ -1,6 +1,6 @@
 """Find pictures whose label is likely wrong, by predictions of models that did not train on them."""
 
-from collections.abc import Container
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +60,18 @@ def from_held_out(images: PreparedImages, split: pd.DataFrame, model_file: Path)
     return HeldOutPredictions(table.assign(**columns), source)
 
 
-def find_suspects(
-    judged: HeldOutPredictions,
-    class_names: list[str],
-    decided: Container[tuple[str, str]] = frozenset(),
-) -> pd.DataFrame:
+def find_suspects(judged: HeldOutPredictions, class_names: list[str]) -> pd.DataFrame:
     """List likely wrong labels, the likeliest first: digest, path, label, suggested, probability_of_label,
-    probability_of_suggested. Copies of one file are one row.
-
-    decided: (digest, label) pairs that a person has confirmed; they are left out."""
+    probability_of_suggested. Copies of one file are one row."""
     table = judged.predictions.sort_values(["digest", "path"]).drop_duplicates(["digest", "label"])
     found = likely_wrong(table, "label", class_names)[["digest", "path", "label", *SUSPICION]]
-    is_open = [pair not in decided for pair in zip(found["digest"], found["label"], strict=True)]
-    return found[np.array(is_open, bool)].reset_index(drop=True)
+    return found.reset_index(drop=True)
+
+
+def still_open(found: pd.DataFrame, decided: Mapping[str, str]) -> tuple[pd.DataFrame, int]:
+    """(The suspects that nobody has decided about; the number of those whose label the data has yet to change.)
+
+    found: from find_suspects; decided: the label of each digest that a person has decided about."""
+    labels = found["digest"].map(decided)
+    waiting = labels.notna() & (labels != found["label"])
+    return found[labels.isna()].reset_index(drop=True), int(waiting.sum())

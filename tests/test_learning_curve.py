@@ -74,6 +74,18 @@ def test_few_test_pictures_and_draws_that_differ_say_cannot_tell() -> None:
     assert found["verdict"] == "can't tell"
 
 
+def test_a_measured_point_has_the_interval_of_the_test_pictures_whatever_small_shares_do() -> None:
+    """44 of 45 right is 0.884 to 0.996 by Wilson (1927); trainings on a tenth differ by half of the test part."""
+    num_right = [10, 25, 35, 38, 39, 40, 42, 42, 43, 44]
+    found = quick(MeasuredCurve(SIZES, np.arange(45) < np.array(num_right)[:, None], np.arange(45)))
+    whole = found["points"][-1]
+    assert (whole["accuracy_low"], whole["accuracy_high"]) == pytest.approx((0.884, 0.996), abs=5e-4)
+    lines = curve_lines(found)
+    assert lines[1].endswith("; trainings 0.222 to 0.778)")
+    assert " ".join(lines[4].split()) == "1,000 1 0.978 (95 % interval 0.884 to 0.996)"
+    assert lines[7].startswith("The interval of a measured row holds what other test pictures would change")
+
+
 def test_trainings_without_a_mistake_are_no_error() -> None:
     found = quick(MeasuredCurve(SIZES, np.ones((10, 50), bool), np.arange(50)))
     assert found["points"][0]["accuracy"] == 1.0 and found["verdict"] == "hardly"
@@ -155,10 +167,12 @@ def test_the_command_keeps_what_is_finished_and_logs_one_run(
     with pytest.raises(KeyboardInterrupt):
         command.run(options)
     assert not (tmp_path / "page.html").exists()
-    capsys.readouterr()
+    assert "pawline: 1 of 10 trainings done: all; about 9.0 s left\n" in capsys.readouterr().err
     for _ in range(2):
         assert command.run(options) == 0
-    found = json.loads(capsys.readouterr().out.partition("}\n{")[0] + "}")
+    said = capsys.readouterr()
+    assert "pawline: 10 of 10 trainings done: 10%-draw-3\n" in said.err
+    found = json.loads(said.out.partition("}\n{")[0] + "}")
     assert len(trained) == 11 and trained[0] == WHOLE  # ten, and the killed one again
     assert [point["num_trainings"] for point in found["points"]] == [3, 3, 3, 1]
     use_store()
@@ -166,3 +180,5 @@ def test_the_command_keeps_what_is_finished_and_logs_one_run(
     assert run is not None and run.data.metrics["learning_curve_num_test_images"] == found["num_test_images"]
     [folder] = Path(".pawline/learning_curve").iterdir()
     assert (folder / "learning_curve.html").read_text() == (tmp_path / "page.html").read_text()
+    assert command.run(argparse.Namespace(json=False, out=tmp_path / "page.html")) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"page: {tmp_path / 'page.html'}"

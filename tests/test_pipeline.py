@@ -1,6 +1,7 @@
 """The pipeline under DVC: written down once, and what people do with it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ def test_stages_tasks_and_params_carry_the_same_words() -> None:
         assert stage["cmd"] == f"python -m tasks.{name}"
     read = {section for stage in PIPELINE["stages"].values() for section in stage.get("params", [])}
     assert read | {"promotion"} == set(Params.model_fields)  # which `pawline register` reads
+
+
+def test_git_ignores_what_the_docs_tell_people_to_write() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"--out ([a-z_]+\.[a-z]+)", page.read_text())}
+    assert {"suspects.html", "compare.html"} <= named
+    assert {f"/{name}" for name in named} <= {*(ROOT / ".gitignore").read_text().splitlines()}
 
 
 def code_deps(stage: str) -> list[str]:

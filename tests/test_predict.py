@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import mlflow
@@ -61,6 +62,35 @@ def test_a_pattern_names_pictures_and_a_dash_is_standard_input(finished_workspac
     named = [f"pictures/{name}/{number}.jpg" for name in ("horizontal", "vertical") for number in ("000", "001")]
     assert [row["path"] for row in rows] == [*named, "-"]
     assert rows[4] == rows[2] | {"path": "-"}
+
+
+def test_a_person_learns_that_the_champion_is_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script reads no such line, nor does who names a model."""
+    for folder in ("models", ".pawline/champions/7-one"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_brightness(tmp_path / folder)
+    (tmp_path / "cat.jpg").write_bytes(PICTURE)
+    (tmp_path / ".pawline/champion").symlink_to("champions/7-one")
+
+    def said(*arguments: str) -> str:
+        pawline_here(tmp_path, "predict", "cat.jpg", *arguments)
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert said() == ""
+    write_brightness(tmp_path / ".pawline/champions/7-one", digest="c" * 64)
+    assert said() == (
+        "pawline: models/model.onnx answers, the model of this checkout; `pawline serve` answers with the champion, "
+        "version 7: --model .pawline/champion/model.onnx\n"
+    )
+    assert said("--model", "./models/model.onnx") == ""
+    (tmp_path / ".pawline/champions/7-one/export.json").write_text("damaged")
+    assert said() == ""
+    write_brightness(tmp_path / ".pawline/champions/7-one", digest="c" * 64)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert said() == ""
 
 
 def test_a_line_gives_path_class_and_probability(finished_workspace: Path) -> None:

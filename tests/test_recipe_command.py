@@ -1,6 +1,8 @@
 """`pawline recipe` shows what a training would follow, and the line that repeats a model."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from pawline.params.train import CHOSEN
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.prepared import PreparedImages
-from pawline.recipe import card_recipe
+from pawline.recipe import Facts, card_recipe
 from pawline.training.conditions import conditions_of
 from pawline.training.pretrained_weights import weights_digest
 from tests.conftest import pawline_here, set_params
@@ -34,11 +36,39 @@ def test_the_plan_says_what_is_chosen_and_what_was_set(workspace: Path) -> None:
         f"{2 * (num_images // 16) * 16 / num_images:.3g} epochs"
     )
     assert [line.split()[0] for line in lines[1:-2]] == [f"train.{key}" for key in CHOSEN]
-    assert lines[1].split(maxsplit=2) == ["train.batch_size", "16", "the largest that leaves 150 steps"]
+    smallest = "the smallest of 64, 32 and 16, and still fewer than 150 steps"
+    assert lines[1].split(maxsplit=2) == ["train.batch_size", "16", smallest]
     assert lines[2].split(maxsplit=2) == ["train.optimizer", "muon", "set in params.yaml"]
     assert lines[-2].startswith(f"which network: {num_images} pictures teach little about edges")
     assert lines[-1] == "to train so:  dvc repro"
     set_params(workspace, {"train.batch_size": 4, "train.patience": 10})
+
+
+def test_minutes_that_a_training_would_refuse_are_refused_with_minutes_that_do(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The measurement is played: a step takes a second for each picture of 16 pixels."""
+
+    def measured(asked: object, network: Any, images: object, part: Any, budget: Any) -> Facts:
+        return Facts(network, 16, len(part.rows), max(0.0, budget.seconds_left) * 16**2, 1 / 16**2)
+
+    monkeypatch.setattr("pawline.training.plan.facts_of", measured)
+    monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
+    num_images = int((pd.read_parquet(workspace / "data/split.parquet")["split"] == "train").sum())
+    epoch = 4 * (num_images // 4)  # seconds
+    enough = math.ceil((10 + 1.1 * 1.25 * epoch) / 6) / 10  # 10 s to save, a validation, a tenth
+    pawline_here(workspace, "recipe", "--minutes", "0.01", expect=2)
+    assert capsys.readouterr().err == (
+        "pawline: --minutes is 0.01: loading, measuring and saving leave time for about 0 steps of 4 pictures, and "
+        f"one epoch has {num_images // 4} and a validation; expected about {enough:g} or more minutes here\n"
+    )
+    lines = pawline_here(workspace, "recipe", "--minutes", f"{enough:g}").splitlines()
+    assert lines[-1] == f"to train so:  dvc exp run -S train.minutes={enough:g}"
+
+
+def test_minutes_with_every_value_set_are_not_measured(workspace: Path) -> None:
+    lines = pawline_here(workspace, "recipe", "--minutes", "3").splitlines()
+    assert lines[0].endswith("px: 3 minutes; the training measures how many steps fit, as every value is set")
 
 
 def card_of(workspace: Path, **values: object) -> Card:

@@ -1,6 +1,7 @@
 """A person's decision about a label is checked, kept in data/relabel.csv, and changes the index, never a file."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,15 @@ def test_a_decision_changes_the_label_in_the_index_and_no_file(data: Path) -> No
     }
     assert (data / "data/ingested/vertical/001.jpg").read_bytes() == picture.read_bytes()
     assert class_names(table) == ["horizontal", "vertical"]
+
+
+def test_one_decision_settles_a_picture_that_stands_under_two_class_names(data: Path) -> None:
+    """Without it, `prepare` leaves out both copies as `conflicting_label`."""
+    picture = data / "pictures/vertical/001.jpg"
+    shutil.copy(picture, data / "pictures/horizontal/copy.jpg")
+    assert take_in().loc[["vertical/001.jpg", "horizontal/copy.jpg"], "class_name"].nunique() == 2
+    table = take_in(decide(digest_of(picture), "vertical"))
+    assert table.loc[["vertical/001.jpg", "horizontal/copy.jpg"], "class_name"].unique().tolist() == ["vertical"]
 
 
 def test_what_decisions_did_is_counted_and_said(data: Path) -> None:

@@ -333,6 +333,12 @@ def test_quarantined_files_are_shown_as_a_picture_or_a_tile_with_the_reason(tmp_
     assert '<span class="blank">empty</span>dog<span class="path" title="dog/2.jpg">' in html
 
 
+def test_a_picture_under_two_class_names_comes_with_the_way_out(tmp_path: Path) -> None:
+    bad = [(f"{name}/1.jpg", name, "conflicting_label", REASONS["conflicting_label"]) for name in ("cat", "dog")]
+    html = render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))
+    assert "<code>pawline relabel FILE</code>. The decision holds for all its copies." in html
+
+
 def test_the_report_says_where_the_contact_sheet_was_cut(tmp_path: Path) -> None:
     bad = [(f"cat/{i:03}.txt", "cat", "not_an_image", "of no known format") for i in range(MAX_TILES + 10)]
     assert "Shown: 60 of 70." in render_report(make_inputs(tmp_path, ["cat", "dog"], quarantined=bad))

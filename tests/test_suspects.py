@@ -21,7 +21,7 @@ from pawline.label_queue import Queued
 from pawline.page.suspects import render_queue, render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
-from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out
+from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out, still_open
 from tests.browser import chromium, serious_barriers
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
@@ -52,9 +52,16 @@ def test_suspects_come_with_what_the_model_says() -> None:
     assert (first["probability_of_label"], first["probability_of_suggested"]) == pytest.approx((0.03, 0.97))
 
 
-def test_a_decision_ends_the_suspicion_until_the_label_changes() -> None:
-    assert find_suspects(EXAMPLE, NAMES, {(f"{1:064x}", "cat")})["path"].tolist() == ["4.jpg"]
-    assert find_suspects(EXAMPLE, NAMES, {(f"{1:064x}", "dog")})["path"].tolist() == ["1.jpg", "4.jpg"]
+def test_a_decision_ends_the_suspicion_also_before_the_data_has_the_label() -> None:
+    found = find_suspects(EXAMPLE, NAMES)
+
+    def left(decided: dict[str, str]) -> tuple[list[str], int]:
+        open_ones, num_waiting = still_open(found, decided)
+        return open_ones["path"].tolist(), num_waiting
+
+    assert left({}) == (["1.jpg", "4.jpg"], 0)
+    assert left({f"{1:064x}": "cat"}) == (["4.jpg"], 0)  # confirmed: nothing is left to do
+    assert left({f"{1:064x}": "dog", f"{4:064x}": NO_CLASS, f"{2:064x}": "dog"}) == ([], 2)
 
 
 def test_copies_are_asked_about_once() -> None:
@@ -98,6 +105,13 @@ def test_the_command_says_what_it_judged_by(finished_workspace: Path, tmp_path: 
     (only,) = answer["suspects"]
     assert (only["path"], only["label"]) == (split.loc[3, "path"], names[label[3]])
     assert "data:image/jpeg" in (workspace / "suspects.html").read_text()
+    other = names[1 - label[3]]
+    (workspace / "data/relabel.csv").write_text(f"digest,label\n{only['digest']},{other}\n")
+    said = run(workspace, *command[:-1])
+    assert (said.stdout, said.stderr.startswith("pawline: no likely wrong labels and 1 decided one, which")) == (
+        "",
+        True,
+    )
 
 
 def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

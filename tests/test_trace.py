@@ -1,5 +1,6 @@
 """`pawline trace` knows a picture by its content."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -46,6 +47,22 @@ def test_a_quarantined_picture_is_known_with_its_reason(finished: Path) -> None:
     dvc_here(finished, "repro", "prepare")
     (sighting,) = trace(finished, finished / "pictures/vertical/words.jpg")["sightings"]
     assert sighting["part"] == "quarantine: not_an_image"
+
+
+def test_a_decision_that_left_a_picture_out_is_named(finished: Path) -> None:
+    """The version of today no longer holds it; that of the commit does."""
+    picture = finished / "pictures/vertical/007.jpg"
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+    (finished / "data/relabel.csv").write_text(f"digest,path,label,who,when\n{digest},,(none),Ada,2026-11-28\n")
+    dvc_here(finished, "repro", "ingest")
+    lines = pawline_here(finished, "trace", str(picture)).splitlines()
+    assert lines[1] == "data/relabel.csv: decided as (none), which leaves it out (Ada, 2026-11-28)"
+    assert len(lines) == 3 and "working tree" not in lines[2]
+    found = trace(finished, picture)
+    assert (found["decision"]["label"], len(found["sightings"])) == ("(none)", 1)
+    (finished / "data/relabel.csv").write_text(f"digest,label\n{digest},horizontal\n")
+    lines = pawline_here(finished, "trace", str(picture)).splitlines()
+    assert lines[1] == "data/relabel.csv: decided as horizontal, its class from then on"
 
 
 def test_an_unknown_picture_is_exit_code_1_and_a_missing_one_or_a_folder_2(

@@ -240,7 +240,9 @@ def test_nothing_heavy_is_loaded(finished_workspace: Path) -> None:
 def test_without_a_history_the_answer_says_so(finished: Path) -> None:
     LocalState(finished).history.unlink()
     answer = explain({}, finished)
-    assert {entry.text() for entry in answer.values()} == {"made by a run that is not on record here"}
+    assert {entry.text() for entry in answer.values()} == {
+        "made by a run that is not on record here, such as one in another clone"
+    }
     assert {entry.saved_seconds for entry in answer.values()} == {None}
 
 

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from pawline.cli.positive import positive
+from pawline.cli.progress import said_each
 from pawline.terminal import say
 
 
@@ -23,7 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.folds import FoldPlan, join_folds, measure_folds
     from pawline.params.whole import load_params
     from pawline.series import run_each
-    from pawline.workspace.history import duration
     from pawline.workspace.kept_series import keep_series, read_data
     from pawline.workspace.layout import Layout
 
@@ -32,12 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan = FoldPlan.of(split, arguments.count, images.class_names, params.split, params.train)
     with keep_series("folds", params, images, split, arguments.count) as kept:
         if (figures := kept.result()) is None:
-            tables = []
-            for name, table, seconds_left in run_each(kept.series, plan):
-                tables.append(table)
-                if sys.stderr.isatty():
-                    say(f"{name} done; about {duration(seconds_left)} left")
-            predictions = join_folds(tables)
+            found = said_each(run_each(kept.series, plan), len(plan.names))
+            predictions = join_folds([table for _, table in found])
             figures = kept.finish(predictions, measure_folds(predictions, split))
         else:
             say("these folds are complete already: same data, params and code")

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from pawline.cli.progress import said_each
 from pawline.terminal import say
 
 
@@ -28,7 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.learning_curve_page import curve_lines, curve_page
     from pawline.params.whole import load_params
     from pawline.series import run_each
-    from pawline.workspace.history import duration
     from pawline.workspace.kept_series import keep_series, read_data
     from pawline.workspace.layout import Layout
 
@@ -37,11 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = CurvePlan.of(split, params.train, params.split.seed)
     with keep_series("learning_curve", params, images, split, [*plan.shares, plan.num_draws]) as kept:
         if (found := kept.result()) is None:
-            tables = {}
-            for name, table, seconds_left in run_each(kept.series, plan):
-                tables[name] = table
-                if sys.stderr.isatty():
-                    say(f"{name} done; about {duration(seconds_left)} left")
+            tables = dict(said_each(run_each(kept.series, plan), len(plan.names)))
             measured = measure_curve(plan, tables)
             found = kept.finish(join_trainings(tables), answer(measured))
         else:
@@ -56,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
-        print("\n".join([*curve_lines(found), f"page: {page}"]))
+        print("\n".join([*curve_lines(found), f"page: {arguments.out or page}"]))
     return 0

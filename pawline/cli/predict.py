@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,7 +15,7 @@ from pawline.cli.model_file import named_model, next_step_for_exported
 from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
 from pawline.errors import ModelError
-from pawline.terminal import printable, say
+from pawline.terminal import printable, say, shell_word
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with named_model(arguments.model) as file:
             predictor = Predictor(file)
+            _say_if_not_champion(arguments.model, predictor.card.digest)
             predictions = counts.counted(
                 with_progress(predictor.predict_files(pictures), len(pictures), "predict")
             )
@@ -75,6 +77,27 @@ def run(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 3 if counts.unreadable else 0
+
+
+def _say_if_not_champion(named: str, digest: str) -> None:
+    """Tell a person that the model of the checkout answers, where `pawline serve` answers with another one.
+
+    named: the value of `--model`; digest: of the file that answers."""
+    if named != str(Layout().exported) or not sys.stderr.isatty():
+        return
+    from pawline.runtime.export_card import read_export_card
+    from pawline.workspace.laid_models import champion_files
+
+    champion = champion_files()
+    with suppress(ModelError):  # without a champion, or with a damaged one, there is nothing to compare with
+        if read_export_card(champion.file).digest == digest:
+            return
+        version, here = champion.link.resolve().name.partition("-")[0], Path.cwd()
+        file = champion.file.relative_to(here) if champion.file.is_relative_to(here) else champion.file
+        say(
+            f"{named} answers, the model of this checkout; `pawline serve` answers with the champion, version "
+            f"{version}: --model {shell_word(str(file))}"
+        )
 
 
 class _Counts:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pawline.params.network import NetworkParams
     from pawline.params.train import Recipe, TrainParams
     from pawline.recipe import Facts
+    from pawline.training.plan import Budget
+
+VALIDATED = 1.25  # times the time of an epoch's steps: a validation, and a machine that is a little busier
 
 
 def add_command(commands: Any) -> None:
@@ -60,11 +63,10 @@ def _planned(minutes: float | None) -> list[str]:
     """What would be chosen with the params and the data of this checkout."""
     import time
 
-    from pawline.card import in_words
-    from pawline.params.train import CHOSEN, TrainParams
+    from pawline.params.train import TrainParams
     from pawline.params.whole import load_params
     from pawline.parts import Part
-    from pawline.recipe import WHY, choose, counts, network_advice
+    from pawline.recipe import choose, network_advice
     from pawline.training.plan import Budget, facts_of
     from pawline.training.pretrained_weights import with_weights
     from pawline.workspace.checkout import main_checkout
@@ -77,16 +79,16 @@ def _planned(minutes: float | None) -> list[str]:
         asked = TrainParams.model_validate(dict(asked) | {"minutes": minutes, "steps": None})
     images, split = read_data(Layout())
     part = Part.of("train", images, split)
-    facts = facts_of(asked, network, images, part, Budget.of(asked, network, time.time()))
+    budget = Budget.of(asked, network, time.time())
+    facts = facts_of(asked, network, images, part, budget)
+    if budget:
+        _refuse_short(asked, facts, budget, "train.minutes" if minutes is None else "--minutes")
     recipe = choose(asked, facts)
     lines = [
         f"{network.name}, {facts.num_images:,} pictures of {len(images.class_names)} classes, "
-        f"{facts.image_size} px: {_length(asked, recipe, facts)}"
+        f"{facts.image_size} px: {_length(asked, recipe, facts)}",
+        *_value_lines(asked, recipe, facts),
     ]
-    for key in CHOSEN:
-        why = WHY[key] if key in asked.automatic else "set in params.yaml"
-        if counts(key, network):
-            lines.append(f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why}")
     if network.name == "pretrained":
         side = network.predicted_side(facts.image_size, recipe.predict_size)
         lines += network.pretrained.advice(images.form.shrunk_to(side))
@@ -95,12 +97,55 @@ def _planned(minutes: float | None) -> list[str]:
     return [*lines, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
 
 
+def _refuse_short(asked: "TrainParams", facts: "Facts", budget: "Budget", named: str) -> None:
+    """Raise ParamsError where a training would be refused, since its minutes end before one epoch.
+
+    named: what gave the minutes."""
+    import time
+
+    from pawline.errors import ParamsError
+    from pawline.recipe import choose, num_steps
+    from pawline.training.plan import enough_minutes
+
+    recipe, steps = choose(asked, facts), num_steps(asked, facts)
+    num_batches = facts.num_images // recipe.batch_size
+    if facts.pixel_seconds is None or steps >= VALIDATED * num_batches:
+        return
+    sides, _ = facts.network.sides(facts.image_size, recipe.sizes, recipe.predict_size)
+    pixels = recipe.batch_size * sum(side**2 for side in sides) / len(sides)
+    # What was loaded and measured here is what the training loses to it, and then it builds its own network.
+    lost = budget.seconds - budget.seconds_left + (time.time() - budget.began)
+    needed = enough_minutes(lost, VALIDATED * num_batches * pixels * facts.pixel_seconds)
+    raise ParamsError(
+        f"{named} is {asked.minutes:g}: loading, measuring and saving leave time for about {round(steps):,} steps of "
+        f"{recipe.batch_size} pictures, and one epoch has {num_batches:,} and a validation; expected about {needed:g} "
+        "or more minutes here"
+    )
+
+
+def _value_lines(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> list[str]:
+    """Each value that counts, with its reason."""
+    from pawline.card import in_words
+    from pawline.params.train import CHOSEN
+    from pawline.recipe import counts
+    from pawline.recipe_reasons import reasons
+
+    why = reasons(asked, facts)
+    return [
+        f"  train.{key:<16} {in_words(key, getattr(recipe, key)):<18} {why.get(key, 'set in params.yaml')}"
+        for key in CHOSEN
+        if counts(key, facts.network)
+    ]
+
+
 def _length(asked: "TrainParams", recipe: "Recipe", facts: "Facts") -> str:
     """How long the training is, in words."""
     from pawline.recipe import num_steps
 
     if facts.network.is_frozen:
         return "each looked at once, no epochs; train.minutes does not count"
+    if asked.minutes and not asked.steps and facts.num_pixels is None:
+        return f"{asked.minutes:g} minutes; the training measures how many steps fit, as every value is set"
     steps, about = num_steps(asked, facts), "" if facts.num_pixels is None else "about "
     epochs = steps * recipe.batch_size / facts.num_images
     return f"{about}{round(steps):,} steps, {about}{epochs:.3g} epochs"

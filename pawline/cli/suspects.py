@@ -28,7 +28,9 @@ def add_command(commands: Any) -> None:
         type=Path,
         help="make the page of the pictures that `pawline drift` found worth a label",
     )
-    command.add_argument("--json", action="store_true", help="one object: source, num_suspects, suspects")
+    command.add_argument(
+        "--json", action="store_true", help="one object: source, num_suspects, num_waiting, suspects"
+    )
     command.add_argument(
         "--limit", type=positive, default=MAX_SHOWN, metavar="N", help="at most so many (default: %(default)s)"
     )
@@ -39,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whether labels look wrong or not."""
     from pawline.files import write_text
     from pawline.relabel import kept_decisions
-    from pawline.suspects import find_suspects
+    from pawline.suspects import find_suspects, still_open
 
     at = Layout()
     if arguments.queue:
         return _queue_page(arguments.queue, arguments.out, at)
     judged, class_names = _judged(at)
-    decisions = kept_decisions(at.relabel)
-    found = find_suspects(judged, class_names, {(one.digest, one.label) for one in decisions})
+    decided = {one.digest: one.label for one in kept_decisions(at.relabel)}
+    found, num_waiting = still_open(find_suspects(judged, class_names), decided)
     shown = found.head(arguments.limit)
     if arguments.out:
         from pawline.page.suspects import render_suspects
@@ -55,7 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                {"source": judged.source, "num_suspects": len(found), "suspects": shown.to_dict("records")},
+                {
+                    "source": judged.source,
+                    "num_suspects": len(found),
+                    "num_waiting": num_waiting,
+                    "suspects": shown.to_dict("records"),
+                },
                 indent=2,
             )
         )
@@ -64,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
         suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
         print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
-    say(_summary(found, shown, judged, arguments.out))
+    say(_summary(found, shown, num_waiting, judged, arguments.out))
     return 0
 
 
@@ -91,15 +98,18 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
     return 0
 
 
-def _summary(found: "pd.DataFrame", shown: "pd.DataFrame", judged: "HeldOutPredictions", page: Path | None) -> str:
+def _summary(
+    found: "pd.DataFrame", shown: "pd.DataFrame", num_waiting: int, judged: "HeldOutPredictions", page: Path | None
+) -> str:
     count = plural(len(found), "likely wrong label") if len(found) else "no likely wrong labels"
     cut = f", of which {len(shown):,} are listed (--limit)" if len(shown) < len(found) else ""
+    waiting = f" and {plural(num_waiting, 'decided one')}, which `dvc repro` will change" if num_waiting else ""
     then = "; look at them: `pawline suspects --out suspects.html`" if len(found) else ""
     if page:
         then = (
             f"; open {page} in a browser, then `pawline relabel decisions.csv`" if len(found) else f"; see {page}"
         )
-    return f"{count}{cut}, {judged.source}{then}"
+    return f"{count}{cut}{waiting}, {judged.source}{then}"
 
 
 def _judged(at: Layout) -> tuple["HeldOutPredictions", list[str]]:

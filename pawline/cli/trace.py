@@ -23,6 +23,7 @@ from pawline.workspace.lock import LOCK, Cache, Output, locked_outputs, parse_lo
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pawline.relabel import Decision
 
 UNKNOWN = "unknown"
 
@@ -54,22 +55,41 @@ class Sighting:
 def add_command(commands: Any) -> None:
     command = commands.add_parser("trace", help="which data sets, splits, models and MLflow runs knew a picture")
     command.add_argument("picture", type=Path, metavar="IMAGE")
-    command.add_argument("--json", action="store_true", help="one object: digest, sightings")
+    command.add_argument("--json", action="store_true", help="one object: digest, decision, sightings")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, or 1 when no version knew the picture."""
+    from pawline.relabel import kept_decisions
+
     digest, sightings = trace(arguments.picture)
+    decision = next((one for one in kept_decisions(Layout().relabel) if one.digest == digest), None)
     if arguments.json:
-        print(json.dumps({"digest": digest, "sightings": [asdict(sighting) for sighting in sightings]}, indent=2))
+        found = {
+            "digest": digest,
+            "decision": asdict(decision) if decision else None,
+            "sightings": [asdict(sighting) for sighting in sightings],
+        }
+        print(json.dumps(found, indent=2))
         return 0 if sightings else 1
     print(f"SHA-256 {digest}")
+    if decision:
+        print(_decided(decision))
     for sighting in sightings:
         print(sighting)
     if not sightings:
         print("no version of the data set knew this picture")
     return 0 if sightings else 1
+
+
+def _decided(one: "Decision") -> str:
+    """What a person decided about the picture, whether `ingest` has read that yet or not."""
+    from pawline.relabel import NO_CLASS
+
+    effect = "which leaves it out" if one.label == NO_CLASS else "its class from then on"
+    signed = ", ".join(word for word in (one.who, one.when) if word)
+    return printable(f"{Layout().relabel}: decided as {one.label}, {effect}{signed and f' ({signed})'}")
 
 
 def trace(picture: Path) -> tuple[str, list[Sighting]]:

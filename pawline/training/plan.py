@@ -72,7 +72,8 @@ def facts_of(
     begin = time.time()
     pixel_seconds = _seconds_per_pixel(choose(asked, facts), network, images, train_part)
     to_come = time.time() - begin  # the network that trains is built and compiled after this
-    return replace(facts, num_pixels=max(0.0, budget.seconds_left - to_come) / pixel_seconds)
+    num_pixels = max(0.0, budget.seconds_left - to_come) / pixel_seconds
+    return replace(facts, num_pixels=num_pixels, pixel_seconds=pixel_seconds)
 
 
 def _seconds_per_pixel(guess: Recipe, network: NetworkParams, images: PreparedImages, train_part: Part) -> float:
@@ -106,13 +107,18 @@ def plan_steps(
     num_steps = affordable_steps(left, step_seconds, num_batches, validation_seconds)
     if num_steps < num_batches:
         epoch = num_batches * sum(step_seconds) / len(step_seconds) + validation_seconds
-        needed = (budget.seconds - left + 1.1 * epoch) / 60
+        needed = enough_minutes(budget.seconds - left, epoch)
         raise ParamsError(
             f"train.minutes is {recipe.minutes:g}: loading, measuring and saving leave time for {max(0, num_steps)} "
-            f"steps of {recipe.batch_size} pictures, and one epoch has {num_batches}; expected about {needed:.1g} or "
+            f"steps of {recipe.batch_size} pictures, and one epoch has {num_batches}; expected about {needed:g} or "
             "more minutes here; make it larger, or empty to train by epochs"
         )
     return Progress(num_steps, step_seconds=step_seconds, validation_seconds=validation_seconds)
+
+
+def enough_minutes(lost_seconds: float, epoch_seconds: float) -> float:
+    """The fewest minutes, rounded up to tenths, that hold an epoch and a tenth, besides the time that is lost to it."""
+    return math.ceil((lost_seconds + 1.1 * epoch_seconds) / 6) / 10
 
 
 def _validation_seconds(trainer: "Trainer", val_part: Part) -> float:

@@ -36,6 +36,8 @@ WILL_RUN = "will run"
 
 # What stands before the reasons of a kind; a kind that is not here speaks for itself.
 INTRODUCED = {"param": "params ", "module": "edited ", "upstream": "after "}
+# A fresh clone: its stages came to the very inputs that the commit has, and git brought the outputs.
+NOT_ON_RECORD = "made by a run that is not on record here, such as one in another clone"
 MOST_SHOWN, ALL = 3, 100  # reasons of a kind that a line names, of all stages and of a single one
 
 
@@ -70,7 +72,7 @@ class Explanation:
         if self.made:
             when = f"{self.made.finished.astimezone():%Y-%m-%d %H:%M}"
             clauses.append(f"made {when} by {self.made.by}; saved {duration(self.made.seconds)}")
-        return "; ".join(clauses) or "made by a run that is not on record here"
+        return "; ".join(clauses) or NOT_ON_RECORD
 
     def as_json(self) -> dict[str, Any]:
         return {
