@@ -161,7 +161,8 @@ def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
     usable = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
     unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", given_group="")
-    return pd.concat([usable, unusable]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
+    table = pd.concat([usable, unusable]).assign(problem="", animated=False)
+    return table.assign(given_class=table["class_name"])[list(COLUMNS)].reset_index(drop=True)
 
 
 def metrics_of(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
@@ -235,14 +236,18 @@ def test_a_run_ends_with_its_figures_once(
 ) -> None:
     """`make run` prints a table of them afterwards, so the stage is silent there."""
     metrics = {"accuracy": 0.9787, "accuracy_low": 0.926, "accuracy_high": 0.994, "num_images": 1094}
-    announce(metrics, Path("reports/report.html"))
+    announce(metrics, Path("reports/report.html"), {})
     assert capsys.readouterr().err == (
         "pawline: report: test accuracy 0.979 (95 % interval 0.926 to 0.994), 1,094 pictures; "
         "reports/report.html shows the whole run\n"
     )
     monkeypatch.setenv(FIGURES_FOLLOW, "1")
-    announce(metrics, Path("reports/report.html"))
+    announce(metrics, Path("reports/report.html"), {})
     assert capsys.readouterr().err == ""
+    announce(metrics, Path("reports/report.html"), {"words": "1 picture was left out"})
+    assert capsys.readouterr().err == (
+        "pawline: report: by decisions 1 picture was left out; reports/report.html shows the whole run\n"
+    )
     recipe = (ROOT / "Makefile").read_text().partition("\nrun:")[2]
     assert recipe.index(f"{FIGURES_FOLLOW}=1 dvc repro") < recipe.index("pawline.cli.next_commands")
 
@@ -346,6 +351,30 @@ def test_parts_of_the_source_and_files_without_a_class_are_stated(inputs: Report
     assert "parts of its own, which stay as given: 19 files of train and 1 file of test. It has no val" in text
     assert "7 files of a test folder that names no classes and 1 file outside the class folders" in text
     assert "3 files in the class folders left out too: by name and content no picture" in text
+
+
+def test_what_people_decided_about_labels_stands_beside_the_result(inputs: ReportInputs) -> None:
+    """One label of train and one of test were corrected, one of a picture in no part, and two pictures left out."""
+    assert "People decided" not in words(render_report(inputs)) and describe(inputs)["decisions"] == {}
+    inputs.index.loc[inputs.index["path"].isin(["cat/0.jpg", "dog/9.jpg"]), "given_class"] = "emu"
+    inputs.metrics["ingest"] |= {"num_relabelled": 3, "num_removed": 2}
+    text = words(render_report(inputs))
+    top = text[: text.index("The network learned from")]
+    assert (
+        "People decided about labels: 3 labels were corrected (1 in train, 1 in test, 1 in none of the parts) and 2 "
+        "pictures were left out (data/relabel.csv). So the accuracy above can differ" in top
+    )
+    assert "Where each of the 22 files (20.2 kB without those left out by decision) went: 12 to train" in text
+    assert "0 in quarantine, 2 left out by decision." in text
+    assert report_data(describe(inputs))["decisions"]["num_relabelled"] == {"train": 1, "val": 0, "test": 1}
+
+
+def test_labels_corrected_in_train_alone_leave_the_result_comparable(inputs: ReportInputs) -> None:
+    inputs.index.loc[inputs.index["path"] == "cat/0.jpg", "given_class"] = "dog"
+    inputs.metrics["ingest"] |= {"num_relabelled": 1, "num_removed": 0}
+    text = words(render_report(inputs))
+    assert "1 label was corrected (1 in train) (data/relabel.csv)." in text
+    assert "So the accuracy above can differ" not in text and "left out by decision" not in text
 
 
 def test_pictures_of_several_frames_are_counted(inputs: ReportInputs) -> None:

@@ -1,6 +1,7 @@
 """One MLflow run per training, found by its model's digest: live epochs, params, data set, model, test figures."""
 
 import hashlib
+import json
 import math
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+import pyarrow.parquet as pq
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Run
 from mlflow.tracking import get_tracking_uri
@@ -20,6 +22,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from pawline.addresses import is_address, public_address, without_secrets
 from pawline.card import Card
 from pawline.params.whole import Params, dotted
+from pawline.relabelled import num_relabelled
 from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
 from pawline.tracking.metrics import log_metrics
 from pawline.tracking.missed import (
@@ -45,10 +48,12 @@ from pawline.tracking.store import (
 from pawline.training.checkpoint import EpochRow
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
+from pawline.workspace.layout import Layout
 from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
 PLACE = "pawline.training_place"  # whose state: another machine may train the same at the same time
+DECIDED = "relabel"  # params of the run: what data/relabel.csv changed
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
 
@@ -120,7 +125,8 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         stopped = _stopped_run(training, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
         active = mlflow.start_run(run_id, run_name=name, tags=tags)
-    shown, data_set = shown_params(params), data_set_of(params, split, training.data_digest)
+    shown = shown_params(params) | decided_labels(split)
+    data_set = data_set_of(params, split, training.data_digest)
     is_whole = _log_begin(stopped, shown, data_set)
     run = TrainingRun(active.info.run_id, num_epochs(stopped) if stopped else 0, _curves(params, training))
     status = "FINISHED"
@@ -251,6 +257,19 @@ def _without_secrets(value: Any) -> Any:
         return public_address(value)
     except ValueError:
         return without_secrets(value)
+
+
+def decided_labels(split: pd.DataFrame) -> dict[str, int]:
+    """What people's decisions changed in the data of this checkout, as params: pictures with a corrected label in each
+    part, and pictures left out; empty where they changed nothing, or where the data does not say."""
+    at = Layout()
+    index, ingested = at.index, at.metrics_of("ingest")
+    if not (index.exists() and ingested.exists()) or "given_class" not in pq.read_schema(index).names:
+        return {}
+    corrected = num_relabelled(pd.read_parquet(index, columns=["path", "class_name", "given_class"]), split)
+    counts = {f"{DECIDED}.num_corrected_{part}": count for part, count in corrected.items()}
+    counts[f"{DECIDED}.num_left_out"] = json.loads(ingested.read_text(encoding="utf-8")).get("num_removed", 0)
+    return counts if any(counts.values()) else {}
 
 
 def data_set_of(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
