@@ -15,7 +15,7 @@ import pytest
 
 from pawline.cli import compare as command
 from pawline.compare import CANNOT_TELL, Comparison, Corrected, JudgedModel, compare
-from pawline.compare_page import compare_lines, compare_page, data_words
+from pawline.compare_page import compare_lines, compare_page, data_words, figure_rows
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.linked_groups import group_keys, linked
 from pawline.params.prepare import ImageForm
@@ -159,6 +159,54 @@ def test_the_same_pictures_under_other_labels_are_no_other_pictures() -> None:
     )
 
 
+def labels(classes: dict[str, str], part: str = "val") -> pd.DataFrame:
+    return pd.DataFrame({"digest": list(classes), "label": list(classes.values()), "split": part})
+
+
+def test_one_model_before_and_after_labels_were_corrected_is_called_the_same() -> None:
+    """In val x became a dog, so the temperature changed, and with it the log loss; no answer did."""
+    before = judged(predictions(many(40, 100), sure=0.9), learned_from="x y", name="before")
+    after = judged(predictions(many(40, 100), sure=0.8), learned_from="x y", name="after")
+    first = replace(
+        before, model_digest="m", temperature=0.5, labels=labels({"x": "cat", "y": "cat"}), data_digest="before"
+    )
+    second = replace(after, model_digest="m", temperature=0.625, labels=labels({"x": "dog", "y": "cat"}))
+    found = compare(first, second)
+    assert found.is_same_model and found.summary.startswith("A and B are the same model: accuracy 40.0% for both, on")
+    assert found.data["labels_changed"] == {"train": 0, "val": 1, "test": 0}
+    text = "\n".join(compare_lines(found))
+    assert "Both are the same model: their files have one SHA-256. Its temperature differs, 0.5 and 0.625" in text
+    assert "Both learned from the same pictures. Of the pictures that both have, 1 has another class in B: 1 in val." in text
+    assert figure_rows(found)[0]["verdict"] == "the same"
+    page = compare_page(found, None)
+    assert '<p class="big">The same model</p>' in page and "1 has another class in B" in page
+    assert json.loads(json.dumps(found.to_json()))["data"]["same_model"] is True
+
+
+def test_another_model_with_equal_answers_is_not_called_the_same() -> None:
+    first, second = (replace(judged(predictions(many(40, 100)), name=name), model_digest=name) for name in "AB")
+    found = compare(first, second)
+    assert not found.is_same_model and found.summary.startswith("can't tell with 100 pictures")
+    unknown = compare(replace(first, model_digest=""), replace(second, model_digest=""))
+    assert not unknown.is_same_model, "runs of before name no model"
+    assert "same model" not in "\n".join(compare_lines(unknown))
+
+
+def test_corrected_labels_and_moved_pictures_are_counted_in_the_parts_of_b() -> None:
+    """Two of three pictures that both have changed the class and one the part; z is new and does not count."""
+    first = replace(
+        judged(predictions(many(40, 100)), learned_from="v w x"), labels=labels(dict.fromkeys("vwx", "cat"), "train")
+    )
+    parts = pd.concat([labels({"v": "dog", "z": "dog"}, "train"), labels({"w": "dog"}), labels({"x": "cat"}, "train")])
+    second = replace(first, name="B", data_digest="other", labels=parts)
+    found = compare(first, second)
+    assert (found.data["labels_changed"], found.data["num_moved"]) == ({"train": 1, "val": 1, "test": 0}, 1)
+    assert data_words(found) == (
+        "Both learned from the same pictures, but 1 picture changed the part. Of the pictures that both have, 2 have "
+        "other classes in B: 1 in train, 1 in val."
+    )
+
+
 def test_sets_are_linked_through_any_column() -> None:
     near, given = pd.Series(["a", "a", "b", "c", "d"]), pd.Series(["", "x", "x", "", ""])
     assert linked([near, given]).tolist() == [0, 0, 0, 1, 2]
@@ -218,6 +266,9 @@ def log_run(name: str, table: pd.DataFrame | None, train: str = "t", with_split:
     store.use_store()
     with mlflow.start_run(run_name=name) as run:
         mlflow.log_params({"train.epochs": len(name), "conditions.num_steps": len(name)})
+        mlflow.log_params({"relabel.num_corrected_test": len(name)})  # counted in the splits instead
+        mlflow.set_tag(store.MODEL_DIGEST, f"model of {name}")
+        mlflow.log_metric("test_temperature", 0.5)
         if table is not None:
             folder = Path("logged")
             folder.mkdir(exist_ok=True)
@@ -255,6 +306,9 @@ def test_runs_are_found_by_id_prefix_and_name_and_the_page_goes_to_the_second(
     logged = mlflow.artifacts.load_text(f"runs:/{other}/{folder.path}/compare.html")
     assert logged == (checkout / "page.html").read_text() and one[:8] in folder.path
     assert find_compared(one).run_id == find_compared(f"runs:/{one}").run_id == one
+    judged_first = find_compared(one).judged
+    assert (judged_first.model_digest, judged_first.temperature) == ("model of first", 0.5)
+    assert judged_first.labels.set_index("digest").loc["t"].to_dict() == {"label": "cat", "split": "train"}
 
 
 def test_predictions_without_digests_are_paired_by_the_logged_split(checkout: Path) -> None:

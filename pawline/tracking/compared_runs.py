@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -13,13 +14,13 @@ from mlflow.exceptions import MlflowException
 from pawline.card import read_card
 from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
-from pawline.judging.predictions import read_predictions
+from pawline.judging.predictions import classes_of, read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.terminal import listed
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
-from pawline.tracking.training_run import shown_params
+from pawline.tracking.training_run import DECIDED, shown_params
 from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
 
@@ -27,6 +28,8 @@ WORKSPACE_NAME = "workspace"  # the outputs as they are in this checkout
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 RUN_ID, MIN_PREFIX = re.compile(r"[0-9a-f]{32}"), 4
 NUM_LISTED = 5
+# Params of a run that are no settings: the machine, and counts of corrected labels, which are counted in the splits.
+NOT_COMPARED = ("conditions.", f"{DECIDED}.")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,12 @@ def find_compared(named: str) -> ComparedRun:
         )
     if split is None:
         split = _split_of_old_run(run, name)
-    params = {key: value for key, value in run.data.params.items() if not key.startswith("conditions.")}
-    return ComparedRun(_judged(name, predictions, split, params), run.info.run_id)
+    params = {key: value for key, value in run.data.params.items() if not key.startswith(NOT_COMPARED)}
+    model = {
+        "model_digest": run.data.tags.get(MODEL_DIGEST, ""),
+        "temperature": run.data.metrics.get("test_temperature"),
+    }
+    return ComparedRun(_judged(name, predictions, split, params, **model), run.info.run_id)
 
 
 def log_comparison(run_id: str, file: Path, folder: str) -> None:
@@ -164,7 +171,15 @@ def _workspace() -> ComparedRun:
         )
     params = {key: str(value) for key, value in shown_params(load_params(at.params)).items()}
     return ComparedRun(
-        _judged(WORKSPACE_NAME, _read(at.predictions), split, params), _run_id_of_model(card.digest)
+        _judged(
+            WORKSPACE_NAME,
+            _read(at.predictions),
+            split,
+            params,
+            model_digest=card.digest,
+            temperature=card.temperature,
+        ),
+        _run_id_of_model(card.digest),
     )
 
 
@@ -177,7 +192,10 @@ def _run_id_of_model(digest: str) -> str:
     return run.info.run_id if run else ""
 
 
-def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> JudgedModel:
+def _judged(
+    name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str], **model: Any
+) -> JudgedModel:
+    """The model as a comparison needs it. model: model_digest and temperature."""
     if "digest" not in predictions:
         of_path = split.set_index("path")["digest"]
         unknown = ~predictions["path"].isin(of_path.index)
@@ -200,4 +218,13 @@ def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: d
         num_images={str(part): int(count) for part, count in split["split"].value_counts().items()},
         params=params,
         data_digest=data_digest(split),
+        labels=_labels(split, classes_of(predictions)),
+        **model,
     )
+
+
+def _labels(split: pd.DataFrame, class_names: list[str]) -> pd.DataFrame:
+    """The class of each content in use: digest, label (a class name) and split."""
+    once = split.drop_duplicates("digest")[["digest", "label", "split"]].reset_index(drop=True)
+    names = dict(enumerate(class_names))
+    return once.assign(label=[names.get(label, "") for label in once["label"]])
