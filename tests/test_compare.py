@@ -13,16 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.card import Card, write_card
 from pawline.cli import compare as command
 from pawline.compare import CANNOT_TELL, Comparison, Corrected, JudgedModel, compare
 from pawline.compare_page import compare_lines, compare_page, data_words, figure_rows
 from pawline.errors import DatasetError, ParamsError, PawlineError
+from pawline.files import file_digest
 from pawline.linked_groups import group_keys, linked
 from pawline.params.prepare import ImageForm
+from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.tracking import store
 from pawline.tracking.compared_runs import find_compared
+from pawline.tracking.logged_model import conditions_of_card
+from pawline.tracking.training_run import shown_params
+from pawline.workspace.layout import Layout
+from tests.cards import CONDITIONS
+from tests.source import ROOT
 
 
 def predictions(answers: dict[str, str], actual: str = "cat", sure: float = 0.9) -> pd.DataFrame:
@@ -261,11 +269,17 @@ def checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def log_run(name: str, table: pd.DataFrame | None, train: str = "t", with_split: bool = True) -> str:
+def log_run(
+    name: str,
+    table: pd.DataFrame | None,
+    train: str = "t",
+    with_split: bool = True,
+    params: dict[str, Any] | None = None,
+) -> str:
     """An MLflow run as `train` and `evaluate` leave it."""
     store.use_store()
     with mlflow.start_run(run_name=name) as run:
-        mlflow.log_params({"train.epochs": len(name), "conditions.num_steps": len(name)})
+        mlflow.log_params(params or {"train.epochs": len(name), "conditions.num_steps": len(name)})
         mlflow.log_params({"relabel.num_corrected_test": len(name)})  # counted in the splits instead
         mlflow.set_tag(store.MODEL_DIGEST, f"model of {name}")
         mlflow.log_metric("test_temperature", 0.5)
@@ -333,6 +347,43 @@ def test_a_run_without_a_split_is_read_by_the_present_one_only_where_it_is_the_s
         data_set = mlflow.data.from_pandas(split, digest=data_digest(split)[:32])
         mlflow.log_input(data_set, context="training")
     assert find_compared("old").judged.learned_from == {"t"}
+
+
+def test_the_workspace_has_the_settings_that_the_recipe_chose_for_its_model(
+    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run logs them as `recipe.…`, the workspace has them on the model's card: no param differs."""
+    monkeypatch.setattr("pawline.tracking.compared_runs.Layout", lambda: Layout(**places(tmp_path)))
+    table = predictions(many(40, 100))
+    at = Layout(**places(tmp_path))
+    for file in (at.predictions, at.split, at.model):
+        file.parent.mkdir(exist_ok=True)
+    split = split_of(table, "t").fillna({"group": "t"})
+    table.to_csv(at.predictions, index=False)
+    split.to_parquet(at.split)
+    at.model.write_bytes(b"a model")
+    recipe: dict[str, Any] = {"train.batch_size": 32, "train.sizes": [0.5, 0.75], "train.ema": 0.0}
+    card = Card(
+        digest=file_digest(at.model), class_names=["cat", "dog"], network="fast", num_weights=1, decoder="cv2",
+        form=ImageForm(image_size=8, color="grayscale", aspect="stretch", background=255), conditions=CONDITIONS,
+        training_data_digest=data_digest(split), recipe=recipe, chosen=[*recipe], temperature=0.5,
+    )  # fmt: skip
+    write_card(at.model, card)
+    log_run("of the model", table, params=shown_params(load_params(at.params)) | conditions_of_card(card))
+    run, workspace = find_compared("of the model").judged, find_compared("workspace").judged
+    assert run.params["recipe.train.batch_size"] == "32" and "conditions.num_steps" not in run.params
+    assert compare(run, workspace).params == {}
+    assert (workspace.model_digest, workspace.temperature) == (card.digest, 0.5)
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The outputs of a finished run in a folder, with the params of this project."""
+    return {
+        "predictions": folder / "reports/predictions.csv",
+        "split": folder / "data/split.parquet",
+        "model": folder / "models/model.keras",
+        "params": ROOT / "params.yaml",
+    }
 
 
 def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:

@@ -1,6 +1,7 @@
 """What `pawline compare` reads of an MLflow run: its params, its split and its predictions of the test part."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from pawline.judging.predictions import classes_of, read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.terminal import listed
+from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
 from pawline.tracking.training_run import DECIDED, shown_params
@@ -57,12 +59,11 @@ def find_compared(named: str) -> ComparedRun:
         )
     if split is None:
         split = _split_of_old_run(run, name)
-    params = {key: value for key, value in run.data.params.items() if not key.startswith(NOT_COMPARED)}
     model = {
         "model_digest": run.data.tags.get(MODEL_DIGEST, ""),
         "temperature": run.data.metrics.get("test_temperature"),
     }
-    return ComparedRun(_judged(name, predictions, split, params, **model), run.info.run_id)
+    return ComparedRun(_judged(name, predictions, split, _compared(run.data.params), **model), run.info.run_id)
 
 
 def log_comparison(run_id: str, file: Path, folder: str) -> None:
@@ -169,7 +170,7 @@ def _workspace() -> ComparedRun:
         raise DatasetError(
             f"{at.model}: trained on another split than {at.split}; bring both up to date: `dvc repro`"
         )
-    params = {key: str(value) for key, value in shown_params(load_params(at.params)).items()}
+    params = _compared(shown_params(load_params(at.params)) | conditions_of_card(card))
     return ComparedRun(
         _judged(
             WORKSPACE_NAME,
@@ -181,6 +182,11 @@ def _workspace() -> ComparedRun:
         ),
         _run_id_of_model(card.digest),
     )
+
+
+def _compared(params: Mapping[str, object]) -> dict[str, str]:
+    """The settings among all params of a run, as MLflow writes them."""
+    return {key: str(value) for key, value in params.items() if not key.startswith(NOT_COMPARED)}
 
 
 def _run_id_of_model(digest: str) -> str:
