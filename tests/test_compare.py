@@ -184,7 +184,7 @@ def test_one_model_before_and_after_labels_were_corrected_is_called_the_same() -
     assert found.data["labels_changed"] == {"train": 0, "val": 1, "test": 0}
     text = "\n".join(compare_lines(found))
     assert "Both are the same model: their files have one SHA-256. Its temperature differs, 0.5 and 0.625" in text
-    assert "Both learned from the same pictures. Of the pictures that both have, 1 has another class in B: 1 in val." in text
+    assert "same pictures. Of the pictures that both have, 1 has another class in B: 1 in val." in text
     assert figure_rows(found)[0]["verdict"] == "the same"
     page = compare_page(found, None)
     assert '<p class="big">The same model</p>' in page and "1 has another class in B" in page
@@ -205,7 +205,7 @@ def test_corrected_labels_and_moved_pictures_are_counted_in_the_parts_of_b() -> 
     first = replace(
         judged(predictions(many(40, 100)), learned_from="v w x"), labels=labels(dict.fromkeys("vwx", "cat"), "train")
     )
-    parts = pd.concat([labels({"v": "dog", "z": "dog"}, "train"), labels({"w": "dog"}), labels({"x": "cat"}, "train")])
+    parts = pd.concat([labels({"v": "dog", "x": "cat", "z": "dog"}, "train"), labels({"w": "dog"})])
     second = replace(first, name="B", data_digest="other", labels=parts)
     found = compare(first, second)
     assert (found.data["labels_changed"], found.data["num_moved"]) == ({"train": 1, "val": 1, "test": 0}, 1)
@@ -275,6 +275,7 @@ def log_run(
     train: str = "t",
     with_split: bool = True,
     params: dict[str, Any] | None = None,
+    experiment: str = "",
 ) -> str:
     """An MLflow run as `train` and `evaluate` leave it."""
     store.use_store()
@@ -282,6 +283,8 @@ def log_run(
         mlflow.log_params(params or {"train.epochs": len(name), "conditions.num_steps": len(name)})
         mlflow.log_params({"relabel.num_corrected_test": len(name)})  # counted in the splits instead
         mlflow.set_tag(store.MODEL_DIGEST, f"model of {name}")
+        if experiment:
+            mlflow.set_tag("pawline.dvc_experiment", experiment)
         mlflow.log_metric("test_temperature", 0.5)
         if table is not None:
             folder = Path("logged")
@@ -323,6 +326,15 @@ def test_runs_are_found_by_id_prefix_and_name_and_the_page_goes_to_the_second(
     judged_first = find_compared(one).judged
     assert (judged_first.model_digest, judged_first.temperature) == ("model of first", 0.5)
     assert judged_first.labels.set_index("digest").loc["t"].to_dict() == {"label": "cat", "split": "train"}
+
+
+def test_a_run_is_found_by_the_name_of_its_dvc_experiment(checkout: Path) -> None:
+    """Both runs have the same name, so that it cannot tell them apart; the refusal names the experiments."""
+    ids = [log_run("fast 96px", predictions(many(40, 100)), experiment=name) for name in ("sedgy-wise", "loamy-cat")]
+    assert [find_compared(name).run_id for name in ("sedgy-wise", "loamy-cat")] == ids
+    assert find_compared("sedgy-wise").judged.name == f"fast 96px, sedgy-wise ({ids[0][:8]})"
+    with pytest.raises(ParamsError, match=r"2 runs are meant by 'fast 96px': \w{8} \(fast 96px, loamy-cat\), \w{8} "):
+        find_compared("fast 96px")
 
 
 def test_predictions_without_digests_are_paired_by_the_logged_split(checkout: Path) -> None:
@@ -399,9 +411,9 @@ def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:
             "nobody",
             "whole",
             ParamsError,
-            "no MLflow run has the id or name 'nobody'; the newest are [0-9a-f]{8} .cows",
+            "no MLflow run has the id, the name or the DVC experiment 'nobody'; the newest are [0-9a-f]{8} .cows",
         ),
-        ("0" * 32, "whole", ParamsError, "no MLflow run has the id or name '0+'; the newest are"),
+        ("0" * 32, "whole", ParamsError, "no MLflow run has the id, .* '0+'; the newest are"),
         ("models:/none/1", "whole", ParamsError, "models:/none/1: MLflow knows no such model"),
         ("twice", "whole", ParamsError, "2 runs are meant by 'twice': .*; give the id of one"),
         ("not evaluated", "whole", DatasetError, "has no predictions of test pictures"),

@@ -22,7 +22,7 @@ from pawline.terminal import listed
 from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
-from pawline.tracking.training_run import DECIDED, shown_params
+from pawline.tracking.training_run import DECIDED, DVC_EXPERIMENT, shown_params
 from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
 
@@ -43,14 +43,15 @@ class ComparedRun:
 
 
 def find_compared(named: str) -> ComparedRun:
-    """Find a run by its id, the beginning of its id, its name, a `models:/` or `runs:/` address, or "workspace".
+    """Find a run by its id, the beginning of its id, its name, the name of the DVC experiment that made it, a
+    `models:/` or `runs:/` address, or "workspace".
 
     Raises ParamsError where no run, or more than one, is meant, DatasetError where it lacks what a comparison needs."""
     if named == WORKSPACE_NAME:
         return _workspace()
     with busy_unless_it_answers():
         run = _find(named)
-        name = f"{run.info.run_name} ({run.info.run_id[:8]})"
+        name = f"{_names(run)} ({run.info.run_id[:8]})"
         predictions, split = _downloaded(run, Layout().predictions.name), _downloaded(run, Layout().split.name)
     if predictions is None:
         raise DatasetError(
@@ -88,7 +89,7 @@ def _find(named: str) -> Run:
                 raise
             raise _unknown(named, _all_runs()) from None
     runs = _all_runs()
-    found = [run for run in runs if run.info.run_name == named]
+    found = [run for run in runs if named in (run.info.run_name, run.data.tags.get(DVC_EXPERIMENT))]
     if not found and len(named) >= MIN_PREFIX:
         found = [run for run in runs if run.info.run_id.startswith(named.lower())]
     if not found:
@@ -118,11 +119,17 @@ def _all_runs() -> list[Run]:
 
 def _unknown(named: str, runs: list[Run]) -> ParamsError:
     there = f"the newest are {_listed(runs)}" if runs else "there is none yet"
-    return ParamsError(f"no MLflow run has the id or name '{named}'; {there}")
+    return ParamsError(f"no MLflow run has the id, the name or the DVC experiment '{named}'; {there}")
 
 
 def _listed(runs: list[Run]) -> str:
-    return listed([f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs], NUM_LISTED)
+    return listed([f"{run.info.run_id[:8]} ({_names(run)})" for run in runs], NUM_LISTED)
+
+
+def _names(run: Run) -> str:
+    """The name of a run, and of the DVC experiment that made it."""
+    experiment = run.data.tags.get(DVC_EXPERIMENT)
+    return f"{run.info.run_name}, {experiment}" if experiment else str(run.info.run_name)
 
 
 def _downloaded(run: Run, file: str) -> pd.DataFrame | None:

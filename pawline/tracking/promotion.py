@@ -39,13 +39,13 @@ from pawline.tracking.store import (
     downloaded_model,
     use_store,
 )
-from pawline.tracking.training_run import run_origin
+from pawline.tracking.training_run import DVC_EXPERIMENT, run_origin
 from pawline.workspace.checkout import is_experiment
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import KEPT, PROMOTED, Answer, keep_answer
 
-EXPERIMENT_TAG = "pawline.dvc_experiment"  # of the run whose training made the model
+EXPERIMENT_TAG = DVC_EXPERIMENT  # of the run whose training made the model
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 NUM_TIMED = 20  # pictures that are asked for one by one
 DIGEST_DIGITS = 16

@@ -53,6 +53,7 @@ from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
 PLACE = "pawline.training_place"  # whose state: another machine may train the same at the same time
+DVC_EXPERIMENT = "pawline.dvc_experiment"  # a tag: its name
 DECIDED = "relabel"  # params of the run: what data/relabel.csv changed
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
@@ -137,8 +138,8 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         raise
     finally:
         is_ended = mirror(lambda: mlflow.end_run(status))
-        if is_ended and get_tracking_uri().startswith("http"):
-            print(f"MLflow run: {run_address(active)}")
+        if is_ended:
+            print(f"MLflow run: {_shown_address(active)}")
         if not (is_whole and is_ended and run.is_logged):
             missed = MissedRun(
                 store_digest(),
@@ -153,6 +154,12 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
                 conditions=run.conditions,
             )
             keep_run(missed, split)
+
+
+def _shown_address(run: Run) -> str:
+    """The address of a run on a server, which a click opens; of one in the local store what `pawline compare` takes."""
+    is_served = get_tracking_uri().startswith("http")
+    return run_address(run) if is_served else f"{run.info.run_name} ({run.info.run_id[:8]})"
 
 
 def _log_begin(stopped: Run | None, shown: dict[str, Any], data_set: PandasDataset) -> bool:
@@ -287,7 +294,7 @@ def run_origin() -> dict[str, str]:
         "mlflow.source.git.commit": ask_git(Path.cwd(), "rev-parse", "HEAD"),
         # As it is while this stage runs: the stages before it are in, its own outputs are not.
         "pawline.dvc_lock_digest": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "",
-        "pawline.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+        DVC_EXPERIMENT: os.environ.get("DVC_EXP_NAME", ""),
         "prefect.flow_run": os.environ.get("PAWLINE_FLOW_RUN", ""),  # its name and id
     }
     return {key: value for key, value in tags.items() if value}
