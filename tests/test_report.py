@@ -20,6 +20,7 @@ from pawline.cli.report import run as report
 from pawline.errors import DatasetError, ParamsError
 from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
+from pawline.page.charts import line_chart
 from pawline.page.inputs import ReportInputs
 from pawline.page.provenance import named_params
 from pawline.params.prepare import ImageForm
@@ -391,6 +392,15 @@ def test_empty_sections_say_so_in_words(inputs: ReportInputs) -> None:
     assert "There are none: every one of the 4 test pictures was recognized." in html
 
 
+def test_a_perfect_model_has_no_table_of_weak_segments(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path, ["cat", "dog"], num_per_class=300)  # 120 test pictures: kinds of more than ten
+    assert "that differ most" in render_report(inputs)
+    inputs.predictions["predicted"] = inputs.predictions["actual"]
+    html = render_report(inputs)
+    assert "Every test picture was recognized, so none of " in words(html)
+    assert 'aria-label="Table: Weak segments"' not in html and not Page(html).unmatched
+
+
 def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
     html = render_report(make_inputs(tmp_path, ["cat", "dog"], copies=6))
     assert "1 group with 6 pictures" in html and "Judged the same by how they look: 1 group" in html
@@ -417,6 +427,16 @@ def test_one_epoch_is_enough(inputs: ReportInputs) -> None:
     inputs.metrics["train"] |= {"num_epochs": 1, "best_epoch": 1}
     html = render_report(replace(inputs, history=inputs.history.head(1)))
     assert "epoch 1: 0.6<" in html and not Page(html).unmatched
+
+
+def test_the_charts_end_with_the_last_epoch() -> None:
+    """Twelve epochs over 344 pixels from 46, so that an epoch is 344 / 11 pixels wide."""
+    history = pd.DataFrame({"epoch": range(1, 13), "loss": 1.0, "val_loss": np.linspace(2, 1, 12)})
+    chart = line_chart("Loss", history, ["loss", "val_loss"], 12, scale=1, unit="")
+    assert chart["x"] == [(46.0, "1"), (171.1, "5"), (327.5, "10")]
+    assert chart["lines"][1][1][-1][0] == chart["best"][0] == 390.0
+    few = line_chart("Loss", history.head(3), ["loss", "val_loss"], 3, scale=1, unit="")
+    assert [text for _, text in few["x"]] == ["1", "2", "3"]
 
 
 def test_a_data_set_of_empty_files_has_no_sizes(inputs: ReportInputs) -> None:
