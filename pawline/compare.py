@@ -273,10 +273,10 @@ def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: i
     interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
     if verdict == CANNOT_TELL:
         num_disagreements = test.num_fixed + test.num_broken
-        can_tell = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
+        verb = "is" if num_disagreements == 1 else "are"
         return (
-            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {can_tell} "
-            f"{100 * detectable:.1f} points"
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); {num_disagreements:,} {verb} named "
+            f"right by one run alone, so a difference would show from about {100 * detectable:.1f} points on"
         )
     return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"
 

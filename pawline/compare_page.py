@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pawline.compare import CANNOT_TELL, SAME, Changed, Comparison, points
+from pawline.compare import BETTER, CANNOT_TELL, SAME, WORSE, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
 from pawline.page.album import jpeg_uri
 from pawline.page.template import render
@@ -14,6 +14,7 @@ from pawline.pictures.decode import to_jpeg
 from pawline.prepared import PreparedImages
 
 NUM_SHOWN = 24  # pictures per gallery
+MIN_DIFFERENT = 6  # answers of which one is right: 2 * 0.5**5 is above 0.05, so fewer never tell anything
 NOISE = 1e-6  # of a temperature that was written and read again
 
 NAMES = {
@@ -104,18 +105,33 @@ def _figure_row(key: str, figure: Difference, found: Comparison) -> dict[str, st
     def write_difference(value: float) -> str:
         return points(value) if in_points else f"{value:+.4f}"
 
-    verdict = SAME if found.is_same_model else found.verdict
-    if key != "accuracy":
-        is_gain = (figure.difference > 0) == METRICS[key][1]
-        verdict = ("better" if is_gain else "worse") if figure.is_significant else CANNOT_TELL
     return {
         "name": NAMES[key],
         "first": write(figure.first),
         "second": write(figure.second),
         "difference": write_difference(figure.difference),
         "interval": f"{write_difference(figure.low)} to {write_difference(figure.high)}",
-        "verdict": verdict,
+        "verdict": _accuracy_verdict(figure, found) if key == "accuracy" else _verdict(key, figure, found),
     }
+
+
+def _accuracy_verdict(figure: Difference, found: Comparison) -> str:
+    """The verdict, and which of the two is wrong where the interval says otherwise: the test is exact, while a
+    bootstrap of few disagreements draws too narrow an interval (none of its replicates may turn the sign)."""
+    if found.is_same_model:
+        return SAME
+    if figure.is_significant == (found.verdict != CANNOT_TELL):
+        return found.verdict
+    why = "too narrow with so few different answers" if figure.is_significant else "only approximate"
+    return f"{found.verdict}: exact p = {found.p_value:.2g}, the interval is {why}"
+
+
+def _verdict(key: str, figure: Difference, found: Comparison) -> str:
+    num_different = found.num_fixed + found.num_broken
+    if key in IN_POINTS and figure.is_significant and num_different < MIN_DIFFERENT:
+        return f"{CANNOT_TELL}: the interval is too narrow with {plural(num_different, 'different answer')}"
+    is_gain = (figure.difference > 0) == METRICS[key][1]
+    return (BETTER if is_gain else WORSE) if figure.is_significant else CANNOT_TELL
 
 
 def data_words(found: Comparison) -> str:
@@ -140,7 +156,11 @@ def _pictures_words(found: Comparison) -> str:
     if not alone and found.data["num_images"][0] == found.data["num_images"][1]:
         if found.data["labels_changed"] is None:
             return "Both learned from the same pictures, but labels differ, or what is train and what is val."
-        moved = f", but {plural(found.data['num_moved'], 'picture')} changed the part" if found.data["num_moved"] else ""
+        moved = (
+            f", but {plural(found.data['num_moved'], 'picture')} changed the part"
+            if found.data["num_moved"]
+            else ""
+        )
         return f"Both learned from the same pictures{moved}."
     parts = [
         ", ".join(f"{counts.get(part, 0):,} {part}" for part in ("train", "val", "test"))

@@ -85,7 +85,22 @@ def test_a_small_gain_on_few_pictures_is_not_told_and_the_line_says_what_could_b
     assert found.p_value == pytest.approx(0.25)  # 3 of 3: 2 / 2**3
     assert found.summary.startswith("can't tell with 100 pictures: accuracy 40.0% -> 43.0%, +3.0 points")
     # Six disagreements at least, 0.06 * (2 * 0.8**(1/6) - 1).
-    assert found.summary.endswith("can tell a difference of about 5.6 points")
+    assert found.summary.endswith(
+        "; 3 are named right by one run alone, so a difference would show from about 5.6 points on"
+    )
+
+
+def test_a_row_says_that_an_interval_of_few_disagreements_is_too_narrow() -> None:
+    """Four broken, none fixed: p = 2 / 2**4. Of the bootstrap's replicates 0.96**100 = 1.7 % draw none of the four. Its
+    interval leaves out 2.5 % at each end, and with them 0."""
+    found = compare(judged(predictions(many(40, 100))), judged(predictions(many(36, 100)), name="B"))
+    assert found.verdict == CANNOT_TELL and found.metrics["accuracy"].high == pytest.approx(-0.01)
+    rows = {row["name"]: row["verdict"] for row in figure_rows(found)}
+    assert (
+        rows["accuracy"] == "can't tell: exact p = 0.12, the interval is too narrow with so few different answers"
+    )
+    assert rows["balanced accuracy"] == "can't tell: the interval is too narrow with 4 different answers"
+    assert figure_rows(better())[0]["verdict"] == "better"
 
 
 def test_pictures_that_either_learned_from_or_that_changed_class_are_left_out_and_counted() -> None:
@@ -180,7 +195,9 @@ def test_one_model_before_and_after_labels_were_corrected_is_called_the_same() -
     )
     second = replace(after, model_digest="m", temperature=0.625, labels=labels({"x": "dog", "y": "cat"}))
     found = compare(first, second)
-    assert found.is_same_model and found.summary.startswith("A and B are the same model: accuracy 40.0% for both, on")
+    assert found.is_same_model and found.summary.startswith(
+        "A and B are the same model: accuracy 40.0% for both, on"
+    )
     assert found.data["labels_changed"] == {"train": 0, "val": 1, "test": 0}
     text = "\n".join(compare_lines(found))
     assert "Both are the same model: their files have one SHA-256. Its temperature differs, 0.5 and 0.625" in text
@@ -203,7 +220,8 @@ def test_another_model_with_equal_answers_is_not_called_the_same() -> None:
 def test_corrected_labels_and_moved_pictures_are_counted_in_the_parts_of_b() -> None:
     """Two of three pictures that both have changed the class and one the part; z is new and does not count."""
     first = replace(
-        judged(predictions(many(40, 100)), learned_from="v w x"), labels=labels(dict.fromkeys("vwx", "cat"), "train")
+        judged(predictions(many(40, 100)), learned_from="v w x"),
+        labels=labels(dict.fromkeys("vwx", "cat"), "train"),
     )
     parts = pd.concat([labels({"v": "dog", "x": "cat", "z": "dog"}, "train"), labels({"w": "dog"})])
     second = replace(first, name="B", data_digest="other", labels=parts)
@@ -330,10 +348,14 @@ def test_runs_are_found_by_id_prefix_and_name_and_the_page_goes_to_the_second(
 
 def test_a_run_is_found_by_the_name_of_its_dvc_experiment(checkout: Path) -> None:
     """Both runs have the same name, so that it cannot tell them apart; the refusal names the experiments."""
-    ids = [log_run("fast 96px", predictions(many(40, 100)), experiment=name) for name in ("sedgy-wise", "loamy-cat")]
+    ids = [
+        log_run("fast 96px", predictions(many(40, 100)), experiment=name) for name in ("sedgy-wise", "loamy-cat")
+    ]
     assert [find_compared(name).run_id for name in ("sedgy-wise", "loamy-cat")] == ids
     assert find_compared("sedgy-wise").judged.name == f"fast 96px, sedgy-wise ({ids[0][:8]})"
-    with pytest.raises(ParamsError, match=r"2 runs are meant by 'fast 96px': \w{8} \(fast 96px, loamy-cat\), \w{8} "):
+    with pytest.raises(
+        ParamsError, match=r"2 runs are meant by 'fast 96px': \w{8} \(fast 96px, loamy-cat\), \w{8} "
+    ):
         find_compared("fast 96px")
 
 

@@ -247,7 +247,7 @@ def test_a_better_model_is_promoted_and_a_worse_one_is_the_challenger(checkout: 
     train(wrong=range(11), wrong_dogs=range(12), name="worse")
     answer = register()
     assert (answer.version, answer.state) == (3, "Kept")
-    assert answer.words.startswith("kept: 0 fixed, 1 broken, p = 1; 120 pictures can't tell less than ")
+    assert answer.words.startswith("kept: 0 fixed, 1 broken, p = 1; 120 pictures show a difference from about ")
     assert aliases() == {"champion": 2, "challenger": 3}
     assert challenges() == ["1=2:1 2=3:2"]
 
@@ -298,7 +298,7 @@ def test_near_duplicates_in_the_test_part_count_as_one(checkout: Path) -> None:
     train(wrong=range(10))
     register()
     train(name="better on one group of ten")
-    assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; 120 pictures in 111 groups can't tell ")
+    assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; 120 pictures in 111 groups show ")
 
 
 def test_an_experiment_records_version_and_verdict_and_leaves_the_aliases(checkout: Path) -> None:

@@ -97,9 +97,11 @@ def test_what_decisions_did_is_counted_and_said(data: Path) -> None:
     assert (figures["num_relabelled"], figures["num_removed"], figures["num_decisions_unmatched"]) == (1, 1, 1)
     assert figures["num_files"] == 5
     assert result.understood[-1] == (
-        "ingest: data/relabel.csv: 1 labels changed, 1 pictures left out; "
-        "of 4 decisions 1 match no picture of this source"
+        "ingest: data/relabel.csv: 4 decisions: 1 label changed, 1 picture left out; 1 decision about pictures that "
+        "this source does not hold"
     )
+    found = ingest(source, Path("data/ingested"), Path("downloads"), decisions[:2])
+    assert found.understood[-1] == "ingest: data/relabel.csv: 2 decisions: 1 label changed, 0 pictures left out"
 
 
 def test_without_decisions_the_index_is_the_same_and_nothing_is_said(data: Path) -> None:
