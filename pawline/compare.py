@@ -26,7 +26,8 @@ from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
 from pawline.terminal import listed
 
-BETTER, WORSE, CANNOT_TELL = "better", "worse", "can't tell"
+BETTER, WORSE, CANNOT_TELL, SAME = "better", "worse", "can't tell", "the same"
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class JudgedModel:
     """One of the two models: its predictions of its test part, and what it learned from.
 
     predictions: digest, group, path, actual, predicted and a probability per class; learned_from: the digests of its
-    train and val parts (val chose its weights); num_images: pictures per part."""
+    train and val parts (val chose its weights); num_images: pictures per part; labels: digest, label (a class name) and
+    split of all its pictures, each content once; model_digest: SHA-256 of the model file; temperature: what divides its
+    logits. Where one of the last three is not known, it is empty or None."""
 
     name: str
     predictions: pd.DataFrame
@@ -42,6 +45,9 @@ class JudgedModel:
     num_images: Mapping[str, int]
     params: Mapping[str, str]
     data_digest: str = ""
+    labels: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["digest", "label", "split"]))
+    model_digest: str = ""
+    temperature: float | None = None
 
     @property
     def class_names(self) -> list[str]:
@@ -102,6 +108,11 @@ class Comparison:
     params: dict[str, tuple[str | None, str | None]]
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_same_model(self) -> bool:
+        """Whether both are one model file, which gave the same answers."""
+        return bool(self.data["same_model"]) and not self.num_fixed + self.num_broken
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -120,7 +131,7 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
     metrics = _metrics(pairs, first.class_names, groups)
     num_groups, num_disagreements = int(groups.max()) + 1, test.num_fixed + test.num_broken
     detectable = detectable_difference(num_groups, num_disagreements)
-    verdict = _verdict(test, metrics["accuracy"])
+    verdict, is_same = _verdict(test, metrics["accuracy"]), _is_same_model(first, second) and not num_disagreements
     fixed, broken = pairs[second_right & ~first_right], pairs[first_right & ~second_right]
     return Comparison(
         first=first.name,
@@ -134,7 +145,7 @@ def compare(first: JudgedModel, second: JudgedModel) -> Comparison:
         p_value=test.p_value,
         detectable=detectable,
         verdict=verdict,
-        summary=_summary(verdict, metrics["accuracy"], test, len(pairs), detectable),
+        summary=_summary(SAME if is_same else verdict, metrics["accuracy"], test, len(pairs), detectable),
         corrected=_corrected(shared, len(shared) - len(pairs)),
         fixed=_changed(fixed),
         broken=_changed(broken),
@@ -253,16 +264,25 @@ def _verdict(test: SignTest, accuracy: Difference) -> str:
 
 
 def _summary(verdict: str, accuracy: Difference, test: SignTest, num_pictures: int, detectable: float) -> str:
+    if verdict == SAME:
+        return (
+            f"A and B are the same model: accuracy {accuracy.first:.1%} for both, on {num_pictures:,} pictures; where "
+            "other figures of the two runs differ, labels or the temperature do, not what was learned"
+        )
     change = f"accuracy {accuracy.first:.1%} -> {accuracy.second:.1%}, {points(accuracy.difference)} points"
     interval = f"95 % interval {points(accuracy.low)} to {points(accuracy.high)}, p = {test.p_value:.2g}"
     if verdict == CANNOT_TELL:
         num_disagreements = test.num_fixed + test.num_broken
-        can_tell = f"of which {num_disagreements:,} are right in one run alone, can tell a difference of about"
+        verb = "is" if num_disagreements == 1 else "are"
         return (
-            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); so many pictures, {can_tell} "
-            f"{100 * detectable:.1f} points"
+            f"can't tell with {num_pictures:,} pictures: {change} ({interval}); {num_disagreements:,} {verb} named "
+            f"right by one run alone, so a difference would show from about {100 * detectable:.1f} points on"
         )
     return f"B is {verdict} than A: {change} ({interval}), on {num_pictures:,} pictures"
+
+
+def _is_same_model(first: JudgedModel, second: JudgedModel) -> bool:
+    return bool(first.model_digest) and first.model_digest == second.model_digest
 
 
 def points(fraction: float) -> str:
@@ -276,10 +296,28 @@ def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> dict[st
 
 
 def _data(first: JudgedModel, second: JudgedModel) -> dict[str, Any]:
-    """Whether both had the same data and split, the pictures per part, and how many each alone learned from."""
+    """Whether both had the same data and split, the pictures per part, and how many each alone learned from.
+
+    labels_changed: of the pictures that both have, those with another class in the second run, by its parts; num_moved:
+    those in another part; both None where labels are not known. same_model: whether both are one model file;
+    temperatures: of both."""
     return {
+        **_labels(first.labels, second.labels),
+        "same_model": _is_same_model(first, second),
+        "temperatures": [first.temperature, second.temperature],
         "same": bool(first.data_digest) and first.data_digest == second.data_digest,
         "num_images": [dict(first.num_images), dict(second.num_images)],
         "learned_from_by_first_alone": len(first.learned_from - second.learned_from),
         "learned_from_by_second_alone": len(second.learned_from - first.learned_from),
+    }
+
+
+def _labels(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
+    if first.empty or second.empty:
+        return {"labels_changed": None, "num_moved": None}
+    both = first.merge(second, on="digest", suffixes=("_1", "_2"))
+    changed = both.loc[both["label_1"] != both["label_2"], "split_2"].value_counts()
+    return {
+        "labels_changed": {part: int(changed.get(part, 0)) for part in PARTS},
+        "num_moved": int((both["split_1"] != both["split_2"]).sum()),
     }

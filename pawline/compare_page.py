@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pawline.compare import CANNOT_TELL, Changed, Comparison, points
+from pawline.compare import BETTER, CANNOT_TELL, SAME, WORSE, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
 from pawline.page.album import jpeg_uri
 from pawline.page.template import render
@@ -14,6 +14,8 @@ from pawline.pictures.decode import to_jpeg
 from pawline.prepared import PreparedImages
 
 NUM_SHOWN = 24  # pictures per gallery
+MIN_DIFFERENT = 6  # answers of which one is right: 2 * 0.5**5 is above 0.05, so fewer never tell anything
+NOISE = 1e-6  # of a temperature that was written and read again
 
 NAMES = {
     "accuracy": "accuracy",
@@ -38,9 +40,23 @@ def compare_lines(found: Comparison) -> list[str]:
     shared = plural(found.num_pictures, "shared test picture")
     lines.append(f"fixed {found.num_fixed:,}, broken {found.num_broken:,} of {shared}")
     lines += [f"left out: {count:,} {reason}" for reason, count in found.left_out.items() if count]
-    lines += [data_words(found), "params that differ:" if found.params else "no param differs"]
+    lines += [*model_lines(found), data_words(found)]
+    lines += ["params that differ:" if found.params else "no param differs"]
     lines += [f"  {key}: {_shown(one)} -> {_shown(other)}" for key, (one, other) in found.params.items()]
     return [*lines, "", found.summary, *corrected_lines(found)]
+
+
+def model_lines(found: Comparison) -> list[str]:
+    """Say where both runs have one model file, and what makes its probabilities differ all the same; else nothing."""
+    if not found.data["same_model"]:
+        return []
+    line, (one, other) = "Both are the same model: their files have one SHA-256.", found.data["temperatures"]
+    if one is not None and other is not None and abs(one - other) > NOISE:
+        line += (
+            f" Its temperature differs, {one:.3g} and {other:.3g}: it follows from the labels of val, and changes log "
+            "loss and Brier score, but no answer."
+        )
+    return [line]
 
 
 def corrected_lines(found: Comparison) -> list[str]:
@@ -59,14 +75,20 @@ def compare_page(found: Comparison, images: PreparedImages | None) -> str:
     return render(
         "compare.html",
         found=found,
-        headline="Can't tell" if found.verdict == CANNOT_TELL else f"B is {found.verdict}",
+        headline=_headline(found),
         rows=figure_rows(found),
         left_out=[(reason, count) for reason, count in found.left_out.items() if count],
         corrected=corrected_lines(found),
         fixed=_gallery(found.fixed, images),
         broken=_gallery(found.broken, images),
-        data_words=data_words(found),
+        data_words=" ".join([*model_lines(found), data_words(found)]),
     )
+
+
+def _headline(found: Comparison) -> str:
+    if found.is_same_model:
+        return "The same model"
+    return "Can't tell" if found.verdict == CANNOT_TELL else f"B is {found.verdict}"
 
 
 def figure_rows(found: Comparison) -> list[dict[str, str]]:
@@ -83,27 +105,63 @@ def _figure_row(key: str, figure: Difference, found: Comparison) -> dict[str, st
     def write_difference(value: float) -> str:
         return points(value) if in_points else f"{value:+.4f}"
 
-    verdict = found.verdict
-    if key != "accuracy":
-        is_gain = (figure.difference > 0) == METRICS[key][1]
-        verdict = ("better" if is_gain else "worse") if figure.is_significant else CANNOT_TELL
     return {
         "name": NAMES[key],
         "first": write(figure.first),
         "second": write(figure.second),
         "difference": write_difference(figure.difference),
         "interval": f"{write_difference(figure.low)} to {write_difference(figure.high)}",
-        "verdict": verdict,
+        "verdict": _accuracy_verdict(figure, found) if key == "accuracy" else _verdict(key, figure, found),
     }
 
 
+def _accuracy_verdict(figure: Difference, found: Comparison) -> str:
+    """The verdict, and which of the two is wrong where the interval says otherwise: the test is exact, while a
+    bootstrap of few disagreements draws too narrow an interval (none of its replicates may turn the sign)."""
+    if found.is_same_model:
+        return SAME
+    if figure.is_significant == (found.verdict != CANNOT_TELL):
+        return found.verdict
+    why = "too narrow with so few different answers" if figure.is_significant else "only approximate"
+    return f"{found.verdict}: exact p = {found.p_value:.2g}, the interval is {why}"
+
+
+def _verdict(key: str, figure: Difference, found: Comparison) -> str:
+    num_different = found.num_fixed + found.num_broken
+    if key in IN_POINTS and figure.is_significant and num_different < MIN_DIFFERENT:
+        return f"{CANNOT_TELL}: the interval is too narrow with {plural(num_different, 'different answer')}"
+    is_gain = (figure.difference > 0) == METRICS[key][1]
+    return (BETTER if is_gain else WORSE) if figure.is_significant else CANNOT_TELL
+
+
 def data_words(found: Comparison) -> str:
-    """Say whether both learned from the same data."""
+    """Say whether both learned from the same data, and how many labels differ."""
     if found.data["same"]:
         return "Both learned from the same pictures, with the same split."
+    return " ".join([_pictures_words(found), *_label_words(found)])
+
+
+def _label_words(found: Comparison) -> list[str]:
+    changed = {part: count for part, count in (found.data["labels_changed"] or {}).items() if count}
+    if not changed:
+        return []
+    places = ", ".join(f"{count:,} in {part}" for part, count in changed.items())
+    number = sum(changed.values())
+    verb = "has another class" if number == 1 else "have other classes"
+    return [f"Of the pictures that both have, {number:,} {verb} in B: {places}."]
+
+
+def _pictures_words(found: Comparison) -> str:
     alone = found.data["learned_from_by_first_alone"] + found.data["learned_from_by_second_alone"]
     if not alone and found.data["num_images"][0] == found.data["num_images"][1]:
-        return "Both learned from the same pictures, but labels differ, or what is train and what is val."
+        if found.data["labels_changed"] is None:
+            return "Both learned from the same pictures, but labels differ, or what is train and what is val."
+        moved = (
+            f", but {plural(found.data['num_moved'], 'picture')} changed the part"
+            if found.data["num_moved"]
+            else ""
+        )
+        return f"Both learned from the same pictures{moved}."
     parts = [
         ", ".join(f"{counts.get(part, 0):,} {part}" for part in ("train", "val", "test"))
         for counts in found.data["num_images"]

@@ -105,7 +105,7 @@ def judge(reference: Reference, new: NewPictures) -> Verdict:
 
 
 def compare(reference: Reference, new: pd.DataFrame) -> pd.DataFrame:
-    """One row per trait, the surest difference first.
+    """One row per trait, the largest effect first.
 
     new: see NewPictures. Columns: trait; name (of the share that differs most, else ""); training (the median, or the
     share of the name) and new with its 95 % interval, new_low and new_high (of order statistics, or Wilson's); effect
@@ -116,7 +116,7 @@ def compare(reference: Reference, new: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     corrected = holm(table["p"].to_numpy(float))
     table = table.assign(p_corrected=corrected, alarm=(corrected < ALPHA) & (table["effect"] >= MIN_EFFECT))
-    return table.sort_values(["p", "trait"], kind="stable", ignore_index=True)
+    return table.sort_values(["effect", "trait"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def _numbers(name: str, sample: NDArray[np.float32], new: pd.Series) -> tuple[object, ...]:

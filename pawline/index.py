@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pawline.files import ROWS_AT_A_TIME, whole_file
 
 # `animated`: the file has more frames or pages than the first, and only the first is used;
+# `class_name`: the class after the decisions of people; `given_class`: the class that the source gives;
 # `given_part`: train, val or test where the source was already split, else empty;
 # `given_group`: the patient, video or the like whose pictures stay together, where a table names it, else empty;
 # `problem`: why the file could not be read; empty for a file that could.
@@ -29,6 +30,7 @@ COLUMNS = {
     "animated": "bool",
     "given_part": "str",
     "given_group": "str",
+    "given_class": "str",
     "problem": "str",
 }
 
@@ -48,6 +50,7 @@ class IndexRow(NamedTuple):
     animated: bool
     given_part: str
     given_group: str
+    given_class: str
     problem: str
 
 
@@ -62,7 +65,7 @@ class IndexRows:
         self._animated = bytearray()
         # These columns repeat a few texts, so a row needs only a reference to each text.
         self._texts: dict[str, list[str]] = {
-            name: [] for name in ("class_name", "format", "given_part", "given_group", "problem")
+            name: [] for name in ("class_name", "format", "given_part", "given_group", "given_class", "problem")
         }
 
     def __len__(self) -> int:

@@ -125,7 +125,8 @@ def _row(place: Place, data: bytes, problem: str) -> IndexRow:
         shape = ("", 0, 0, False)
     digest = b"" if problem else hashlib.sha256(data).digest()
     path, class_name = display_path(place.path), display_path(place.class_name)
-    return IndexRow(path, class_name, digest, len(data), *shape, place.given_part, place.given_group, problem)
+    given = (place.given_part, place.given_group, class_name)
+    return IndexRow(path, class_name, digest, len(data), *shape, *given, problem)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -158,7 +158,13 @@ class Relabelling:
         """What was done, for people; nothing without decisions."""
         if not self._labels:
             return []
-        return [
-            f"ingest: data/relabel.csv: {self.num_relabelled} labels changed, {self.num_removed} pictures left out; "
-            f"of {len(self._labels)} decisions {self.num_unmatched} match no picture of this source"
-        ]
+        done = f"{_number(self.num_relabelled, 'label')} changed, {_number(self.num_removed, 'picture')} left out"
+        line = f"ingest: data/relabel.csv: {_number(len(self._labels), 'decision')}: {done}"
+        if self.num_unmatched:
+            line += f"; {_number(self.num_unmatched, 'decision')} about pictures that this source does not hold"
+        return [line]
+
+
+def _number(number: int, noun: str) -> str:
+    """1 label, 2 labels"""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -45,6 +45,7 @@ def describe(inputs: ReportInputs, pictures: bool = True) -> dict[str, Any]:
         "calibration": finding_sections.calibration(inputs.calibration),
         "thresholds": finding_sections.thresholds(inputs.thresholds),
         "findings": finding_sections.findings(inputs, measured, album),
+        "decisions": data_sections.decisions(inputs),
         "given_parts": data_sections.given_parts(inputs.index),
         "sizes": data_sections.sizes(inputs.index),
         "light": data_sections.light(measured.overview, len(images), shown_classes, album),
@@ -65,9 +66,12 @@ def report_data(content: dict[str, Any]) -> Any:
     return as_data({key: value for key, value in content.items() if key not in ("samples", "pictures", "parts")})
 
 
-def announce(metrics: Mapping[str, Any], page: Path) -> None:
-    """Show the accuracy and where the page is, in one line; nothing where a table of the figures follows.
+def announce(metrics: Mapping[str, Any], page: Path, decisions: Mapping[str, Any]) -> None:
+    """Show the accuracy, what decisions about labels changed, and where the page is, in one line; nothing where a table
+    of the figures follows and there are no decisions.
 
-    metrics: those of metrics/evaluate.json."""
-    if FIGURES_FOLLOW not in os.environ:
-        say(f"report: {in_one_line(metrics)}; {page} shows the whole run")
+    metrics: those of metrics/evaluate.json; decisions: from data_sections.decisions."""
+    parts = [] if FIGURES_FOLLOW in os.environ else [in_one_line(metrics)]
+    parts += [f"by decisions {decisions['words']}"] if decisions else []
+    if parts:
+        say(f"report: {'; '.join([*parts, f'{page} shows the whole run'])}")

@@ -16,7 +16,7 @@ def main(params: Params, at: Layout) -> None:
     content = describe(inputs)
     write_text(at.report, render(content))
     write_json(at.report_data, report_data(content))
-    announce(inputs.metrics["evaluate"], at.report)
+    announce(inputs.metrics["evaluate"], at.report, content["decisions"])
 
 
 if __name__ == "__main__":

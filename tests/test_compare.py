@@ -13,16 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawline.card import Card, write_card
 from pawline.cli import compare as command
 from pawline.compare import CANNOT_TELL, Comparison, Corrected, JudgedModel, compare
-from pawline.compare_page import compare_lines, compare_page, data_words
+from pawline.compare_page import compare_lines, compare_page, data_words, figure_rows
 from pawline.errors import DatasetError, ParamsError, PawlineError
+from pawline.files import file_digest
 from pawline.linked_groups import group_keys, linked
 from pawline.params.prepare import ImageForm
+from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.tracking import store
 from pawline.tracking.compared_runs import find_compared
+from pawline.tracking.logged_model import conditions_of_card
+from pawline.tracking.training_run import shown_params
+from pawline.workspace.layout import Layout
+from tests.cards import CONDITIONS
+from tests.source import ROOT
 
 
 def predictions(answers: dict[str, str], actual: str = "cat", sure: float = 0.9) -> pd.DataFrame:
@@ -77,7 +85,22 @@ def test_a_small_gain_on_few_pictures_is_not_told_and_the_line_says_what_could_b
     assert found.p_value == pytest.approx(0.25)  # 3 of 3: 2 / 2**3
     assert found.summary.startswith("can't tell with 100 pictures: accuracy 40.0% -> 43.0%, +3.0 points")
     # Six disagreements at least, 0.06 * (2 * 0.8**(1/6) - 1).
-    assert found.summary.endswith("can tell a difference of about 5.6 points")
+    assert found.summary.endswith(
+        "; 3 are named right by one run alone, so a difference would show from about 5.6 points on"
+    )
+
+
+def test_a_row_says_that_an_interval_of_few_disagreements_is_too_narrow() -> None:
+    """Four broken, none fixed: p = 2 / 2**4. Of the bootstrap's replicates 0.96**100 = 1.7 % draw none of the four. Its
+    interval leaves out 2.5 % at each end, and with them 0."""
+    found = compare(judged(predictions(many(40, 100))), judged(predictions(many(36, 100)), name="B"))
+    assert found.verdict == CANNOT_TELL and found.metrics["accuracy"].high == pytest.approx(-0.01)
+    rows = {row["name"]: row["verdict"] for row in figure_rows(found)}
+    assert (
+        rows["accuracy"] == "can't tell: exact p = 0.12, the interval is too narrow with so few different answers"
+    )
+    assert rows["balanced accuracy"] == "can't tell: the interval is too narrow with 4 different answers"
+    assert figure_rows(better())[0]["verdict"] == "better"
 
 
 def test_pictures_that_either_learned_from_or_that_changed_class_are_left_out_and_counted() -> None:
@@ -159,6 +182,57 @@ def test_the_same_pictures_under_other_labels_are_no_other_pictures() -> None:
     )
 
 
+def labels(classes: dict[str, str], part: str = "val") -> pd.DataFrame:
+    return pd.DataFrame({"digest": list(classes), "label": list(classes.values()), "split": part})
+
+
+def test_one_model_before_and_after_labels_were_corrected_is_called_the_same() -> None:
+    """In val x became a dog, so the temperature changed, and with it the log loss; no answer did."""
+    before = judged(predictions(many(40, 100), sure=0.9), learned_from="x y", name="before")
+    after = judged(predictions(many(40, 100), sure=0.8), learned_from="x y", name="after")
+    first = replace(
+        before, model_digest="m", temperature=0.5, labels=labels({"x": "cat", "y": "cat"}), data_digest="before"
+    )
+    second = replace(after, model_digest="m", temperature=0.625, labels=labels({"x": "dog", "y": "cat"}))
+    found = compare(first, second)
+    assert found.is_same_model and found.summary.startswith(
+        "A and B are the same model: accuracy 40.0% for both, on"
+    )
+    assert found.data["labels_changed"] == {"train": 0, "val": 1, "test": 0}
+    text = "\n".join(compare_lines(found))
+    assert "Both are the same model: their files have one SHA-256. Its temperature differs, 0.5 and 0.625" in text
+    assert "same pictures. Of the pictures that both have, 1 has another class in B: 1 in val." in text
+    assert figure_rows(found)[0]["verdict"] == "the same"
+    page = compare_page(found, None)
+    assert '<p class="big">The same model</p>' in page and "1 has another class in B" in page
+    assert json.loads(json.dumps(found.to_json()))["data"]["same_model"] is True
+
+
+def test_another_model_with_equal_answers_is_not_called_the_same() -> None:
+    first, second = (replace(judged(predictions(many(40, 100)), name=name), model_digest=name) for name in "AB")
+    found = compare(first, second)
+    assert not found.is_same_model and found.summary.startswith("can't tell with 100 pictures")
+    unknown = compare(replace(first, model_digest=""), replace(second, model_digest=""))
+    assert not unknown.is_same_model, "runs of before name no model"
+    assert "same model" not in "\n".join(compare_lines(unknown))
+
+
+def test_corrected_labels_and_moved_pictures_are_counted_in_the_parts_of_b() -> None:
+    """Two of three pictures that both have changed the class and one the part; z is new and does not count."""
+    first = replace(
+        judged(predictions(many(40, 100)), learned_from="v w x"),
+        labels=labels(dict.fromkeys("vwx", "cat"), "train"),
+    )
+    parts = pd.concat([labels({"v": "dog", "x": "cat", "z": "dog"}, "train"), labels({"w": "dog"})])
+    second = replace(first, name="B", data_digest="other", labels=parts)
+    found = compare(first, second)
+    assert (found.data["labels_changed"], found.data["num_moved"]) == ({"train": 1, "val": 1, "test": 0}, 1)
+    assert data_words(found) == (
+        "Both learned from the same pictures, but 1 picture changed the part. Of the pictures that both have, 2 have "
+        "other classes in B: 1 in train, 1 in val."
+    )
+
+
 def test_sets_are_linked_through_any_column() -> None:
     near, given = pd.Series(["a", "a", "b", "c", "d"]), pd.Series(["", "x", "x", "", ""])
     assert linked([near, given]).tolist() == [0, 0, 0, 1, 2]
@@ -213,11 +287,23 @@ def checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def log_run(name: str, table: pd.DataFrame | None, train: str = "t", with_split: bool = True) -> str:
+def log_run(
+    name: str,
+    table: pd.DataFrame | None,
+    train: str = "t",
+    with_split: bool = True,
+    params: dict[str, Any] | None = None,
+    experiment: str = "",
+) -> str:
     """An MLflow run as `train` and `evaluate` leave it."""
     store.use_store()
     with mlflow.start_run(run_name=name) as run:
-        mlflow.log_params({"train.epochs": len(name), "conditions.num_steps": len(name)})
+        mlflow.log_params(params or {"train.epochs": len(name), "conditions.num_steps": len(name)})
+        mlflow.log_params({"relabel.num_corrected_test": len(name)})  # counted in the splits instead
+        mlflow.set_tag(store.MODEL_DIGEST, f"model of {name}")
+        if experiment:
+            mlflow.set_tag("pawline.dvc_experiment", experiment)
+        mlflow.log_metric("test_temperature", 0.5)
         if table is not None:
             folder = Path("logged")
             folder.mkdir(exist_ok=True)
@@ -255,6 +341,22 @@ def test_runs_are_found_by_id_prefix_and_name_and_the_page_goes_to_the_second(
     logged = mlflow.artifacts.load_text(f"runs:/{other}/{folder.path}/compare.html")
     assert logged == (checkout / "page.html").read_text() and one[:8] in folder.path
     assert find_compared(one).run_id == find_compared(f"runs:/{one}").run_id == one
+    judged_first = find_compared(one).judged
+    assert (judged_first.model_digest, judged_first.temperature) == ("model of first", 0.5)
+    assert judged_first.labels.set_index("digest").loc["t"].to_dict() == {"label": "cat", "split": "train"}
+
+
+def test_a_run_is_found_by_the_name_of_its_dvc_experiment(checkout: Path) -> None:
+    """Both runs have the same name, so that it cannot tell them apart; the refusal names the experiments."""
+    ids = [
+        log_run("fast 96px", predictions(many(40, 100)), experiment=name) for name in ("sedgy-wise", "loamy-cat")
+    ]
+    assert [find_compared(name).run_id for name in ("sedgy-wise", "loamy-cat")] == ids
+    assert find_compared("sedgy-wise").judged.name == f"fast 96px, sedgy-wise ({ids[0][:8]})"
+    with pytest.raises(
+        ParamsError, match=r"2 runs are meant by 'fast 96px': \w{8} \(fast 96px, loamy-cat\), \w{8} "
+    ):
+        find_compared("fast 96px")
 
 
 def test_predictions_without_digests_are_paired_by_the_logged_split(checkout: Path) -> None:
@@ -281,6 +383,43 @@ def test_a_run_without_a_split_is_read_by_the_present_one_only_where_it_is_the_s
     assert find_compared("old").judged.learned_from == {"t"}
 
 
+def test_the_workspace_has_the_settings_that_the_recipe_chose_for_its_model(
+    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run logs them as `recipe.…`, the workspace has them on the model's card: no param differs."""
+    monkeypatch.setattr("pawline.tracking.compared_runs.Layout", lambda: Layout(**places(tmp_path)))
+    table = predictions(many(40, 100))
+    at = Layout(**places(tmp_path))
+    for file in (at.predictions, at.split, at.model):
+        file.parent.mkdir(exist_ok=True)
+    split = split_of(table, "t").fillna({"group": "t"})
+    table.to_csv(at.predictions, index=False)
+    split.to_parquet(at.split)
+    at.model.write_bytes(b"a model")
+    recipe: dict[str, Any] = {"train.batch_size": 32, "train.sizes": [0.5, 0.75], "train.ema": 0.0}
+    card = Card(
+        digest=file_digest(at.model), class_names=["cat", "dog"], network="fast", num_weights=1, decoder="cv2",
+        form=ImageForm(image_size=8, color="grayscale", aspect="stretch", background=255), conditions=CONDITIONS,
+        training_data_digest=data_digest(split), recipe=recipe, chosen=[*recipe], temperature=0.5,
+    )  # fmt: skip
+    write_card(at.model, card)
+    log_run("of the model", table, params=shown_params(load_params(at.params)) | conditions_of_card(card))
+    run, workspace = find_compared("of the model").judged, find_compared("workspace").judged
+    assert run.params["recipe.train.batch_size"] == "32" and "conditions.num_steps" not in run.params
+    assert compare(run, workspace).params == {}
+    assert (workspace.model_digest, workspace.temperature) == (card.digest, 0.5)
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The outputs of a finished run in a folder, with the params of this project."""
+    return {
+        "predictions": folder / "reports/predictions.csv",
+        "split": folder / "data/split.parquet",
+        "model": folder / "models/model.keras",
+        "params": ROOT / "params.yaml",
+    }
+
+
 def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:
     log_run("whole", predictions(many(40, 100)))
     log_run("twice", predictions({"z": "cat"}))
@@ -294,9 +433,9 @@ def refusals(checkout: Path) -> list[tuple[str, str, type[PawlineError], str]]:
             "nobody",
             "whole",
             ParamsError,
-            "no MLflow run has the id or name 'nobody'; the newest are [0-9a-f]{8} .cows",
+            "no MLflow run has the id, the name or the DVC experiment 'nobody'; the newest are [0-9a-f]{8} .cows",
         ),
-        ("0" * 32, "whole", ParamsError, "no MLflow run has the id or name '0+'; the newest are"),
+        ("0" * 32, "whole", ParamsError, "no MLflow run has the id, .* '0+'; the newest are"),
         ("models:/none/1", "whole", ParamsError, "models:/none/1: MLflow knows no such model"),
         ("twice", "whole", ParamsError, "2 runs are meant by 'twice': .*; give the id of one"),
         ("not evaluated", "whole", DatasetError, "has no predictions of test pictures"),

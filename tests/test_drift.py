@@ -59,6 +59,15 @@ def test_the_distance_and_the_median_of_a_number_are_as_by_hand() -> None:
     assert (found["new_low"], found["new_high"]) == (75, 120)
 
 
+def test_the_table_is_in_the_order_of_the_effect() -> None:
+    """36 of 40 new pictures are brighter than all of before (effect 0.9), and all are PNG (0.8, but the smaller p)."""
+    brightness = np.where(np.arange(40) < 36, 10.0, -10.0)
+    found = compare(reference(), new(40, brightness=brightness, format="PNG"))
+    assert found["effect"].iloc[0] == pytest.approx(0.9)
+    assert found["trait"].tolist()[:2] == ["brightness", "format"]
+    assert found["effect"].is_monotonic_decreasing and found["p"].iloc[0] > found["p"].iloc[1]
+
+
 def test_the_share_of_a_name_comes_with_its_interval() -> None:
     unsure = np.where(np.arange(40) < 10, "yes", "no")
     found = compare(reference(), new(40, unsure=unsure)).set_index("trait").loc["unsure"]

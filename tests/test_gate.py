@@ -43,7 +43,8 @@ def test_an_equal_challenger_is_kept_and_the_words_say_what_so_many_pictures_can
     found = verdict(12, 15, 1790)
     assert found.decision == "keep"
     least = re.fullmatch(
-        r"kept: 12 fixed, 15 broken, p = 0\.7; 1,790 pictures can't tell less than (\d\.\d) points", found.words
+        r"kept: 12 fixed, 15 broken, p = 0\.7; 1,790 pictures show a difference from about (\d\.\d) points on",
+        found.words,
     )
     assert least
     # A second way: of 27 disagreements at least 19 must be fixed, and 80 % power asks for this share of them.
@@ -112,7 +113,7 @@ def test_a_picture_that_a_model_cannot_read_is_not_right() -> None:
 def test_pictures_of_one_group_count_as_one() -> None:
     grouped = evidence(25, 5, 1000, groups=np.array([0] * 25 + list(range(1, 976))))
     assert judge(grouped, True, 1, PARAMS).words.startswith(
-        "kept: 1 fixed, 5 broken, p = 0.22; 1,000 pictures in 976 groups can't tell less than "
+        "kept: 1 fixed, 5 broken, p = 0.22; 1,000 pictures in 976 groups show a difference from about "
     )
 
 

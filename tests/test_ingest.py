@@ -49,6 +49,7 @@ def test_bytes_arrive_unchanged_with_one_row_each(tmp_path: Path) -> None:
             "animated": False,
             "given_part": "",
             "given_group": "",
+            "given_class": path[:3],
             "problem": "",
         }
         for path, form, width, height in [

@@ -247,7 +247,7 @@ def test_a_better_model_is_promoted_and_a_worse_one_is_the_challenger(checkout: 
     train(wrong=range(11), wrong_dogs=range(12), name="worse")
     answer = register()
     assert (answer.version, answer.state) == (3, "Kept")
-    assert answer.words.startswith("kept: 0 fixed, 1 broken, p = 1; 120 pictures can't tell less than ")
+    assert answer.words.startswith("kept: 0 fixed, 1 broken, p = 1; 120 pictures show a difference from about ")
     assert aliases() == {"champion": 2, "challenger": 3}
     assert challenges() == ["1=2:1 2=3:2"]
 
@@ -298,7 +298,7 @@ def test_near_duplicates_in_the_test_part_count_as_one(checkout: Path) -> None:
     train(wrong=range(10))
     register()
     train(name="better on one group of ten")
-    assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; 120 pictures in 111 groups can't tell ")
+    assert register().words.startswith("kept: 1 fixed, 0 broken, p = 1; 120 pictures in 111 groups show ")
 
 
 def test_an_experiment_records_version_and_verdict_and_leaves_the_aliases(checkout: Path) -> None:
@@ -313,13 +313,28 @@ def test_an_experiment_records_version_and_verdict_and_leaves_the_aliases(checko
     )
     assert aliases() == {"champion": 1}
     with pytest.raises(
-        ParamsError, match=r"^no version has the alias challenger; name one: `pawline promote VERSION`"
+        ParamsError,
+        match=r"^no version has the alias challenger, which one made by an experiment does not get; name a version: "
+        r"`pawline promote VERSION`, the newest is 2$",
     ):
         promote(None)
     is_done, words = promote(2)
     assert is_done and words.startswith("version 2 is the champion now, instead of version 1: promoted: 20 fixed")
     assert aliases() == {"champion": 2}
     assert challenges() == ["1=2:1"]
+
+
+def test_an_experiment_that_is_no_better_is_told_why_it_has_no_alias(checkout: Path) -> None:
+    with pytest.raises(ParamsError, match="^no version is registered; `pawline register` makes one of the model"):
+        promote(None)
+    train(wrong=range(20))
+    register()
+    train(wrong=range(21), name="worse", **{promotion.EXPERIMENT_TAG: "tiny-cat"})
+    answer = register()
+    assert answer.words.endswith(
+        "; made by an experiment, so no alias moves: `pawline promote 2 --anyway` makes it the champion all the same"
+    )
+    assert aliases() == {"champion": 1}
 
 
 def test_a_workspace_of_a_flow_run_with_other_params_is_an_experiment(

@@ -14,6 +14,7 @@ from pawline.ingest import ingest, summarize
 from pawline.label_queue import QUEUE_COLUMNS, read_queue
 from pawline.params.ingest import IngestParams
 from pawline.relabel import COLUMNS, NO_CLASS, Decision, merge, read_decisions, write_decisions
+from pawline.relabelled import num_relabelled
 from pawline.workspace.source_changes import changes_by_content, changes_by_path
 from tests.conftest import write_pictures
 from tests.source import ROOT
@@ -67,6 +68,20 @@ def test_a_decision_changes_the_label_in_the_index_and_no_file(data: Path) -> No
     }
     assert (data / "data/ingested/vertical/001.jpg").read_bytes() == picture.read_bytes()
     assert class_names(table) == ["horizontal", "vertical"]
+    assert table.loc["vertical/001.jpg", "given_class"] == "vertical", "what the source says stays known"
+    others = table.drop("vertical/001.jpg")
+    assert others["class_name"].equals(others["given_class"].rename("class_name"))
+
+
+def test_corrected_labels_are_counted_in_the_part_where_they_lie(data: Path) -> None:
+    one, another = (digest_of(data / f"pictures/vertical/00{number}.jpg") for number in range(2))
+    index = take_in(decide(one, "horizontal"), decide(another, "vertical")).reset_index()
+    parts = dict.fromkeys(index["path"], "train") | {"vertical/000.jpg": "test", "vertical/001.jpg": "val"}
+    split = pd.DataFrame({"path": list(parts), "split": list(parts.values())})
+    assert num_relabelled(index, split) == {"train": 0, "val": 0, "test": 1}
+    left_out = split[split["path"] != "vertical/000.jpg"]
+    assert num_relabelled(index, left_out) == {"train": 0, "val": 0, "test": 0}
+    assert num_relabelled(index.drop(columns="given_class"), split) == {}, "an earlier version wrote this index"
 
 
 def test_one_decision_settles_a_picture_that_stands_under_two_class_names(data: Path) -> None:
@@ -92,9 +107,11 @@ def test_what_decisions_did_is_counted_and_said(data: Path) -> None:
     assert (figures["num_relabelled"], figures["num_removed"], figures["num_decisions_unmatched"]) == (1, 1, 1)
     assert figures["num_files"] == 5
     assert result.understood[-1] == (
-        "ingest: data/relabel.csv: 1 labels changed, 1 pictures left out; "
-        "of 4 decisions 1 match no picture of this source"
+        "ingest: data/relabel.csv: 4 decisions: 1 label changed, 1 picture left out; 1 decision about pictures that "
+        "this source does not hold"
     )
+    found = ingest(source, Path("data/ingested"), Path("downloads"), decisions[:2])
+    assert found.understood[-1] == "ingest: data/relabel.csv: 2 decisions: 1 label changed, 0 pictures left out"
 
 
 def test_without_decisions_the_index_is_the_same_and_nothing_is_said(data: Path) -> None:

@@ -20,6 +20,7 @@ from pawline.cli.report import run as report
 from pawline.errors import DatasetError, ParamsError
 from pawline.figures import FIGURES, Figure
 from pawline.index import COLUMNS
+from pawline.page.charts import line_chart
 from pawline.page.inputs import ReportInputs
 from pawline.page.provenance import named_params
 from pawline.params.prepare import ImageForm
@@ -161,7 +162,8 @@ def invented_predictions(test: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
     usable = table.assign(bytes=range(1000, 1000 + len(table)), format="JPEG", width=40, height=30)
     unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", given_group="")
-    return pd.concat([usable, unusable]).assign(problem="", animated=False)[list(COLUMNS)].reset_index(drop=True)
+    table = pd.concat([usable, unusable]).assign(problem="", animated=False)
+    return table.assign(given_class=table["class_name"])[list(COLUMNS)].reset_index(drop=True)
 
 
 def metrics_of(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:
@@ -235,14 +237,18 @@ def test_a_run_ends_with_its_figures_once(
 ) -> None:
     """`make run` prints a table of them afterwards, so the stage is silent there."""
     metrics = {"accuracy": 0.9787, "accuracy_low": 0.926, "accuracy_high": 0.994, "num_images": 1094}
-    announce(metrics, Path("reports/report.html"))
+    announce(metrics, Path("reports/report.html"), {})
     assert capsys.readouterr().err == (
         "pawline: report: test accuracy 0.979 (95 % interval 0.926 to 0.994), 1,094 pictures; "
         "reports/report.html shows the whole run\n"
     )
     monkeypatch.setenv(FIGURES_FOLLOW, "1")
-    announce(metrics, Path("reports/report.html"))
+    announce(metrics, Path("reports/report.html"), {})
     assert capsys.readouterr().err == ""
+    announce(metrics, Path("reports/report.html"), {"words": "1 picture was left out"})
+    assert capsys.readouterr().err == (
+        "pawline: report: by decisions 1 picture was left out; reports/report.html shows the whole run\n"
+    )
     recipe = (ROOT / "Makefile").read_text().partition("\nrun:")[2]
     assert recipe.index(f"{FIGURES_FOLLOW}=1 dvc repro") < recipe.index("pawline.cli.next_commands")
 
@@ -354,6 +360,30 @@ def test_parts_of_the_source_and_files_without_a_class_are_stated(inputs: Report
     assert "3 files in the class folders left out too: by name and content no picture" in text
 
 
+def test_what_people_decided_about_labels_stands_beside_the_result(inputs: ReportInputs) -> None:
+    """One label of train and one of test were corrected, one of a picture in no part, and two pictures left out."""
+    assert "People decided" not in words(render_report(inputs)) and describe(inputs)["decisions"] == {}
+    inputs.index.loc[inputs.index["path"].isin(["cat/0.jpg", "dog/9.jpg"]), "given_class"] = "emu"
+    inputs.metrics["ingest"] |= {"num_relabelled": 3, "num_removed": 2}
+    text = words(render_report(inputs))
+    top = text[: text.index("The network learned from")]
+    assert (
+        "People decided about labels: 3 labels were corrected (1 in train, 1 in test, 1 in none of the parts) and 2 "
+        "pictures were left out (data/relabel.csv). So the accuracy above can differ" in top
+    )
+    assert "Where each of the 22 files (20.2 kB without those left out by decision) went: 12 to train" in text
+    assert "0 in quarantine, 2 left out by decision." in text
+    assert report_data(describe(inputs))["decisions"]["num_relabelled"] == {"train": 1, "val": 0, "test": 1}
+
+
+def test_labels_corrected_in_train_alone_leave_the_result_comparable(inputs: ReportInputs) -> None:
+    inputs.index.loc[inputs.index["path"] == "cat/0.jpg", "given_class"] = "dog"
+    inputs.metrics["ingest"] |= {"num_relabelled": 1, "num_removed": 0}
+    text = words(render_report(inputs))
+    assert "1 label was corrected (1 in train) (data/relabel.csv)." in text
+    assert "So the accuracy above can differ" not in text and "left out by decision" not in text
+
+
 def test_pictures_of_several_frames_are_counted(inputs: ReportInputs) -> None:
     assert "more than one frame" not in render_report(inputs)
     inputs.index.loc[3:4, "animated"] = True
@@ -366,6 +396,15 @@ def test_empty_sections_say_so_in_words(inputs: ReportInputs) -> None:
     assert "Empty: all 20 files could be used." in html
     assert "No two pictures show the same photograph" in html
     assert "There are none: every one of the 4 test pictures was recognized." in html
+
+
+def test_a_perfect_model_has_no_table_of_weak_segments(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path, ["cat", "dog"], num_per_class=300)  # 120 test pictures: kinds of more than ten
+    assert "that differ most" in render_report(inputs)
+    inputs.predictions["predicted"] = inputs.predictions["actual"]
+    html = render_report(inputs)
+    assert "Every test picture was recognized, so none of " in words(html)
+    assert 'aria-label="Table: Weak segments"' not in html and not Page(html).unmatched
 
 
 def test_duplicates_are_shown_as_a_group(tmp_path: Path) -> None:
@@ -394,6 +433,16 @@ def test_one_epoch_is_enough(inputs: ReportInputs) -> None:
     inputs.metrics["train"] |= {"num_epochs": 1, "best_epoch": 1}
     html = render_report(replace(inputs, history=inputs.history.head(1)))
     assert "epoch 1: 0.6<" in html and not Page(html).unmatched
+
+
+def test_the_charts_end_with_the_last_epoch() -> None:
+    """Twelve epochs over 344 pixels from 46, so that an epoch is 344 / 11 pixels wide."""
+    history = pd.DataFrame({"epoch": range(1, 13), "loss": 1.0, "val_loss": np.linspace(2, 1, 12)})
+    chart = line_chart("Loss", history, ["loss", "val_loss"], 12, scale=1, unit="")
+    assert chart["x"] == [(46.0, "1"), (171.1, "5"), (327.5, "10")]
+    assert chart["lines"][1][1][-1][0] == chart["best"][0] == 390.0
+    few = line_chart("Loss", history.head(3), ["loss", "val_loss"], 3, scale=1, unit="")
+    assert [text for _, text in few["x"]] == ["1", "2", "3"]
 
 
 def test_a_data_set_of_empty_files_has_no_sizes(inputs: ReportInputs) -> None:

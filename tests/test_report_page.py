@@ -86,6 +86,11 @@ def test_the_report_is_no_wider_than_the_screen(report: Any) -> None:
     assert not is_too_wide(report.page)
 
 
+def test_the_navigation_of_the_report_needs_no_scroll_bar_on_a_desktop(report: Any) -> None:
+    if report.page.viewport_size["width"] == 1200:
+        assert report.page.evaluate("(nav => nav.scrollWidth <= nav.clientWidth)(document.querySelector('nav'))")
+
+
 def test_each_picture_of_the_report_is_shown_and_has_a_text(report: Any) -> None:
     assert num_without_text(report.page) == 0
     shown = report.page.evaluate("[...document.images].map((one) => one.complete && one.naturalWidth > 0)")

@@ -166,6 +166,21 @@ def test_the_page_asks_nobody_and_runs_its_own_script_alone(raw: Path) -> None:
     assert f"script-src 'sha256-{digest}'" in html and "unsafe-eval" not in html
 
 
+def test_a_command_on_the_page_is_code_and_no_backtick(raw: Path) -> None:
+    source = "from val and test: `pawline folds` judges <the rest> too"
+    html = render_suspects(find_suspects(EXAMPLE, NAMES), NAMES, source, raw)
+    assert (
+        "From val and test: <code>pawline folds</code> judges &lt;the rest&gt; too. The likeliest mistakes" in html
+    )
+    assert "`" not in html.split("<script>")[0]
+
+
+def test_a_page_without_suspects_says_so_and_offers_no_buttons(raw: Path) -> None:
+    html = render_suspects(find_suspects(EXAMPLE, NAMES).head(0), NAMES, "from an example", raw)
+    assert "<h1>No likely wrong labels</h1>" in html and "No label looks wrong." in html
+    assert "The likeliest mistakes come first" not in html and '<div class="bar" hidden>' in html
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as browser:

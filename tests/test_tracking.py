@@ -115,6 +115,29 @@ def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:
     assert found.inputs.dataset_inputs[0].dataset.digest == "d" * 32
 
 
+def test_the_run_of_a_training_says_how_many_labels_people_corrected(checkout: Path) -> None:
+    """The only picture of train was given as a dog; two more pictures were left out."""
+    index = pd.DataFrame({"path": ["cat/1.jpg"], "class_name": ["cat"], "given_class": ["dog"]})
+    for folder in ("data", "metrics"):
+        (checkout / folder).mkdir()
+    (checkout / "metrics/ingest.json").write_text('{"num_removed": 2}')
+    index.to_parquet(checkout / "data/index.parquet")
+    with start():
+        pass
+    params = the_run(f"sqlite:///{checkout / 'mlflow.db'}")[0].data.params
+    assert {key: value for key, value in params.items() if key.startswith("relabel.")} == {
+        "relabel.num_corrected_train": "1",
+        "relabel.num_corrected_val": "0",
+        "relabel.num_corrected_test": "0",
+        "relabel.num_left_out": "2",
+    }
+    index.assign(given_class="cat").to_parquet(checkout / "data/index.parquet")
+    (checkout / "metrics/ingest.json").write_text("{}")
+    assert tracking.decided_labels(SPLIT) == {}, "nothing was decided, so nothing is said"
+    index.drop(columns="given_class").to_parquet(checkout / "data/index.parquet")
+    assert tracking.decided_labels(SPLIT) == {}, "an index of before"
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED")]
 )

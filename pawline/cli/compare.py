@@ -17,7 +17,8 @@ def add_command(commands: Any) -> None:
         "compare", help="two MLflow runs on the same test pictures: better, worse, can't tell"
     )
     which = (
-        "an MLflow run: its id or the beginning of it, its name, models:/…, or workspace for the present outputs"
+        "an MLflow run: its id or the beginning of it, its name or that of its DVC experiment, models:/…, or workspace "
+        "for the present outputs"
     )
     command.add_argument("first", metavar="RUN_A", help=which)
     command.add_argument("second", metavar="RUN_B", help="the run to judge, named in the same way")

@@ -119,7 +119,7 @@ def _needed(test: SignTest, number: int, limit: float) -> str:
 
 def _can_tell(num_pictures: int, num_groups: int, least: float) -> str:
     independent = f" in {num_groups:,} groups" if num_groups < num_pictures else ""
-    return f"{num_pictures:,} pictures{independent} can't tell less than {100 * least:.1f} points"
+    return f"{num_pictures:,} pictures{independent} show a difference from about {100 * least:.1f} points on"
 
 
 def _worse_classes(

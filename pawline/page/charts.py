@@ -22,12 +22,13 @@ def line_chart(
     """One line for train and one for val; the marked point is val in the best epoch.
 
     columns: of history, first for train, then for val; both are multiplied by `scale`."""
-    x = Axis.around(history["epoch"].to_numpy(float), start=46, end=390)
+    first, last = int(history["epoch"].min()), int(history["epoch"].max())
+    x = Axis(first, max(last, first + 1), start=46, end=390, step=1)  # not around: there are no more epochs
     y = Axis.around(scale * history[columns].to_numpy(float), start=190, end=24)
     best = scale * history.loc[history["epoch"] == best_epoch, columns[1]].iloc[0]
     return {
         "title": title,
-        "x": [(x.at(tick), f"{tick:g}") for tick in x.ticks() if tick == int(tick) and tick >= 1],
+        "x": [(x.at(tick), f"{tick}") for tick in _epochs_to_label(first, last)],
         "y": [(y.at(tick), f"{tick:g}{unit}") for tick in y.ticks()],
         "lines": [
             (part, list(zip(x.at(history["epoch"]), y.at(scale * history[column]), strict=True)))
@@ -35,6 +36,12 @@ def line_chart(
         ],
         "best": (x.at(best_epoch), y.at(best), f"epoch {best_epoch}: {best:.3g}{unit}"),
     }
+
+
+def _epochs_to_label(first: int, last: int) -> list[int]:
+    """The first epoch, and those at round distances."""
+    step = max(1, round(_round_step(max(last - first, 1))))
+    return sorted({first, *range(-(-first // step) * step, last + 1, step)})
 
 
 def calibration_chart(table: pd.DataFrame) -> dict[str, Any]:

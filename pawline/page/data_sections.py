@@ -8,8 +8,10 @@ import pandas as pd
 from pawline.page.album import Album
 from pawline.page.charts import Axis, Values, histogram, size_map, strips
 from pawline.page.inputs import PARTS, ReportInputs, evenly, ranked, records
+from pawline.page.words import plural
 from pawline.pictures.decode import REASONS
 from pawline.prepared import PreparedImages
+from pawline.relabelled import num_relabelled
 
 MAX_QUARANTINED = 20  # files listed per reason
 NUM_EXTREMES = 6
@@ -22,6 +24,37 @@ def given_parts(index: pd.DataFrame) -> dict[str, Any]:
     num_files = [(part, int(counts[part])) for part in PARTS if part in counts]
     missing = [part for part in PARTS[1:] if part not in counts]
     return {"num_files": num_files, "missing": missing} if num_files else {}
+
+
+def decisions(inputs: ReportInputs) -> dict[str, Any]:
+    """What people's decisions about labels changed in this data; empty where they changed nothing.
+
+    num_relabelled: pictures of train, val and test whose label was corrected; num_elsewhere: such pictures that are in
+    no part; num_removed: pictures that were left out; words: all of it in one sentence; moves_accuracy: whether test
+    itself was changed, so that the accuracy may differ from an earlier one without a better model."""
+    total, num_removed = (inputs.metrics["ingest"].get(name, 0) for name in ("num_relabelled", "num_removed"))
+    if not total and not num_removed:
+        return {}
+    by_part = num_relabelled(inputs.index, inputs.split)
+    num_elsewhere = total - sum(by_part.values()) if by_part else 0
+    return {
+        "num_relabelled": by_part,
+        "num_elsewhere": num_elsewhere,
+        "num_removed": num_removed,
+        "words": _decision_words(total, by_part, num_elsewhere, num_removed),
+        # Which part a picture would be in that is left out, nobody knows.
+        "moves_accuracy": bool(by_part.get("test", total) or num_removed),
+    }
+
+
+def _decision_words(total: int, by_part: dict[str, int], num_elsewhere: int, num_removed: int) -> str:
+    """7 labels were corrected (2 in train, 3 in val, 2 in test) and 1 picture was left out"""
+    places = [f"{count:,} in {part}" for part, count in by_part.items() if count]
+    places += [f"{num_elsewhere:,} in none of the parts"] * bool(num_elsewhere)
+    corrected = f"{plural(total, 'label')} {'was' if total == 1 else 'were'} corrected"
+    corrected += f" ({', '.join(places)})" if places else ""
+    removed = f"{plural(num_removed, 'picture')} {'was' if num_removed == 1 else 'were'} left out"
+    return " and ".join([corrected] * bool(total) + [removed] * bool(num_removed))
 
 
 def sizes(index: pd.DataFrame) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def findings(inputs: ReportInputs, measured: MeasuredTraits, album: Album) -> di
         "segments": [row | {"name": _segment(row)} for row in records(segments.head(NUM_SEGMENTS))],
         "num_segments": len(segments),
         "shortcuts": records(leading.sort_values("balanced_accuracy", ascending=False, kind="stable")),
-        "drift": records(drifted.sort_values("p", kind="stable")),
+        "drift": records(drifted.sort_values("effect", ascending=False, kind="stable")),
         "leaks": records(leaked.head(NUM_LEAKS)),
         "num_leaks": len(leaked),
         "traits": {name: NUMERIC[name] for name in numeric_traits(parts["test"])},

@@ -79,7 +79,7 @@ def _render(rows: list[dict[str, Any]], class_names: list[str], source: str, wor
         data=data,
         source=source,
         words=words,
-        heading=f"{len(rows):,} {words['one'] if len(rows) == 1 else words['many']}",
+        heading=f"{f'{len(rows):,}' if rows else 'No'} {words['one'] if len(rows) == 1 else words['many']}",
         class_names=class_names,
         script=script,
         script_digest=digest,

@@ -1,11 +1,19 @@
 """Fill the template of a page: every page has the same environment and the same filters."""
 
+import re
 from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from pawline.page.words import file_size, number, percent, plural, short
+
+
+def with_code(text: str) -> Markup:
+    """The text with what stands between backticks, as messages for a terminal have it, as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
 
 FILTERS = {
     "count": "{:,}".format,
@@ -14,6 +22,7 @@ FILTERS = {
     "number": number,
     "size": file_size,
     "short": short,
+    "with_code": with_code,
 }
 
 

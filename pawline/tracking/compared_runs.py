@@ -1,9 +1,11 @@
 """What `pawline compare` reads of an MLflow run: its params, its split and its predictions of the test part."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -13,13 +15,14 @@ from mlflow.exceptions import MlflowException
 from pawline.card import read_card
 from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
-from pawline.judging.predictions import read_predictions
+from pawline.judging.predictions import classes_of, read_predictions
 from pawline.params.whole import load_params
 from pawline.parts import data_digest
 from pawline.terminal import listed
+from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
 from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
-from pawline.tracking.training_run import shown_params
+from pawline.tracking.training_run import DECIDED, DVC_EXPERIMENT, shown_params
 from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
 
@@ -27,6 +30,8 @@ WORKSPACE_NAME = "workspace"  # the outputs as they are in this checkout
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 RUN_ID, MIN_PREFIX = re.compile(r"[0-9a-f]{32}"), 4
 NUM_LISTED = 5
+# Params of a run that are no settings: the machine, and counts of corrected labels, which are counted in the splits.
+NOT_COMPARED = ("conditions.", f"{DECIDED}.")
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,15 @@ class ComparedRun:
 
 
 def find_compared(named: str) -> ComparedRun:
-    """Find a run by its id, the beginning of its id, its name, a `models:/` or `runs:/` address, or "workspace".
+    """Find a run by its id, the beginning of its id, its name, the name of the DVC experiment that made it, a
+    `models:/` or `runs:/` address, or "workspace".
 
     Raises ParamsError where no run, or more than one, is meant, DatasetError where it lacks what a comparison needs."""
     if named == WORKSPACE_NAME:
         return _workspace()
     with busy_unless_it_answers():
         run = _find(named)
-        name = f"{run.info.run_name} ({run.info.run_id[:8]})"
+        name = f"{_names(run)} ({run.info.run_id[:8]})"
         predictions, split = _downloaded(run, Layout().predictions.name), _downloaded(run, Layout().split.name)
     if predictions is None:
         raise DatasetError(
@@ -54,8 +60,11 @@ def find_compared(named: str) -> ComparedRun:
         )
     if split is None:
         split = _split_of_old_run(run, name)
-    params = {key: value for key, value in run.data.params.items() if not key.startswith("conditions.")}
-    return ComparedRun(_judged(name, predictions, split, params), run.info.run_id)
+    model = {
+        "model_digest": run.data.tags.get(MODEL_DIGEST, ""),
+        "temperature": run.data.metrics.get("test_temperature"),
+    }
+    return ComparedRun(_judged(name, predictions, split, _compared(run.data.params), **model), run.info.run_id)
 
 
 def log_comparison(run_id: str, file: Path, folder: str) -> None:
@@ -80,7 +89,7 @@ def _find(named: str) -> Run:
                 raise
             raise _unknown(named, _all_runs()) from None
     runs = _all_runs()
-    found = [run for run in runs if run.info.run_name == named]
+    found = [run for run in runs if named in (run.info.run_name, run.data.tags.get(DVC_EXPERIMENT))]
     if not found and len(named) >= MIN_PREFIX:
         found = [run for run in runs if run.info.run_id.startswith(named.lower())]
     if not found:
@@ -110,11 +119,17 @@ def _all_runs() -> list[Run]:
 
 def _unknown(named: str, runs: list[Run]) -> ParamsError:
     there = f"the newest are {_listed(runs)}" if runs else "there is none yet"
-    return ParamsError(f"no MLflow run has the id or name '{named}'; {there}")
+    return ParamsError(f"no MLflow run has the id, the name or the DVC experiment '{named}'; {there}")
 
 
 def _listed(runs: list[Run]) -> str:
-    return listed([f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs], NUM_LISTED)
+    return listed([f"{run.info.run_id[:8]} ({_names(run)})" for run in runs], NUM_LISTED)
+
+
+def _names(run: Run) -> str:
+    """The name of a run, and of the DVC experiment that made it."""
+    experiment = run.data.tags.get(DVC_EXPERIMENT)
+    return f"{run.info.run_name}, {experiment}" if experiment else str(run.info.run_name)
 
 
 def _downloaded(run: Run, file: str) -> pd.DataFrame | None:
@@ -162,10 +177,23 @@ def _workspace() -> ComparedRun:
         raise DatasetError(
             f"{at.model}: trained on another split than {at.split}; bring both up to date: `dvc repro`"
         )
-    params = {key: str(value) for key, value in shown_params(load_params(at.params)).items()}
+    params = _compared(shown_params(load_params(at.params)) | conditions_of_card(card))
     return ComparedRun(
-        _judged(WORKSPACE_NAME, _read(at.predictions), split, params), _run_id_of_model(card.digest)
+        _judged(
+            WORKSPACE_NAME,
+            _read(at.predictions),
+            split,
+            params,
+            model_digest=card.digest,
+            temperature=card.temperature,
+        ),
+        _run_id_of_model(card.digest),
     )
+
+
+def _compared(params: Mapping[str, object]) -> dict[str, str]:
+    """The settings among all params of a run, as MLflow writes them."""
+    return {key: str(value) for key, value in params.items() if not key.startswith(NOT_COMPARED)}
 
 
 def _run_id_of_model(digest: str) -> str:
@@ -177,7 +205,10 @@ def _run_id_of_model(digest: str) -> str:
     return run.info.run_id if run else ""
 
 
-def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str]) -> JudgedModel:
+def _judged(
+    name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: dict[str, str], **model: Any
+) -> JudgedModel:
+    """The model as a comparison needs it. model: model_digest and temperature."""
     if "digest" not in predictions:
         of_path = split.set_index("path")["digest"]
         unknown = ~predictions["path"].isin(of_path.index)
@@ -200,4 +231,13 @@ def _judged(name: str, predictions: pd.DataFrame, split: pd.DataFrame, params: d
         num_images={str(part): int(count) for part, count in split["split"].value_counts().items()},
         params=params,
         data_digest=data_digest(split),
+        labels=_labels(split, classes_of(predictions)),
+        **model,
     )
+
+
+def _labels(split: pd.DataFrame, class_names: list[str]) -> pd.DataFrame:
+    """The class of each content in use: digest, label (a class name) and split."""
+    once = split.drop_duplicates("digest")[["digest", "label", "split"]].reset_index(drop=True)
+    names = dict(enumerate(class_names))
+    return once.assign(label=[names.get(label, "") for label in once["label"]])

@@ -39,13 +39,13 @@ from pawline.tracking.store import (
     downloaded_model,
     use_store,
 )
-from pawline.tracking.training_run import run_origin
+from pawline.tracking.training_run import DVC_EXPERIMENT, run_origin
 from pawline.workspace.checkout import is_experiment
 from pawline.workspace.laid_models import champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import KEPT, PROMOTED, Answer, keep_answer
 
-EXPERIMENT_TAG = "pawline.dvc_experiment"  # of the run whose training made the model
+EXPERIMENT_TAG = DVC_EXPERIMENT  # of the run whose training made the model
 EVALUATED = "evaluate"  # the folder of an MLflow run in which `evaluate` puts its files
 NUM_TIMED = 20  # pictures that are asked for one by one
 DIGEST_DIGITS = 16
@@ -138,11 +138,16 @@ def _roll_back(registry: Registry) -> tuple[bool, str]:
 
 def _named(registry: Registry, number: int | None) -> ModelVersion:
     wanted = registry.challenger() if number is None else number
+    there = "`pawline register` makes one of the model of this checkout"
+    if not wanted and (newest := registry.newest()):
+        raise ParamsError(
+            "no version has the alias challenger, which one made by an experiment does not get; name a version: "
+            f"`pawline promote VERSION`, the newest is {newest}"
+        )
     if not wanted:
-        raise ParamsError("no version has the alias challenger; name one: `pawline promote VERSION`")
+        raise ParamsError(f"no version is registered; {there}")
     if found := registry.version(wanted):
         return found
-    there = "`pawline register` makes one of the model of this checkout"
     raise ParamsError(
         f"the registered model {NAME} has no version {wanted}; {there}, and MLflow's page lists them"
     )
@@ -453,7 +458,12 @@ def _carried_out(registry: Registry, one: Challenge, judgement: Judgement, is_kn
         words = (
             f"kept: {why}; the gate is in favour ({favour}): `pawline promote {one.number}` makes it the champion"
         )
-    elif one.may_move and not is_experiment_s:
+    elif one.may_move and is_experiment_s:
+        words = (
+            f"{words}; made by an experiment, so no alias moves: `pawline promote {one.number} --anyway` makes it the "
+            "champion all the same"
+        )
+    elif one.may_move:
         registry.make_challenger(one.number)
     return Answer(one.number, one.digest, KEPT, words, is_known)
 

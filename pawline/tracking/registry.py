@@ -102,6 +102,10 @@ class Registry:
     def version(self, number: int) -> ModelVersion | None:
         return next((one for one in self._versions() if int(one.version) == number), None)
 
+    def newest(self) -> int:
+        """The number of the newest version, or 0."""
+        return max((int(one.version) for one in self._versions()), default=0)
+
     def add_version(self, digest: str, run_id: str, model_id: str, experiment: str) -> ModelVersion:
         """Register a logged model of MLflow. experiment: its name, or empty."""
         if self._model() is None:

@@ -1,6 +1,7 @@
 """One MLflow run per training, found by its model's digest: live epochs, params, data set, model, test figures."""
 
 import hashlib
+import json
 import math
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+import pyarrow.parquet as pq
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Run
 from mlflow.tracking import get_tracking_uri
@@ -20,6 +22,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from pawline.addresses import is_address, public_address, without_secrets
 from pawline.card import Card
 from pawline.params.whole import Params, dotted
+from pawline.relabelled import num_relabelled
 from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
 from pawline.tracking.metrics import log_metrics
 from pawline.tracking.missed import (
@@ -45,10 +48,13 @@ from pawline.tracking.store import (
 from pawline.training.checkpoint import EpochRow
 from pawline.workspace.checkout import ask_git
 from pawline.workspace.kept_training import KeptTraining
+from pawline.workspace.layout import Layout
 from pawline.workspace.lock import LOCK
 
 TRAINING = "pawline.training"
 PLACE = "pawline.training_place"  # whose state: another machine may train the same at the same time
+DVC_EXPERIMENT = "pawline.dvc_experiment"  # a tag: its name
+DECIDED = "relabel"  # params of the run: what data/relabel.csv changed
 # How long a server that did not answer is left alone: asking costs seconds, and epochs may be short.
 PAUSE_SECONDS = 60
 
@@ -120,7 +126,8 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         stopped = _stopped_run(training, continued=training.checkpoint.load() is not None)
         run_id, name = (stopped.info.run_id, None) if stopped else (None, run_name(params))
         active = mlflow.start_run(run_id, run_name=name, tags=tags)
-    shown, data_set = shown_params(params), data_set_of(params, split, training.data_digest)
+    shown = shown_params(params) | decided_labels(split)
+    data_set = data_set_of(params, split, training.data_digest)
     is_whole = _log_begin(stopped, shown, data_set)
     run = TrainingRun(active.info.run_id, num_epochs(stopped) if stopped else 0, _curves(params, training))
     status = "FINISHED"
@@ -131,8 +138,8 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
         raise
     finally:
         is_ended = mirror(lambda: mlflow.end_run(status))
-        if is_ended and get_tracking_uri().startswith("http"):
-            print(f"MLflow run: {run_address(active)}")
+        if is_ended:
+            print(f"MLflow run: {_shown_address(active)}")
         if not (is_whole and is_ended and run.is_logged):
             missed = MissedRun(
                 store_digest(),
@@ -147,6 +154,12 @@ def training_run(params: Params, split: pd.DataFrame, training: KeptTraining) ->
                 conditions=run.conditions,
             )
             keep_run(missed, split)
+
+
+def _shown_address(run: Run) -> str:
+    """The address of a run on a server, which a click opens; of one in the local store what `pawline compare` takes."""
+    is_served = get_tracking_uri().startswith("http")
+    return run_address(run) if is_served else f"{run.info.run_name} ({run.info.run_id[:8]})"
 
 
 def _log_begin(stopped: Run | None, shown: dict[str, Any], data_set: PandasDataset) -> bool:
@@ -253,6 +266,19 @@ def _without_secrets(value: Any) -> Any:
         return without_secrets(value)
 
 
+def decided_labels(split: pd.DataFrame) -> dict[str, int]:
+    """What people's decisions changed in the data of this checkout, as params: pictures with a corrected label in each
+    part, and pictures left out; empty where they changed nothing, or where the data does not say."""
+    at = Layout()
+    index, ingested = at.index, at.metrics_of("ingest")
+    if not (index.exists() and ingested.exists()) or "given_class" not in pq.read_schema(index).names:
+        return {}
+    corrected = num_relabelled(pd.read_parquet(index, columns=["path", "class_name", "given_class"]), split)
+    counts = {f"{DECIDED}.num_corrected_{part}": count for part, count in corrected.items()}
+    counts[f"{DECIDED}.num_left_out"] = json.loads(ingested.read_text(encoding="utf-8")).get("num_removed", 0)
+    return counts if any(counts.values()) else {}
+
+
 def data_set_of(params: Params, split: pd.DataFrame, digest: str) -> PandasDataset:
     name = Path(_without_secrets(params.ingest.source)).name
     with warnings.catch_warnings():  # that two of MLflow's own classes may hold a file's path
@@ -268,7 +294,7 @@ def run_origin() -> dict[str, str]:
         "mlflow.source.git.commit": ask_git(Path.cwd(), "rev-parse", "HEAD"),
         # As it is while this stage runs: the stages before it are in, its own outputs are not.
         "pawline.dvc_lock_digest": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "",
-        "pawline.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+        DVC_EXPERIMENT: os.environ.get("DVC_EXP_NAME", ""),
         "prefect.flow_run": os.environ.get("PAWLINE_FLOW_RUN", ""),  # its name and id
     }
     return {key: value for key, value in tags.items() if value}
