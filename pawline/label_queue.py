@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawline.errors import DatasetError
+from pawline.errors import DatasetError, ParamsError
 from pawline.files import read_regular_file, write_bytes
 from pawline.relabel import NO_CLASS, Decision
 
@@ -47,10 +47,18 @@ def read_queue(file: Path) -> list[Queued]:
         raise DatasetError(f"{file}: {error!r}; {expected}") from None
 
 
+def is_queue(file: Path) -> bool:
+    """Whether a file begins as a queue does."""
+    try:
+        return read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode())
+    except OSError:
+        return False
+
+
 def refuse_foreign(file: Path) -> None:
-    """Raise DatasetError where a queue would replace a file that is no queue."""
-    if file.exists() and not read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode()):
-        raise DatasetError(f"{file}: holds no queue and is not overwritten; name another file for the queue")
+    """Raise ParamsError where a queue would replace a file that is no queue."""
+    if file.exists() and not is_queue(file):
+        raise ParamsError(f"{file}: is not a queue of Pawline's and is not overwritten; name another file")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.positive import positive
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.page.words import plural
@@ -39,11 +40,12 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whether labels look wrong or not."""
-    from pawline.files import write_text
     from pawline.relabel import kept_decisions
     from pawline.suspects import find_suspects, still_open
 
     at = Layout()
+    if arguments.out:
+        check_out(arguments.out, PAGE, inputs=[arguments.queue] if arguments.queue else [])
     if arguments.queue:
         return _queue_page(arguments.queue, arguments.out, at)
     judged, class_names = _judged(at)
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         from pawline.page.suspects import render_suspects
 
-        write_text(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
+        write_out(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
     if arguments.json:
         print(
             json.dumps(
@@ -76,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
-    from pawline.files import write_text
     from pawline.label_queue import read_queue
     from pawline.page.suspects import render_queue
     from pawline.relabel import kept_decisions
@@ -90,7 +91,7 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
         class_names = read_export_card(at.exported).class_names
     except ModelError as error:
         raise ModelError(f"{error}; it names the classes: make it with `dvc repro`") from None
-    write_text(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
+    write_out(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
     say(
         f"{plural(len(undecided), 'picture')} worth a label, {len(queue) - len(undecided):,} decided before; open "
         f"{out} in a browser, then `pawline relabel decisions.csv --add-to FOLDER`"
