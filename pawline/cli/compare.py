@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pawline.cli.out_file import PAGE, check_out, write_out
+from pawline.cli.standard_output import show
 from pawline.errors import ParamsError
 from pawline.terminal import printable, say
 
@@ -45,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         write_out(arguments.out, page)
     if arguments.json:
-        print(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        show([json.dumps(found.to_json(), indent=2, allow_nan=False)])
     else:
-        print("\n".join(printable(line) for line in compare_lines(found)))
+        show(map(printable, compare_lines(found)))
     if not arguments.no_log:
         _log(second.run_id, first.run_id or "workspace", page)
     return 0

@@ -9,6 +9,7 @@ from pawline.cli.model_file import named_model, next_step_for_exported
 from pawline.cli.out_file import QUEUE, check_out, write_out
 from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
+from pawline.cli.standard_output import show
 from pawline.errors import ModelError
 from pawline.page.words import plural
 from pawline.terminal import printable, say, shell_word
@@ -68,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     queue = label_queue(new.table, arguments.limit)
     write_out(arguments.queue, queue, write_table)
     if arguments.json:
-        print(json.dumps(_as_json(verdict, new), indent=2, allow_nan=False))
+        show([json.dumps(_as_json(verdict, new), indent=2, allow_nan=False)])
     else:
-        print(*map(printable, drift_lines(verdict)), sep="\n")
+        show(map(printable, drift_lines(verdict)))
     if note := left_out(new, len(passed_over)):
         say(note)
     say(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.positive import positive
+from pawline.cli.standard_output import show
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.page.words import plural
 from pawline.terminal import printable, say
@@ -57,24 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_out(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "source": judged.source,
-                    "num_suspects": len(found),
-                    "num_waiting": num_waiting,
-                    "suspects": shown.to_dict("records"),
-                },
-                indent=2,
-            )
-        )
+        rows = shown.to_dict("records")
+        counts = {"num_suspects": len(found), "num_waiting": num_waiting}
+        print(json.dumps({"source": judged.source, **counts, "suspects": rows}, indent=2))
         return 0
-    for row in shown.to_dict("records"):
-        label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
-        suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
-        print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
+    show(map(_line, shown.to_dict("records")))
     say(_summary(found, shown, num_waiting, judged, arguments.out))
     return 0
+
+
+def _line(row: dict[Any, Any]) -> str:
+    label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
+    suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
+    return f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}"
 
 
 def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
