@@ -339,9 +339,15 @@ def test_whether_added_pictures_are_learned_from_is_said(
 
 
 def test_a_damaged_queue_costs_one_line(tmp_path: Path) -> None:
-    for content, found in (("path\na.jpg\n", "digest"), (f"{','.join(QUEUE_COLUMNS)}\na,b,c,d,e,f\n", "float")):
+    header = ",".join(QUEUE_COLUMNS)
+    for content, found in (
+        ("path\na.jpg\n", "no column digest"),
+        ("seed: 1\n", "no column digest"),
+        (f"{header}\na,b,c,d,e,f\n", "line 2: probability is 'd', expected a number"),
+        (f"{header}\na,b\n", "line 2: probability is '', expected a number"),
+    ):
         (tmp_path / "queue.csv").write_text(content)
-        with pytest.raises(DatasetError, match=f"queue.csv: .*{found}.*expected CSV with the columns digest,path"):
+        with pytest.raises(DatasetError, match=f"queue.csv: {found}; expected CSV with the columns digest,path"):
             read_queue(tmp_path / "queue.csv")
     with pytest.raises(DatasetError, match="No such file or directory; expected CSV"):
         read_queue(tmp_path / "none.csv")

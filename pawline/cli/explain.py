@@ -9,7 +9,7 @@ from pawline.card import Card, read_card
 from pawline.cli.model_file import add_keras_model, next_step
 from pawline.cli.named_file import refuse_no_file
 from pawline.cli.out_file import PAGE, check_out, write_out
-from pawline.errors import DatasetError, ModelError
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable, say
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
@@ -39,8 +39,8 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there
-    and a place that cannot be written to; then nothing is written."""
+    """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there, an
+    exported model and a place that cannot be written to; then nothing is written."""
     from pawline.pictures.decode import BadImage
     from pawline.walk.content import walk_content
     from pawline.walk.kept import kept_network
@@ -89,7 +89,7 @@ def _read_picture(picture: Path) -> bytes:
 def _refuse_places(arguments: argparse.Namespace) -> None:
     check_out(arguments.out, PAGE, inputs=[arguments.picture, arguments.model])
     if arguments.model.suffix == ".onnx":
-        raise ModelError(
+        raise ParamsError(
             f"--model {printable(str(arguments.model))}: is an exported model, whose layers are packed for its engine; "
             "name the model.keras that it was made from"
         )

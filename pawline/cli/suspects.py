@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.named_file import refuse_no_file
 from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.positive import positive
 from pawline.cli.standard_output import show
@@ -81,6 +82,7 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
 
     if out is None:
         raise ParamsError("--queue needs --out FILE, the page to make, such as queue.html")
+    refuse_no_file(file, "give the file that `pawline drift` made")
     queue, decided = read_queue(file), {one.digest for one in kept_decisions(at.relabel)}
     undecided = [one for one in queue if one.digest not in decided]
     try:
