@@ -8,15 +8,16 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawline.errors import DatasetError
+from pawline.errors import DatasetError, ParamsError
 from pawline.files import read_regular_file, write_bytes
 from pawline.relabel import NO_CLASS, Decision
 
 QUEUE_COLUMNS = ("digest", "path", "suggested", "probability", "distance", "why")
+NEEDED = ("digest", "path", "suggested", "probability", "why")
 NAME_DIGITS = 16  # of the digest, as the name of a copy
 
 
@@ -37,20 +38,38 @@ def read_queue(file: Path) -> list[Queued]:
     expected = f"expected CSV with the columns {','.join(QUEUE_COLUMNS)}, as `pawline drift` writes it"
     try:
         reader = csv.DictReader(io.StringIO(read_regular_file(file).decode("utf-8-sig"), newline=""))
-        return [
-            Queued(row["digest"], row["path"], row["suggested"], float(row["probability"]), row["why"])
-            for row in reader
-        ]
+        if missing := [name for name in NEEDED if name not in (reader.fieldnames or [])]:
+            raise DatasetError(f"{file}: no column {missing[0]}; {expected}")
+        return [_queued(row, f"{file}: line {reader.line_num}", expected) for row in reader]
     except OSError as error:
         raise DatasetError(f"{file}: {error.strerror or error}; {expected}") from None
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DatasetError(f"{file}: {error!r}; {expected}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{file}: {error}; {expected}") from None
+
+
+def _queued(row: Mapping[str | None, str | None], place: str, expected: str) -> Queued:
+    values = {name: row.get(name) or "" for name in NEEDED}
+    try:
+        probability = float(values["probability"])
+    except ValueError:
+        raise DatasetError(
+            f"{place}: probability is {values['probability']!r}, expected a number; {expected}"
+        ) from None
+    return Queued(values["digest"], values["path"], values["suggested"], probability, values["why"])
+
+
+def is_queue(file: Path) -> bool:
+    """Whether a file begins as a queue does."""
+    try:
+        return read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode())
+    except OSError:
+        return False
 
 
 def refuse_foreign(file: Path) -> None:
-    """Raise DatasetError where a queue would replace a file that is no queue."""
-    if file.exists() and not read_regular_file(file).startswith(",".join(QUEUE_COLUMNS).encode()):
-        raise DatasetError(f"{file}: holds no queue and is not overwritten; name another file for the queue")
+    """Raise ParamsError where a queue would replace a file that is no queue."""
+    if file.exists() and not is_queue(file):
+        raise ParamsError(f"{file}: is not a queue of Pawline's and is not overwritten; name another file")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from pawline.cli.drift import run as run_drift
 from pawline.drift import SPREAD, UNLIKE, UNSURE, NewPictures, compare, judge, label_queue
-from pawline.errors import DatasetError, ModelError
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.new_pictures import NewPicture
 from pawline.predict import Prediction
 from pawline.runtime.export_card import read_export_card, write_export_card
@@ -206,6 +206,6 @@ def test_a_model_that_knows_no_data_is_refused_and_nothing_is_written(folder: Pa
 
 def test_a_file_that_is_no_queue_is_not_overwritten(folder: Path) -> None:
     (folder / "label_queue.csv").write_text("my notes")
-    with pytest.raises(DatasetError, match=r"label_queue\.csv: holds no queue and is not overwritten"):
+    with pytest.raises(ParamsError, match=r"label_queue\.csv: is not a queue of Pawline.s and is not overwritten"):
         drift(folder, expect=1)
     assert (folder / "label_queue.csv").read_text() == "my notes"

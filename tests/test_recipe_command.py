@@ -88,6 +88,7 @@ def test_the_line_sets_what_was_chosen_and_what_differs_here(
 ) -> None:
     (workspace / "models").mkdir(exist_ok=True)
     model = workspace / "models/model.keras"
+    model.touch()
     write_card(model, card_of(workspace, sizes=(0.5, 0.75), seed=7, cuts=((14, 21),)))
     assert pawline_here(workspace, "recipe", "--of", str(model)) == (
         "dvc exp run -S train.steps=28 -S 'train.cuts=[[14,21]]' -S 'train.sizes=[0.5,0.75]' -S train.patience=10 "
@@ -108,9 +109,18 @@ def test_the_line_sets_what_was_chosen_and_what_differs_here(
 def test_what_cannot_be_answered_takes_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (workspace / "models").mkdir(exist_ok=True)
     old = card_of(workspace).model_copy(update={"recipe": {}, "chosen": []})
+    (workspace / "models/old.keras").touch()
     write_card(workspace / "models/old.keras", old)
     pawline_here(workspace, "recipe", "--of", "models/old.keras", expect=3)
     assert "made before recipes were recorded; set train.steps=28" in capsys.readouterr().err
+    pawline_here(workspace, "recipe", "--of", "nosuch", expect=2)
+    assert capsys.readouterr().err == (
+        "pawline: nosuch: no such file; name a model with its card.json beside it\n"
+    )
+    pawline_here(workspace, "recipe", "--of", "params.yaml", expect=3)
+    assert capsys.readouterr().err == (
+        "pawline: card.json: not found; name a model with its card.json beside it\n"
+    )
     pawline_here(workspace, "recipe", "--of", "models/old.keras", "--minutes", "3", expect=2)
     assert "give one of them" in capsys.readouterr().err
     for minutes in ("0", "-1", "nan", "soon"):
@@ -133,6 +143,8 @@ def test_a_frozen_network_has_no_steps_and_is_told_what_counts(
 
     card, params = card_of(workspace, flip_at_test=False), load_params(workspace / "params.yaml")
     conditions = conditions_of(params.train, 300, params.network, weights_digest(params.network))
+    (workspace / "models").mkdir(exist_ok=True)
+    (workspace / "models/model.keras").touch()
     write_card(workspace / "models/model.keras", card.model_copy(update={"conditions": conditions}))
     set_params(workspace, {"network.name": "fast", "prepare.image_size": 16, "train.flip_at_test": False})
     capsys.readouterr()

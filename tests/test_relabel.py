@@ -16,7 +16,7 @@ from pawline.params.ingest import IngestParams
 from pawline.relabel import COLUMNS, NO_CLASS, Decision, merge, read_decisions, write_decisions
 from pawline.relabelled import num_relabelled
 from pawline.workspace.source_changes import changes_by_content, changes_by_path
-from tests.conftest import write_pictures
+from tests.conftest import set_params, write_pictures
 from tests.source import ROOT
 
 HEADER = ",".join(COLUMNS)
@@ -35,6 +35,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with three pictures of each class, taken in."""
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "pictures", count=3)
+    shutil.copy2(ROOT / "params.yaml", tmp_path)
+    set_params(tmp_path, {"ingest.source": "pictures"})
     take_in()
     return tmp_path
 
@@ -278,14 +280,91 @@ def test_without_a_folder_the_way_to_learn_from_them_is_named(
     new: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_relabel(new) == 0
-    assert "2 without a picture in data/index.parquet" in (said := capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert "1 without a picture in data/index.parquet, and 1 (none), which it leaves out" in said
     assert f"to learn from those pictures too: `pawline relabel {new} --add-to FOLDER`" in said
 
 
+def test_a_picture_of_no_class_is_not_missed_and_nothing_is_advised(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An earlier `ingest` left it out of the index, so the index does not know it."""
+    left_out = decide(digest_of(data / "pictures/vertical/000.jpg"), NO_CLASS, "vertical/000.jpg")
+    write_decisions(data / "decisions.csv", [left_out])
+    take_in(left_out)
+    assert run_relabel(data / "decisions.csv") == 0
+    said = capsys.readouterr().out
+    assert "; 0 without a picture in data/index.parquet, and 1 (none), which it leaves out\n" in said
+    assert "--add-to" not in said
+
+
+def test_who_decided_is_asked_for_where_nobody_says_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_decisions(data / "decisions.csv", [decide("a" * 64, "vertical", who=""), decide("b" * 64, "vertical")])
+    assert run_relabel(data / "decisions.csv") == 0
+    assert capsys.readouterr().err == "pawline: note: 1 decision without a name; `--who NAME` says who decided\n"
+
+
+def test_a_file_without_a_decision_is_called_so(data: Path) -> None:
+    write_decisions(data / "decisions.csv", [])
+    with pytest.raises(DatasetError, match=r"decisions\.csv: holds no decision; decide on the page of"):
+        run_relabel(data / "decisions.csv")
+    assert not Path("data/relabel.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "problem"),
+    [
+        ("pictures/vertical", "has the name of a class, .*; name the folder around it, pictures$"),
+        ("new place/vertical", "has the name of a class, .*; name the folder around it, new place$"),
+        ("data/ingested", "the next run would delete what it did not write there; name another$"),
+        ("decisions.csv", "is a file, expected a folder; name another$"),
+    ],
+)
+def test_a_folder_in_which_no_folder_of_a_class_belongs_is_refused(new: Path, folder: str, problem: str) -> None:
+    with pytest.raises(ParamsError, match=f"^--add-to {folder}: {problem}"):
+        run_relabel(new, add_to=Path(folder))
+    assert not Path("data/relabel.csv").exists() and not Path("new place").exists()
+    assert not [*Path("data/ingested").rglob("[0-9a-f]" * 16 + ".jpg")]
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "use"),
+    [
+        ("pictures", "pictures", "training uses them: they lie in ingest.source"),
+        ("pictures", "elsewhere", "training does not use them: ingest.source is pictures; copy them into it"),
+        (
+            "pictures",
+            "pictures/deeper",
+            "training uses them only where ingest.source, pictures, has its folders of classes there",
+        ),
+        (
+            "pictures.zip",
+            "pictures",
+            "training does not use them: ingest.source is pictures.zip, no folder; make a",
+        ),
+        ("https://me:secret@host/a.zip", "pictures", "does not use them: ingest.source is https://host/a.zip, no"),
+    ],
+)
+def test_whether_added_pictures_are_learned_from_is_said(
+    new: Path, capsys: pytest.CaptureFixture[str], source: str, folder: str, use: str
+) -> None:
+    set_params(Path(), {"ingest.source": source})
+    assert run_relabel(new, add_to=Path(folder)) == 0
+    said = capsys.readouterr().out
+    assert f"{folder}: 1 picture added (vertical 1), 0 there before; " in said and use in said
+    assert "secret" not in said
+
+
 def test_a_damaged_queue_costs_one_line(tmp_path: Path) -> None:
-    for content, found in (("path\na.jpg\n", "digest"), (f"{','.join(QUEUE_COLUMNS)}\na,b,c,d,e,f\n", "float")):
+    header = ",".join(QUEUE_COLUMNS)
+    for content, found in (
+        ("path\na.jpg\n", "no column digest"),
+        ("seed: 1\n", "no column digest"),
+        (f"{header}\na,b,c,d,e,f\n", "line 2: probability is 'd', expected a number"),
+        (f"{header}\na,b\n", "line 2: probability is '', expected a number"),
+    ):
         (tmp_path / "queue.csv").write_text(content)
-        with pytest.raises(DatasetError, match=f"queue.csv: .*{found}.*expected CSV with the columns digest,path"):
+        with pytest.raises(DatasetError, match=f"queue.csv: {found}; expected CSV with the columns digest,path"):
             read_queue(tmp_path / "queue.csv")
     with pytest.raises(DatasetError, match="No such file or directory; expected CSV"):
         read_queue(tmp_path / "none.csv")

@@ -613,7 +613,10 @@ def test_a_page_for_others_is_made_by_one_command(
     assert "<img" not in Path("page.html").read_text()
     assert json.loads(Path("page.json").read_text())["num_images"] == 20
     assert capsys.readouterr().out.startswith("page.html: ")
-    with pytest.raises(ParamsError, match=r"reports/report.html: the pipeline's own report; give another --out"):
+    Path("dvc.yaml").touch()
+    with pytest.raises(
+        ParamsError, match=r"^reports/report.html: belongs to the pipeline; name another with --out"
+    ):
         report(Namespace(no_pictures=True, out=Path("reports/report.html")))
 
 

@@ -1,5 +1,6 @@
 """What DVC would stop at, wait for or delete is found before DVC starts, and nothing of the user's is lost."""
 
+import hashlib
 import os
 import shutil
 import socket
@@ -7,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pawline.errors import DatasetError, ParamsError
+from pawline.relabel import NO_CLASS, Decision, write_decisions
 from pawline.workspace import source_check
 from pawline.workspace.foreign_files import note_of_unread
 from pawline.workspace.source_check import check_before_repro, check_source, warning_of_moving
@@ -174,6 +177,39 @@ def test_pictures_among_the_outputs_are_refused_before_they_are_deleted(workspac
             check_source(workspace)
     run(workspace, "python", "-m", "flows.training", expect=3)
     assert mine.exists()
+
+
+def test_a_picture_that_a_decision_leaves_out_is_a_copy_of_pawlines(workspace: Path) -> None:
+    """The index has no row for it; yet its bytes in data/ingested are known, also after the decision was taken back."""
+    left_out = workspace / "data/ingested/vertical/001.jpg"
+    picture = workspace / "pictures/vertical/001.jpg"
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+    decision = Decision(digest, "vertical/001.jpg", NO_CLASS, "Ada", "2026-11-29")
+    write_decisions(workspace / "data/relabel.csv", [decision])
+    dvc_here(workspace, "repro", "ingest")
+    index = pd.read_parquet(workspace / "data/index.parquet")
+    assert left_out.exists() and "vertical/001.jpg" not in set(index["path"])
+    check_source(workspace)
+    write_decisions(workspace / "data/relabel.csv", [])
+    check_source(workspace)  # dvc.lock and DVC's cache still know the bytes
+    left_out.write_bytes(b"the user's own, under the same name")
+    with pytest.raises(DatasetError, match=r"vertical/001\.jpg: Pawline did not write this file, and"):
+        check_source(workspace)
+
+
+def test_a_left_out_picture_is_known_before_dvc_has_recorded_it(project: Path) -> None:
+    """A run that was killed after `ingest` leaves no dvc.lock; the decision alone says whose bytes these are."""
+    copy = project / "data/ingested/cat/1.jpg"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"a picture of no class")
+    with pytest.raises(DatasetError, match="Pawline did not write this file"):
+        check_source(project)
+    digest = hashlib.sha256(copy.read_bytes()).hexdigest()
+    write_decisions(project / "data/relabel.csv", [Decision(digest, "cat/1.jpg", "cat", "Ada", "2026-11-29")])
+    with pytest.raises(DatasetError, match="Pawline did not write this file"):
+        check_source(project)  # of a class: it would have a row
+    write_decisions(project / "data/relabel.csv", [Decision(digest, "cat/1.jpg", NO_CLASS, "Ada", "2026-11-29")])
+    check_source(project)
 
 
 @pytest.mark.parametrize("file", ["cat/1.jpg", "1.JPG"])

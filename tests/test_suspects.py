@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from pawline.cli.suspects import run as suspects
-from pawline.errors import DatasetError, ModelError
+from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.label_queue import Queued
 from pawline.page.suspects import render_queue, render_suspects
 from pawline.prepared import PreparedImages
@@ -118,6 +118,8 @@ def test_without_a_run_the_next_command_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatasetError, match="data/prepared: not there; make it with `dvc repro`"):
         suspects(Namespace(out=None, json=False, limit=5, queue=None))
+    with pytest.raises(ParamsError, match=r"^none\.csv: no such file; give the file that `pawline drift` made"):
+        suspects(Namespace(out=Path("page.html"), json=False, limit=5, queue=Path("none.csv")))
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:

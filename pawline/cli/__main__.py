@@ -4,6 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
+from pawline.cli.standard_output import until_reader_leaves
 from pawline.errors import ParamsError
 from pawline.process import end_with
 from pawline.workspace.checkout import is_checkout
@@ -46,7 +47,7 @@ def main() -> None:
     for module in dict.fromkeys([asked] if asked else MODULES.values()):
         import_module(f"pawline.cli.{module}").add_command(commands)
     arguments = parser.parse_args()
-    end_with(lambda: _run(sys.argv[1], arguments))
+    end_with(lambda: until_reader_leaves(lambda: _run(sys.argv[1], arguments)))
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int | None:

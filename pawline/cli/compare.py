@@ -6,10 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pawline.cli.out_file import PAGE, check_out, write_out
+from pawline.cli.standard_output import show
 from pawline.errors import ParamsError
 from pawline.terminal import printable, say
 
-PAGE, ARTIFACTS = "compare.html", "compare"
+FILE, ARTIFACTS = "compare.html", "compare"
 
 
 def add_command(commands: Any) -> None:
@@ -31,9 +33,10 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 whatever the verdict: it is an answer."""
+    if arguments.out:
+        check_out(arguments.out, PAGE)
     from pawline.compare import compare
     from pawline.compare_page import compare_lines, compare_page
-    from pawline.files import write_text
     from pawline.tracking.compared_runs import find_compared
 
     first, second = find_compared(arguments.first), find_compared(arguments.second)
@@ -42,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     found = compare(first.judged, second.judged)
     page = compare_page(found, None if arguments.no_pictures else _images())
     if arguments.out:
-        write_text(arguments.out, page)
+        write_out(arguments.out, page)
     if arguments.json:
-        print(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        show([json.dumps(found.to_json(), indent=2, allow_nan=False)])
     else:
-        print("\n".join(printable(line) for line in compare_lines(found)))
+        show(map(printable, compare_lines(found)))
     if not arguments.no_log:
         _log(second.run_id, first.run_id or "workspace", page)
     return 0
@@ -69,6 +72,6 @@ def _log(run_id: str, other: str, page: str) -> None:
         say("not logged to MLflow: no run there made the model of RUN_B")
         return
     with TemporaryDirectory() as folder:
-        file = Path(folder, PAGE)
+        file = Path(folder, FILE)
         file.write_text(page, encoding="utf-8")
         log_comparison(run_id, file, f"{ARTIFACTS}/{other[:8]}")

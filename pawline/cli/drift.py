@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pawline.cli.model_file import named_model, next_step_for_exported
+from pawline.cli.out_file import QUEUE, check_out, write_out
 from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
+from pawline.cli.standard_output import show
 from pawline.errors import ModelError
 from pawline.page.words import plural
 from pawline.terminal import printable, say, shell_word
@@ -49,11 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     from pawline.drift import NewPictures, judge, label_queue
     from pawline.drift_lines import drift_lines, left_out
     from pawline.files import write_table
-    from pawline.label_queue import refuse_foreign
     from pawline.new_pictures import ask_files
     from pawline.predict import Predictor, find_pictures
 
-    refuse_foreign(arguments.queue)
+    check_out(arguments.queue, QUEUE, inputs=[*map(Path, arguments.paths)], option="--queue")
     passed_over: list[Path] = []
     found = (path for pattern in arguments.paths for path in find_pictures(pattern, passed_over))
     paths = list(dict.fromkeys(found))  # patterns may overlap
@@ -66,11 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ModelError(f"{error}; {next_step_for_exported(arguments.model)}") from None
     verdict = judge(reference, new)
     queue = label_queue(new.table, arguments.limit)
-    write_table(arguments.queue, queue)
+    write_out(arguments.queue, queue, write_table)
     if arguments.json:
-        print(json.dumps(_as_json(verdict, new), indent=2, allow_nan=False))
+        show([json.dumps(_as_json(verdict, new), indent=2, allow_nan=False)])
     else:
-        print(*map(printable, drift_lines(verdict)), sep="\n")
+        show(map(printable, drift_lines(verdict)))
     if note := left_out(new, len(passed_over)):
         say(note)
     say(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pawline.card import Card, read_card
 from pawline.cli.model_file import add_keras_model, next_step
 from pawline.cli.named_file import refuse_no_file
+from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.terminal import printable, say
 from pawline.workspace.checkout import main_checkout
@@ -38,9 +39,8 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there
-    and a place that cannot be written to; then nothing is written."""
-    from pawline.files import write_text
+    """Write the page; exit code 3 for a picture or model that cannot be read, 2 for a picture that is not there, an
+    exported model and a place that cannot be written to; then nothing is written."""
     from pawline.pictures.decode import BadImage
     from pawline.walk.content import walk_content
     from pawline.walk.kept import kept_network
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BadImage as bad:
         raise DatasetError(f"{printable(str(picture))}: {bad}; give a picture that can be decoded") from None
     page = render_walk(described, arrays)
-    write_text(arguments.out, page)
+    write_out(arguments.out, page)
     seconds, megabytes = time.monotonic() - begin, len(page.encode()) / 1e6
     print(
         f"{printable(str(arguments.out))}: {megabytes:.1f} MB, made in {seconds:.1f} s; "
@@ -87,13 +87,9 @@ def _read_picture(picture: Path) -> bytes:
 
 
 def _refuse_places(arguments: argparse.Namespace) -> None:
-    picture = arguments.picture
-    if _is_same(arguments.out, picture) or _is_same(arguments.out, arguments.model):
-        raise ParamsError(f"--out {arguments.out}: is an input of this command; name another file")
-    if arguments.out.is_dir() or not arguments.out.parent.is_dir():
-        raise ParamsError(f"--out {arguments.out}: not a file in an existing folder; name another place")
+    check_out(arguments.out, PAGE, inputs=[arguments.picture, arguments.model])
     if arguments.model.suffix == ".onnx":
-        raise ModelError(
+        raise ParamsError(
             f"--model {printable(str(arguments.model))}: is an exported model, whose layers are packed for its engine; "
             "name the model.keras that it was made from"
         )
@@ -157,7 +153,3 @@ def _seen_by(card: Card, images: "PreparedImages") -> "PreparedImages | None":
 
 def _note(text: str) -> None:
     say(f"explain: {text}")
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)

@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from pawline.card import Card, card_path, read_card
+from pawline.card import Card, card_path, parse_card, read_card
 from pawline.cli.model_file import add_keras_model, next_step
+from pawline.cli.out_file import check_out_folder
 from pawline.errors import DatasetError, ModelError
 from pawline.export import NAMES, batches_of_test, export_to
 from pawline.files import write_bytes
 from pawline.prepared import PreparedImages
+from pawline.runtime.export_card import export_card_path, read_export_card
 from pawline.terminal import say
 from pawline.workspace.layout import Layout
 
@@ -29,7 +31,7 @@ def add_command(commands: Any) -> None:
         type=Path,
         default=Path("exports"),
         metavar="FOLDER",
-        help="where to write it, with its card.json (default: %(default)s)",
+        help="where to write it, with its card.json; made where it is not there (default: %(default)s)",
     )
     command.set_defaults(run=run)
 
@@ -37,14 +39,47 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one row: the form, where it is, its size, and how its answers are beside Keras's, or the float form's."""
     to = arguments.out / (INT8_NAME if arguments.to == INT8 else NAMES[arguments.to])
+    _refuse_places(arguments.out, to, arguments.model)
     try:
         card = read_card(arguments.model)
     except ModelError as error:
         raise ModelError(f"{error}; {next_step(arguments.model, Layout().model)}") from None
-    row = _int8(arguments.model, card, to) if arguments.to == INT8 else _exact(arguments, card, to)
-    write_bytes(card_path(to), card_path(arguments.model).read_bytes())
+    before = _time_of(to)
+    try:
+        row = _int8(arguments.model, card, to) if arguments.to == INT8 else _exact(arguments, card, to)
+    finally:  # a file that is judged unfit, or whose comparison is interrupted, stays: it needs its card too
+        if _time_of(to) != before and _is_another_card(to, arguments.model):
+            write_bytes(card_path(to), card_path(arguments.model).read_bytes())
     print(f"{arguments.to}: {to}, {_size(to) / 1e6:.1f} MB; {row}")
     return 0
+
+
+def _refuse_places(out: Path, to: Path, model: Path) -> None:
+    """Raise ParamsError where the folder cannot be written to, or where an export would replace another's file."""
+    cards = [card_path(to)] if _is_another_card(to, model) else []
+    cards += [export_card_path(to)] if to.suffix == ".onnx" else []
+    check_out_folder(out, [to, *cards], "model", _is_own, inputs=[model])
+
+
+def _is_another_card(to: Path, model: Path) -> bool:
+    """Whether the card to be written is not the very file that was read: the model may lie in the same folder."""
+    return card_path(to).resolve() != card_path(model).resolve()
+
+
+def _time_of(path: Path) -> int:
+    """When a file or folder was written, in nanoseconds; 0 where it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _is_own(file: Path) -> bool:
+    """Whether an earlier export wrote a file, as the cards beside it say; the card of a model is not an export's."""
+    if file == card_path(file) and any(file.parent.glob("*.keras")):
+        return False
+    try:
+        is_of_engine = file.suffix == ".onnx" or file == export_card_path(file)
+        return bool(read_export_card(file) if is_of_engine else parse_card(card_path(file)))
+    except ModelError:
+        return False
 
 
 def _exact(arguments: argparse.Namespace, card: Card, to: Path) -> str:

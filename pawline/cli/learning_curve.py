@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.progress import said_each
 from pawline.terminal import say
 
@@ -23,6 +24,8 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 whatever the answer."""
+    if arguments.out:
+        check_out(arguments.out, PAGE)
     from pawline.files import write_text
     from pawline.learning_curve import CurvePlan, answer, join_trainings, measure_curve
     from pawline.learning_curve_page import curve_lines, curve_page
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         page = kept.folder / "learning_curve.html"
         write_text(page, curve_page(found))
         if arguments.out:
-            write_text(arguments.out, page.read_text(encoding="utf-8"))
+            write_out(arguments.out, page.read_text(encoding="utf-8"))
         from pawline.tracking.series_run import log_series
 
         log_series("learning-curve", kept.key, params, split, found, [kept.figures, page])

@@ -56,6 +56,8 @@ def named_model(named: str) -> AbstractContextManager[Path]:
 
 def next_step_for_exported(named: str) -> str:
     """What to do where a command that asks an exported model cannot use the named one: see `next_step`."""
+    if is_checkout() and Path(named).resolve() == Layout().model.resolve():
+        return "make its exported form with `dvc repro export`, or name another with --model"
     if named.endswith(".keras"):
         folder = quote(str(Path(named).parent))
         return (

@@ -3,7 +3,6 @@
 import argparse
 import csv
 import json
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -73,9 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
                 say(_warning(counts, predictor.reference.false_alarms))
     except ModelError as error:
         raise ModelError(f"{error}; {next_step_for_exported(arguments.model)}") from None
-    except BrokenPipeError:  # whoever reads has enough: `pawline predict … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     return 3 if counts.unreadable else 0
 
 

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.named_file import refuse_no_file
 from pawline.terminal import say
 
 if TYPE_CHECKING:
@@ -156,8 +157,16 @@ def _line_of(model: Path) -> str:
     from pawline.card import card_path, parse_card, shown
     from pawline.errors import ModelError
     from pawline.params.whole import dotted, load_params
+    from pawline.workspace.checkout import is_checkout
+    from pawline.workspace.layout import Layout
 
-    card = parse_card(card_path(model))
+    is_own = model == Layout().model and is_checkout()
+    advice = "make it with `dvc repro`" if is_own else "name a model with its card.json beside it"
+    refuse_no_file(model, advice)
+    try:
+        card = parse_card(card_path(model))
+    except ModelError as error:
+        raise ModelError(f"{error}; {advice}") from None
     if not card.recipe:
         raise ModelError(
             f"{card_path(model)}: made before recipes were recorded; set train.steps={card.conditions.num_steps} and "

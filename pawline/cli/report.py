@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pawline.errors import DatasetError, ParamsError
+from pawline.cli.out_file import PAGE, REPORT_DATA, check_out, write_out
+from pawline.errors import DatasetError
 from pawline.workspace.layout import Layout
 
 
@@ -24,23 +25,22 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 2 for the pipeline's own report as the target, 3 where an output of the pipeline is missing."""
-    from pawline.files import write_json, write_text
+    """Exit code 2 for a file that is not to be overwritten, 3 where an output of the pipeline is missing."""
+    from pawline.files import write_json
     from pawline.page.inputs import read_inputs
     from pawline.report import describe, render, report_data
 
     at, out = Layout(), arguments.out
-    if out.resolve() in (at.report.resolve(), at.report_data.resolve()):
-        raise ParamsError(f"{out}: the pipeline's own report; give another --out, or `dvc repro report` makes it")
+    check_out(out, PAGE, REPORT_DATA)
     try:
         inputs = replace(read_inputs(vars(at)), params=_params_of_stage(at.report_data))
         content = describe(inputs, pictures=not arguments.no_pictures)
     except FileNotFoundError as error:
         raise DatasetError(f"{error.filename}: not there; make it with `dvc repro`") from None
-    if out.suffix == ".json":
-        write_json(out, report_data(content))
+    if out.suffix.lower() == REPORT_DATA.suffix:
+        write_out(out, report_data(content), write_json)
     else:
-        write_text(out, render(content))
+        write_out(out, render(content))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pawline.cli.named_file import refuse_no_file
+from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.positive import positive
+from pawline.cli.standard_output import show
 from pawline.errors import DatasetError, ModelError, ParamsError
 from pawline.page.words import plural
 from pawline.terminal import printable, say
@@ -39,11 +42,12 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, whether labels look wrong or not."""
-    from pawline.files import write_text
     from pawline.relabel import kept_decisions
     from pawline.suspects import find_suspects, still_open
 
     at = Layout()
+    if arguments.out:
+        check_out(arguments.out, PAGE, inputs=[arguments.queue] if arguments.queue else [])
     if arguments.queue:
         return _queue_page(arguments.queue, arguments.out, at)
     judged, class_names = _judged(at)
@@ -53,30 +57,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         from pawline.page.suspects import render_suspects
 
-        write_text(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
+        write_out(arguments.out, render_suspects(shown, class_names, judged.source, at.raw))
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "source": judged.source,
-                    "num_suspects": len(found),
-                    "num_waiting": num_waiting,
-                    "suspects": shown.to_dict("records"),
-                },
-                indent=2,
-            )
-        )
+        rows = shown.to_dict("records")
+        counts = {"num_suspects": len(found), "num_waiting": num_waiting}
+        print(json.dumps({"source": judged.source, **counts, "suspects": rows}, indent=2))
         return 0
-    for row in shown.to_dict("records"):
-        label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
-        suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
-        print(f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}")
+    show(map(_line, shown.to_dict("records")))
     say(_summary(found, shown, num_waiting, judged, arguments.out))
     return 0
 
 
+def _line(row: dict[Any, Any]) -> str:
+    label = f"labelled {row['label']} ({row['probability_of_label']:.1%})"
+    suggested = f"looks like {row['suggested']} ({row['probability_of_suggested']:.1%})"
+    return f"{printable(row['path'])}: {printable(label)}, {printable(suggested)}"
+
+
 def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
-    from pawline.files import write_text
     from pawline.label_queue import read_queue
     from pawline.page.suspects import render_queue
     from pawline.relabel import kept_decisions
@@ -84,13 +82,14 @@ def _queue_page(file: Path, out: Path | None, at: Layout) -> int:
 
     if out is None:
         raise ParamsError("--queue needs --out FILE, the page to make, such as queue.html")
+    refuse_no_file(file, "give the file that `pawline drift` made")
     queue, decided = read_queue(file), {one.digest for one in kept_decisions(at.relabel)}
     undecided = [one for one in queue if one.digest not in decided]
     try:
         class_names = read_export_card(at.exported).class_names
     except ModelError as error:
         raise ModelError(f"{error}; it names the classes: make it with `dvc repro`") from None
-    write_text(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
+    write_out(out, render_queue(undecided, class_names, f"chosen by pawline drift, listed in {file.name}"))
     say(
         f"{plural(len(undecided), 'picture')} worth a label, {len(queue) - len(undecided):,} decided before; open "
         f"{out} in a browser, then `pawline relabel decisions.csv --add-to FOLDER`"

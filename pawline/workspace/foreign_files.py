@@ -1,11 +1,13 @@
 """Files among the outputs that Pawline did not write: DVC would delete them before the stage runs again."""
 
+import hashlib
 import os
 from pathlib import Path
 
 from pawline.errors import DatasetError
+from pawline.files import read_regular_file
 from pawline.workspace.layout import Layout
-from pawline.workspace.lock import LOCK, Cache, read_lock
+from pawline.workspace.lock import LOCK, WHOLE, Cache, problem_of, read_lock
 
 # Where most project templates keep photographs; Pawline neither reads nor writes there by itself.
 INVITING = Path("data/raw")
@@ -14,8 +16,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", "
 
 def check_outputs(root: Path) -> None:
     """Raise DatasetError where the folders of ingested and prepared pictures hold files that no stage wrote."""
-    ingested = files_below(root / Layout().raw)
-    _refuse(root / Layout().raw, ingested - _written(root) if ingested else set())
+    _refuse(root / Layout().raw, _not_ingested(root))
     prepared = files_below(root / Layout().prepared)  # a flat folder without a picture file
     _refuse(
         root / Layout().prepared, {file for file in prepared if "/" in file or file.lower().endswith(PICTURES)}
@@ -57,19 +58,58 @@ def files_below(folder: Path) -> set[str]:
     return found
 
 
-def _written(root: Path) -> set[str]:
-    """What the last ingest wrote: its index says, else DVC's cache."""
-    index = root / Layout().index
-    if index.exists():
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+def _not_ingested(root: Path) -> set[str]:
+    """The files of data/ingested that no ingest wrote.
 
-        try:
-            return {*pq.read_table(index, columns=["path"])["path"].to_pylist()}
-        except (OSError, pa.ArrowException, KeyError):
-            pass
+    A picture that a decision leaves out is copied too and has no row in the index: its bytes are those of the decision,
+    or, where the decision was taken back since, those that DVC recorded. The question that costs most comes last."""
+    place = root / Layout().raw
+    unknown = files_below(place)
+    for names in (_in_index, _left_out, _recorded):
+        if unknown:
+            unknown -= names(root, unknown)
+    return unknown
+
+
+def _in_index(root: Path, unknown: set[str]) -> set[str]:
+    """The names in the index of the last ingest; none where it cannot be read."""
+    index = root / Layout().index
+    if not index.exists():
+        return set()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        recorded = read_lock(root / LOCK)[str(Layout().raw)]
-        return {*Cache(root).folder(recorded.md5)}
+        return {*pq.read_table(index, columns=["path"])["path"].to_pylist()}
+    except (OSError, pa.ArrowException, KeyError):
+        return set()
+
+
+def _left_out(root: Path, unknown: set[str]) -> set[str]:
+    """The files with the bytes of a picture that data/relabel.csv leaves out."""
+    from pawline.relabel import NO_CLASS, kept_decisions
+
+    try:
+        decisions = kept_decisions(root / Layout().relabel)
+    except DatasetError:  # `ingest` refuses that file, and says why
+        return set()
+    digests = {one.digest for one in decisions if one.label == NO_CLASS}
+    return {name for name in unknown if _digest(root / Layout().raw / name) in digests} if digests else set()
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(read_regular_file(file)).hexdigest()
+    except OSError:
+        return ""
+
+
+def _recorded(root: Path, unknown: set[str]) -> set[str]:
+    """The files that are still what the last ingest left in DVC's cache; none where nothing is known of one."""
+    try:
+        folder = read_lock(root / LOCK)[str(Layout().raw)]
+        recorded = Cache(root).folder(folder.md5)
     except Exception:  # noqa: BLE001 - nothing is known of an earlier ingest
         return set()
+    place = root / Layout().raw
+    return {name for name in unknown & recorded.keys() if problem_of(place / name, recorded[name]) == WHOLE}
