@@ -9,7 +9,7 @@ from typing import Any
 from pawline.errors import BusyError, PawlineError
 from pawline.terminal import printable, shell_word
 from pawline.workspace.checkout import show_staged
-from pawline.workspace.damage import Findings, Recorded, find_damage, is_nothing_here
+from pawline.workspace.damage import Findings, Recorded, find_damage
 from pawline.workspace.stale_locks import is_dvc_at_work
 
 MOVED_AWAY = ".pawline/moved-away"  # what stood in the folders of outputs and was not recorded
@@ -26,12 +26,12 @@ def verify() -> int:
     Raises BusyError while DVC is at work, PawlineError where nothing is here yet, as in a fresh clone."""
     if is_dvc_at_work(Path()):  # outputs that a stage is writing look damaged
         raise BusyError("busy, try again: a DVC command is at work in this checkout")
-    if is_nothing_here():
+    found = find_damage()
+    if not found.is_anything_here:
         raise PawlineError(
             "none of the outputs that dvc.lock records is here yet, and none in DVC's cache; `dvc repro` makes them, "
             "`dvc pull` fetches them where a remote has them"
         )
-    found = find_damage()
     for line in problem_lines(found):
         print(printable(line))
     num_files = sum(bool(one.file) for one in found.damaged) + len(found.added)

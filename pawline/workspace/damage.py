@@ -34,16 +34,13 @@ class Recorded:
 
 @dataclass
 class Findings:
+    """is_anything_here: whether working tree or cache hold an output that DVC keeps; not so in a fresh clone."""
+
     num_files: int = 0
     num_objects: int = 0
     damaged: list[Recorded] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
-
-
-def is_nothing_here() -> bool:
-    """Whether nothing that DVC keeps is in the working tree or in its cache, as in a fresh clone."""
-    cached, cache = [out for out in read_lock().values() if out.path not in uncached_outputs()], Cache()
-    return not any(os.path.lexists(out.path) or cache.path(out.md5).exists() for out in cached)
+    is_anything_here: bool = True
 
 
 def find_damage() -> Findings:
@@ -74,6 +71,11 @@ def find_damage() -> Findings:
         len(objects) + len(lists),
         sorted(unlisted + [one for one in recorded if one.file or one.kept], key=lambda one: one.path),
         _added((out for out in outputs.values() if not lists.get(out.path, "not a folder")), files),
+        any(
+            os.path.lexists(out.path) or cache.path(out.md5).exists()
+            for out in outputs.values()
+            if out.path not in uncached
+        ),
     )
 
 
