@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from pawline.cli.positive import positive
-from pawline.cli.progress import said_each
+from pawline.cli.trainings_done import said_each
 from pawline.terminal import say
 
 

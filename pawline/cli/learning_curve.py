@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pawline.cli.out_file import PAGE, check_out, write_out
-from pawline.cli.progress import said_each
+from pawline.cli.trainings_done import said_each
 from pawline.terminal import say
 
 
