@@ -132,13 +132,11 @@ def pawline_here(workspace: Path, *arguments: str, expect: int = 0) -> str:
     """What a `pawline` command prints, run in this process: another would load MLflow or TensorFlow again. What the
     command asks DVC is answered in this process too."""
     from pawline.cli.__main__ import main
-    from pawline.workspace import dvc_command
 
     stop = signal.getsignal(signal.SIGTERM)
     try:
-        with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
+        with _as_a_process(workspace) as printed, dvc_answers_here(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["pawline", *arguments])
-            patch.setattr(dvc_command, "dvc_process", partial(_answered_here, dvc_command.dvc_process))
             with pytest.raises(SystemExit) as ended:
                 main()
     finally:
@@ -163,6 +161,16 @@ def _run_dvc_here(workspace: Path, *arguments: str) -> tuple[int, str]:
     with _as_a_process(workspace) as printed, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_TEST", "true")  # it leaves standard output as it is
         return main([*arguments]), printed.getvalue()
+
+
+@contextmanager
+def dvc_answers_here() -> Iterator[None]:
+    """What Pawline asks DVC in a block is answered in this process, if it can be."""
+    from pawline.workspace import dvc_command
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dvc_command, "dvc_process", partial(_answered_here, dvc_command.dvc_process))
+        yield
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pawline.workspace.lock import Cache, read_lock
-from tests.conftest import dvc_here, pawline_here, run
+from tests.conftest import dvc_answers_here, dvc_here, pawline_here, run
 
 
 def verify(workspace: Path, expect: int) -> list[str]:
@@ -38,7 +38,8 @@ def flip_bit(file: Path) -> None:
 
 def object_of(path: str) -> Path:
     """The object of an output, or of a file inside one, in DVC's cache of the current folder."""
-    cache = Cache()
+    with dvc_answers_here():
+        cache = Cache()
     for out in read_lock().values():
         if path == out.path:
             return cache.path(out.md5)
@@ -50,9 +51,10 @@ def object_of(path: str) -> Path:
 def mend(workspace: Path) -> str:
     """Paste what `pawline verify` advises into a shell; returns it."""
     lines = verify(workspace, expect=1)
-    advice = "\n".join(lines[lines.index("To mend this, paste:") + 1 :])
-    last = run(workspace, "sh", "-c", advice).stdout.splitlines()[-1]
-    assert last.endswith(
+    *commands, last = lines[lines.index("To mend this, paste:") + 1 :]
+    run(workspace, "sh", "-c", advice := "\n".join(commands))
+    assert last == "pawline verify"
+    assert verify(workspace, expect=0)[-1].endswith(
         "files read, 0 differ from dvc.lock; 140 objects of DVC's cache read, 0 damaged or missing"
     )
     return advice
