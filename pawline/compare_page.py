@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pawline.compare import BETTER, CANNOT_TELL, SAME, WORSE, Changed, Comparison, points
+from pawline.compare import BETTER, CANNOT_TELL, PARTS, SAME, WORSE, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
 from pawline.page.album import jpeg_uri
 from pawline.page.template import render
@@ -162,10 +162,7 @@ def _pictures_words(found: Comparison) -> str:
             else ""
         )
         return f"Both learned from the same pictures{moved}."
-    parts = [
-        ", ".join(f"{counts.get(part, 0):,} {part}" for part in ("train", "val", "test"))
-        for counts in found.data["num_images"]
-    ]
+    parts = [", ".join(f"{counts.get(part, 0):,} {part}" for part in PARTS) for counts in found.data["num_images"]]
     return (
         f"The data differ: A has {parts[0]}; B has {parts[1]}. In train and val, "
         f"{plural(found.data['learned_from_by_first_alone'], 'picture')} of A alone and "
