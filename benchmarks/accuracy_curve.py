@@ -1,7 +1,8 @@
 """Draw accuracy over minutes:  python -m benchmarks.accuracy_curve [FILE]
 
-All trainings with the one knob that `python -m benchmarks.accuracy` wrote down, as SVG, by default in
-docs/pictures/accuracy.svg. Bars are 95 % intervals of the first seed; more seeds are averaged.
+All trainings that `python -m benchmarks.accuracy` wrote down with the one knob and no other param (`pretrained` may
+have a size of pictures), as SVG, by default in docs/pictures/accuracy.svg. Bars are 95 % intervals of the first seed;
+more seeds are averaged.
 """
 
 import sys
@@ -30,7 +31,7 @@ def points(recipe: str) -> list[tuple[float, float, float, float]]:
     """(minutes, accuracy, low, high) for each budget, in order."""
     by_budget: dict[float, list[dict[str, Any]]] = defaultdict(list)
     for one in kept().values():
-        if one["recipe"] == recipe and "prepare.color" not in one.get("changes", {}):
+        if one["recipe"] == recipe and {*one.get("changes", {})} <= {"prepare.image_size"}:
             by_budget[one.get("minutes", 0)].append(one)
     found = []
     for trainings in by_budget.values():
