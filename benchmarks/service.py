@@ -28,7 +28,7 @@ from pawline.predict import Predictor
 from pawline.workspace.layout import Layout
 
 SERVER_CORE, CLIENT_CORE = {0}, {1}
-NUM_WARM, NUM_TIMED = 100, 300
+NUM_WARM, NUM_TIMED = 100, 1000
 
 
 @contextmanager

@@ -125,8 +125,21 @@ def test_more_connections_than_allowed_are_refused_in_one_line(served: Any) -> N
         connection.close()
 
 
+LONG = b"y" * 2**16
+TWO_LENGTHS = b"POST /predict HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "content", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * MEGABYTE]
+    "content",
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * MEGABYTE,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + LONG + b"\r\n\r\n",
+        b"GET /" + LONG + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 2**15 + b"\r\n",
+        TWO_LENGTHS,
+    ],
+    ids=["TLS", "endless line", "long line", "long path", "many lines", "two lengths"],
 )
 def test_what_is_no_http_is_refused_in_one_line(served: Any, content: bytes) -> None:
     status, body = raw(served, content)

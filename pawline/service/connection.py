@@ -4,18 +4,19 @@ import asyncio
 import json
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pawline.service.limits import Limits
 
 HEAD = (
     "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
 )
+MAX_HEAD = 2**16  # bytes
 
 
-class Connection(H11Protocol):
-    """uvicorn limits neither the number of connections nor the time for the head of a request, nor does it close a
-    connection whose client does not read."""
+class Connection(HttpToolsProtocol):
+    """uvicorn limits neither the number of connections nor the size of a request's head and the time for it, nor does
+    it close a connection whose client does not read."""
 
     limits = Limits()
 
@@ -23,6 +24,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._before: tuple[Any, int] | None = None
         self._is_refused = False
+        self._head_bytes: int | None = None  # of the head that is being read
         self._looking = self.loop.call_later(0, lambda: None)
         if len(self.connections) > self.limits.max_connections:
             self._refuse("503 Service Unavailable", f"{self.limits.max_connections} are connected: try again")
@@ -31,8 +33,23 @@ class Connection(H11Protocol):
             self._look()
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_refused:
-            super().data_received(data)
+        if self._is_refused:
+            return
+        super().data_received(data)
+        if self._head_bytes is not None:  # the parser keeps the begun line
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            raise ValueError  # the parser answers with `send_400_response`
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
