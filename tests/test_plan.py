@@ -1,4 +1,4 @@
-"""A budget of minutes is kept: the plan counts loading and saving, and a machine that becomes busy shortens it."""
+"""A budget of minutes is kept: the plan counts loading and saving, and changes with the speed of the machine."""
 
 import pytest
 
@@ -34,30 +34,47 @@ def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gone", "step", "seconds", "dropped"),
+    ("gone", "step", "seconds", "change"),
     [
         (20, 20, 20, 0),  # as planned: 10 s to save and 60 s of steps are left, which makes 90
         (40, 20, 20, 0),  # 40 + 10 + 60 s: exactly a tenth too late
-        (41, 20, 20, 1),  # an epoch of 10 s brings 111 to 101
-        (40, 20, 40, 3),  # twice as slow: 40 + 10 + 120 s; three epochs of 20 s bring it to 110
-        (95, 70, 70, 0),  # late, but only the last epoch is left
-        (95, 20, 20, 5),  # the next epoch stays, whatever it costs
+        (41, 20, 20, -1),  # an epoch of 10 s brings 111 to 101
+        (40, 20, 40, -2),  # twice as slow: 40 + 10 + 120 s; three epochs of 20 s would bring it to 110
+        (60, 20, 20, -1),  # 130 s: two epochs are due
+        (95, 60, 60, -1),  # the next epoch stays, whatever it costs
+        (95, 70, 70, 0),
+        (95, 20, 200, -3),  # six are due
+        (10, 20, 20, 1),  # 80 s: two epochs of 10 s are missing
+        (20, 20, 10, 4),  # twice as fast: 20 + 10 + 30 s; eight epochs of 5 s fit, half of them now
+        (19.9, 20, 20, 1),  # 89.9 s
     ],
 )
-def test_as_few_whole_epochs_are_dropped_as_end_the_training_a_tenth_late(
-    gone: float, step: int, seconds: float, dropped: int
+def test_half_of_the_epochs_that_are_a_tenth_too_many_or_too_few_change_at_once(
+    gone: float, step: int, seconds: float, change: int
 ) -> None:
-    assert watch(gone).num_late_epochs(SCHEDULE, 1, step, seconds) == dropped
+    assert watch(gone).change(SCHEDULE, 1, step, seconds) == change
+
+
+def test_a_machine_of_another_speed_than_measured_ends_in_time_after_a_few_looks() -> None:
+    """Epochs of 10 s as planned; at twice and half of that, a training of 90 s ends between 90 and 110."""
+    for slowness in (2.0, 0.5):
+        schedule, step = SCHEDULE, 0
+        while step < schedule.last_step:
+            step += 10
+            if step < schedule.last_step:
+                change = watch(slowness * step).change(schedule, 1, step, slowness * step)
+                schedule = schedule.changed(step, change) if change else schedule
+        assert 90 <= slowness * step + FINISH_SECONDS <= 110
 
 
 def test_steps_on_small_pictures_are_not_taken_for_a_slow_machine() -> None:
     """40 steps of half a second and 40 of two: after the first 40, 80 s are left, not 20."""
     both = watch(30, (32, 64), (0.5, 2.0))
-    assert both.num_late_epochs(SCHEDULE, 1, 40, 20) == 1  # 30 + 10 + 80 s are 120; an epoch takes 20
+    assert both.change(SCHEDULE, 1, 40, 20) == -1  # 30 + 10 + 80 s are 120; an epoch takes 20
 
 
-def test_a_cut_counts_the_steps_that_are_left_of_the_plan() -> None:
-    cut = SCHEDULE.cut(20, num_epochs=3)
+def test_a_change_counts_the_steps_that_are_left_of_the_plan() -> None:
+    cut = SCHEDULE.changed(20, num_epochs=-3)
     assert cut.last_step == 50
-    assert watch(60).num_late_epochs(cut, 1, 20, 20) == 0  # 60 + 10 + 30 s
-    assert watch(75).num_late_epochs(cut, 1, 20, 20) == 1  # 115 s
+    assert watch(60).change(cut, 1, 20, 20) == 0  # 60 + 10 + 30 s
+    assert watch(75).change(cut, 1, 20, 20) == -1  # 115 s

@@ -33,18 +33,26 @@ def test_sizes_are_multiples_of_the_total_stride_within_the_picture() -> None:
 
 def test_a_cut_plan_ends_whole_epochs_earlier_with_every_size_and_a_rate_of_zero() -> None:
     """30 of 90 steps are done; two epochs of ten are dropped, so 40 steps do what 60 would have done."""
-    schedule = Schedule(TRAIN, num_batches=10, num_steps=90).cut(30, num_epochs=2)
+    schedule = Schedule(TRAIN, num_batches=10, num_steps=90).changed(30, num_epochs=-2)
     assert (schedule.cuts, schedule.last_step) == (((30, 70),), 70)
     assert [schedule.picture_size(step, [32, 48, 64]) for step in (30, 31, 50, 51, 70)] == [32, 48, 48, 64, 64]
     # The rate falls from 0.8 at step 18 to 0 at step 90; step 50 takes the place of step 60.
     assert schedule.learning_rate(30) == pytest.approx(0.8 * 60 / 72)
     assert schedule.learning_rate(50) == pytest.approx(0.8 * 30 / 72)
     assert schedule.learning_rate(70) == 0
-    again = schedule.cut(50, num_epochs=1)  # ten steps left for the last 30 of the first plan
+    again = schedule.changed(50, num_epochs=-1)  # ten steps left for the last 30 of the first plan
     assert (again.last_step, again.learning_rate(50), again.learning_rate(60)) == (
         60, pytest.approx(0.8 * 30 / 72), 0
     )  # fmt: skip
     assert again.learning_rate(55) == pytest.approx(0.8 * 15 / 72)
+
+
+def test_a_plan_that_is_prolonged_takes_more_steps_for_the_same_course() -> None:
+    schedule = Schedule(TRAIN, num_batches=10, num_steps=90).changed(30, num_epochs=3)  # 90 steps for the last 60
+    assert schedule.last_step == 120
+    assert [schedule.picture_size(step, [32, 48, 64]) for step in (30, 32, 75, 77, 120)] == [32, 48, 48, 64, 64]
+    assert schedule.learning_rate(75) == pytest.approx(0.8 * 30 / 72)  # the place of step 60
+    assert schedule.learning_rate(120) == 0
 
 
 def test_a_plan_that_is_not_cut_has_the_same_rates_to_the_last_bit() -> None:

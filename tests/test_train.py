@@ -349,9 +349,7 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     makes the same model."""
     monkeypatch.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.25, 0.75])
     monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
-    monkeypatch.setattr(
-        "pawline.training.plan.Watch.num_late_epochs", lambda *_: 0
-    )  # however busy this machine is
+    monkeypatch.setattr("pawline.training.plan.Watch.change", lambda *_: 0)  # however busy this machine is
     budget = params.train.model_copy(update={"minutes": 0.5, "patience": 1000})
     trained = train(*data, params.network, budget, started=2e9 - 5)
     assert trained.num_steps == 30  # 30 s minus 5 s minus FINISH_SECONDS, at half a second each
@@ -380,7 +378,7 @@ def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
         measured.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5] * len(sizes))
         measured.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)  # save after each step
         train(*data, params.network, asked, killed, checkpoint, 2e9 - 5)
-    monkeypatch.setattr("pawline.training.plan.Watch.num_late_epochs", lambda *_: 1)
+    monkeypatch.setattr("pawline.training.plan.Watch.change", lambda *_: -1)
     trained = train(*data, params.network, asked, checkpoint=checkpoint, started=2e9 - 5)
     assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (36, ((14, 22),), 22)
     assert trained.recipe.automatic == [] and trained.recipe.minutes is None

@@ -53,7 +53,7 @@ class Loop:
         with self._bar() as bar:
             while self.progress.step < self.schedule.last_step and not self._is_hopeless():
                 self._epoch(bar)
-                self._drop_late_epochs(first_step, time.monotonic() - begin, bar)
+                self._keep_to_minutes(first_step, time.monotonic() - begin, bar)
         self._save()
         if self.progress.step < self.schedule.last_step:
             say(
@@ -96,20 +96,20 @@ class Loop:
         self._end_epoch(epoch, images_per_second)
         bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
 
-    def _drop_late_epochs(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
-        """Shorten the plan where a budget of minutes would end much too late. seconds: since first_step began."""
+    def _keep_to_minutes(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
+        """Change the plan where minutes would end much too late or early. seconds: since first_step began."""
         schedule, step, now = self.schedule, self.progress.step, time.monotonic()
         if not self.watch or step >= schedule.last_step or now < self.next_look:
             return
         self.next_look = now + LOOK_SECONDS
-        if num_epochs := self.watch.num_late_epochs(schedule, first_step, step, seconds):
-            self.schedule = schedule.cut(step, num_epochs)
+        if change := self.watch.change(schedule, first_step, step, seconds):
+            before, self.schedule = self._num_epochs, schedule.changed(step, change)
             self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
             self.keep = spread_again(self.keep, schedule.epoch(step), self._num_epochs)
             bar.total = self.schedule.num_pixels(range(1, self.schedule.last_step + 1), self.sizes)
             say(
-                f"train: slower than measured at the start: {self._num_epochs} epochs instead of "
-                f"{self._num_epochs + num_epochs}, to keep to train.minutes"
+                f"train: {'faster' if change > 0 else 'slower'} than measured at the start: {self._num_epochs} epochs "
+                f"instead of {before}, to keep to train.minutes"
             )
 
     def _step(self, step: int, epoch: int) -> None:

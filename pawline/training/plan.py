@@ -21,7 +21,7 @@ FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the m
 KEPT_SECONDS = 1  # the same, for each epoch whose weights are kept
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MEASURED_SIDE = 48  # pixels; the time of a step follows the number of pixels
-LATE = 1.1  # of the budget: where a later end is foreseen, epochs are dropped
+EARLY, LATE = 0.9, 1.1  # of the budget: where an earlier or later end is foreseen, the plan changes
 
 
 @dataclass(frozen=True)
@@ -131,25 +131,29 @@ def _validation_seconds(trainer: "Trainer", val_part: Part) -> float:
 
 @dataclass(frozen=True)
 class Watch:
-    """Keeps a training within its minutes where the machine became busier than it was when the plan was made."""
+    """Keeps a training to its minutes where the machine is busier, or less busy, than while the plan was made."""
 
     budget: Budget
     sides: list[int]
     step_seconds: list[float]
     validation_seconds: float
 
-    def num_late_epochs(self, schedule: Schedule, first_step: int, step: int, seconds: float) -> int:
-        """How many whole epochs to drop after a step, so that the training ends in time; the last begun epoch stays.
+    def change(self, schedule: Schedule, first_step: int, step: int, seconds: float) -> int:
+        """How many whole epochs to drop after a step (below zero) or to add, so that the training ends in time; the
+        next epoch stays. Half of what seems due is changed at once: a disturbance may pass, and the next look sees.
 
         seconds: the time that the steps from first_step to `step` took."""
         slowness, left = seconds / self._planned(schedule, first_step, step), schedule.last_step - step
         gone = self.budget.seconds - self.budget.seconds_left  # saving the model included
         rest = slowness * self._planned(schedule, step + 1, schedule.last_step)
-        too_late = gone + rest - LATE * self.budget.seconds
-        if too_late <= 0:
-            return 0
         epoch = rest * schedule.num_batches / left
-        return max(0, min(math.ceil(too_late / epoch), (left - 1) // schedule.num_batches))
+        end = gone + rest
+        if end > LATE * self.budget.seconds:
+            due = math.ceil((end - LATE * self.budget.seconds) / epoch)
+            return -min(math.ceil(due / 2), (left - 1) // schedule.num_batches)
+        if end < EARLY * self.budget.seconds:
+            return math.ceil(math.floor((self.budget.seconds - end) / epoch) / 2)
+        return 0
 
     def _planned(self, schedule: Schedule, first: int, last: int) -> float:
         """The seconds that the plan counts for these steps and their validations; above zero."""

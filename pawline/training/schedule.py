@@ -11,7 +11,7 @@ from pawline.params.train import Recipe
 class Schedule:
     """Steps are numbered from 1 to last_step. An epoch has `num_batches` steps; the last epoch can have fewer.
 
-    num_steps: of the first plan. cuts: (step, number of steps): after this step the plan has so many; see `cut`."""
+    num_steps: of the first plan. cuts: (step, number of steps): after this step the plan has so many; see `changed`."""
 
     recipe: Recipe
     num_batches: int
@@ -42,13 +42,13 @@ class Schedule:
         """The epoch of a step, from 1."""
         return math.ceil(step / self.num_batches)
 
-    def cut(self, step: int, num_epochs: int) -> "Schedule":
-        """Drop whole epochs from the plan after a step: the learning rate still falls to zero at the last step, and
-        each picture size keeps its share of what is left."""
-        return replace(self, cuts=(*self.cuts, (step, self.last_step - num_epochs * self.num_batches)))
+    def changed(self, step: int, num_epochs: int) -> "Schedule":
+        """Add whole epochs to the plan after a step, or drop some (below zero): the learning rate still falls to zero
+        at the last step, and each picture size keeps its share of what is left."""
+        return replace(self, cuts=(*self.cuts, (step, self.last_step + num_epochs * self.num_batches)))
 
     def _place(self, step: int) -> float:
-        """The step of the first plan whose place this step takes; the step itself where nothing was cut."""
+        """The step of the first plan whose place this step takes; the step itself where nothing was changed."""
         begin, place, end = 0, 0.0, self.num_steps
         for after, last in self.cuts:
             if step <= after:
