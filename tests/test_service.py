@@ -153,7 +153,7 @@ def test_other_paths_methods_and_values_are_refused_in_one_line(client: httpx.Cl
     assert error(client.get("/nothing"))[0] == 404
     assert error(client.get("/predict"))[0] == 405
     assert error(client.put("/predict"))[0] == 405
-    assert error(ask(client, picture(1), maps="perhaps"))[0] == 422
+    assert error(ask(client, picture(1), maps="perhaps")) == (422, "maps: 'perhaps', expected true or false")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,20 @@ def test_whatever_the_description_allows_gets_an_answer_that_it_names(served: tu
     bounded = ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--no-color"]
     run(folder, "schemathesis", "run", f"{client.base_url}/openapi.json", *options, *bounded)
     assert (folder / "background.log").read_text() == log, "no request writes into the log"
+
+
+def test_what_is_described_is_there_and_counted_by_its_path(client: httpx.Client) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    for path, methods in described.items():
+        [method] = methods
+        response = client.request(method, path)
+        assert str(response.status_code) in methods[method]["responses"] and "no such page" not in response.text
+        assert client.request("PUT", path).status_code == 405
+        assert f"<code>{method.upper()} {path}</code>" in client.get("/docs").text
+    assert client.get("/a/name/of/mine").status_code == 404
+    counters = client.get("/metrics").text
+    assert all(f'path="{path}"' in counters for path in [*described, "other"])
+    assert "/a/name" not in counters
 
 
 def test_pages_ask_no_other_host(client: httpx.Client) -> None:

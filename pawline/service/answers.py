@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import cv2
-from fastapi import Request
+from starlette.requests import Request
 
 from pawline.errors import ModelError
 from pawline.pictures.decode import BadImage

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import Request
-from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from pawline.service.figures import Figures
@@ -39,8 +39,8 @@ class Front:
             if refusal:  # outside of the except blocks: the traceback of an error keeps the request's bytes
                 await talk.refuse(refusal)
         finally:
-            route = scope.get("route")
-            self._figures.request(getattr(route, "path", "other"), talk.status, time.perf_counter() - started)
+            path = scope["path"] if "endpoint" in scope else "other"  # names of a few counters, whatever is asked
+            self._figures.request(path, talk.status, time.perf_counter() - started)
 
     async def _refusal(self, scope: Scope, talk: "_Talk") -> JSONResponse | None:
         """Let the application answer; None if it did, else what to answer in its place."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from pawline.errors import BusyError, ParamsError
 from pawline.service.app import create_app
@@ -74,7 +74,7 @@ def serve(
     return 128 + server.stopped_by
 
 
-def configuration(app: FastAPI, limits: Limits) -> uvicorn.Config:
+def configuration(app: Starlette, limits: Limits) -> uvicorn.Config:
     """How uvicorn runs the application."""
     Connection.limits = limits
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each damaged form

@@ -1,9 +1,9 @@
-"""The page that describes the service, from its OpenAPI document; it loads nothing from elsewhere."""
+"""What the service answers: its OpenAPI document, and the page about it, which loads nothing from elsewhere."""
 
 from html import escape
 from typing import Any
 
-from fastapi.responses import HTMLResponse
+Described = dict[str, Any]  # a part of an OpenAPI document
 
 PREDICTION = {
     "type": "object",
@@ -33,11 +33,12 @@ PREDICTION = {
         },
     },
 }
+MODEL = {"type": "string", "description": "SHA-256 of the model that answers"}
 ANSWER = {
     "type": "object",
     "required": ["model", "predictions"],
     "properties": {
-        "model": {"type": "string", "description": "SHA-256 of the model that answered"},
+        "model": MODEL,
         "predictions": {"type": "array", "items": PREDICTION},
     },
 }
@@ -56,52 +57,77 @@ STATUSES = {
     504: "No answer in time",
 }
 BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": BINARY,
-            "application/octet-stream": BINARY,
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["picture"],
-                    "properties": {"picture": {"type": "array", "items": BINARY["schema"]}},
-                }
-            },
+    "required": True,
+    "content": {
+        "image/*": BINARY,
+        "application/octet-stream": BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["picture"],
+                "properties": {"picture": {"type": "array", "items": BINARY["schema"]}},
+            }
         },
-    }
-}
-ERRORS: dict[int, Any] = {
-    status: {"description": text, "content": {"application/json": {"schema": ERROR}}}
-    for status, text in STATUSES.items()
-}
-# What FastAPI cannot read from the handlers, since they read the body themselves.
-PREDICT_FORMS: dict[str, Any] = {
-    "responses": {
-        200: {"description": "A prediction per picture", "content": {"application/json": {"schema": ANSWER}}},
-        **ERRORS,
     },
-    "openapi_extra": BODY,
 }
-EXPLAIN_FORMS: dict[str, Any] = {
-    "responses": {
-        200: {
-            "description": "A page that shows each step from the pixels to the answer, with everything inside",
-            "content": {"text/html": {"schema": {"type": "string"}}},
-        },
-        404: {**ERRORS[400], "description": "No walk is at hand for this model; GET /readyz says why"},
-        **ERRORS,
+MAPS = {
+    "name": "maps",
+    "in": "query",
+    "description": "Also the picture as seen, and where the class is found",
+    "schema": {"type": "boolean", "default": False},
+}
+READY = {
+    "type": "object",
+    "required": ["model", "class_names", "no_walk"],
+    "properties": {
+        "model": MODEL,
+        "class_names": {"type": "array", "items": {"type": "string"}},
+        "no_walk": {"type": ["string", "null"], "description": "Why POST /explain has no walk for this model"},
     },
-    "response_class": HTMLResponse,
-    "openapi_extra": BODY,
+}
+ALIVE = {"type": "object", "properties": {"status": {"const": "ok"}}}
+
+
+def _answer(about: str, schema: Described, kind: str = "application/json") -> Described:
+    return {"description": about, "content": {kind: {"schema": schema}}}
+
+
+def _question(summary: str, answers: dict[int, Described], parameters: list[Described]) -> Described:
+    errors = {status: _answer(text, ERROR) for status, text in STATUSES.items()}
+    responses = {str(status): answer for status, answer in sorted((errors | answers).items())}
+    return {"post": {"summary": summary, "parameters": parameters, "requestBody": BODY, "responses": responses}}
+
+
+def _state(summary: str, about: str, schema: Described, kind: str = "application/json") -> Described:
+    return {"get": {"summary": summary, "responses": {"200": _answer(about, schema, kind)}}}
+
+
+WALK = _answer(
+    "A page that shows each step from the pixels to the answer, with everything inside",
+    {"type": "string"},
+    "text/html",
+)
+NO_WALK = _answer("No walk is at hand for this model; GET /readyz says why", ERROR)
+DOCUMENT: Described = {
+    "openapi": "3.1.0",
+    "info": {"title": "Pawline", "version": "1"},
+    "paths": {
+        "/predict": _question(
+            "Name the class of pictures", {200: _answer("A prediction per picture", ANSWER)}, [MAPS]
+        ),
+        "/explain": _question("Walk through the network with a picture", {200: WALK, 404: NO_WALK}, []),
+        "/readyz": _state("Whether a model answers, and which", "The model", READY),
+        "/healthz": _state("Whether the process lives", "It does", ALIVE),
+        "/metrics": _state("Counters for Prometheus", "The counters", {"type": "string"}, "text/plain"),
+    },
 }
 
 
-def api_page(document: dict[str, Any]) -> str:
+def api_page() -> str:
     """HTML that lists each operation with its answers."""
     operations = [
         (method.upper(), path, operation)
-        for path, methods in document["paths"].items()
+        for path, methods in DOCUMENT["paths"].items()
         for method, operation in methods.items()
     ]
     return f"""<!doctype html>
@@ -123,7 +149,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     asked = "".join(
-        f"<p><code>?{escape(each['name'])}=true</code> adds the picture as seen, and where the class is found.</p>"
+        f"<p><code>?{each['name']}=true</code>: {each['description'].lower()}.</p>"
         for each in operation.get("parameters", [])
     )
     return (
