@@ -1,10 +1,11 @@
-"""Accuracy of a frozen network:  python -m benchmarks.pretrained [COUNT ...] [draws=1,2] [KEY=VALUE ...]
+"""Accuracy of a frozen network:  python -m benchmarks.pretrained [COUNT ...] [draws=1,2] [scratch=3] [KEY=VALUE ...]
 
 EfficientNetLite0, frozen, on photographs of 160 pixels in RGB. COUNT pictures are drawn for train and val (15 % of
 them), by default 200, 1,000 and 5,000; each draw takes others. 2,700 others judge. Every line gives the interval of
 `evaluate`, and the seconds of the stage `train`: first, when the features of all pictures are still to be computed, and
-second, when only the penalty is another. 18000 takes all that are left. Any param can be given, such as
-prepare.image_size=224 or network.pretrained.architecture=EfficientNetLite1.
+second, when only the penalty is another. 18000 takes all that are left. scratch=3: beside it, `fast` from scratch on
+the same pictures, by train.minutes=3 and nothing else. Any param can be given, such as prepare.image_size=224 or
+network.pretrained.architecture=EfficientNetLite1.
 """
 
 import json
@@ -46,8 +47,8 @@ def drawn(split: pd.DataFrame, count: int, draw: int) -> pd.DataFrame:
     return pd.concat([chosen.assign(split=parts), test], ignore_index=True)
 
 
-def seconds_of_train(workspace: Path, penalty: str | float) -> float:
-    set_params(workspace, {"network.pretrained.penalty": penalty})
+def seconds_of_train(workspace: Path, values: dict[str, Any]) -> float:
+    set_params(workspace, values)
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "tasks.train"], cwd=workspace, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
@@ -63,7 +64,10 @@ def measured(workspace: Path) -> str:
 
 def main() -> None:
     counts = [int(word) for word in sys.argv[1:] if "=" not in word] or COUNTS
-    values = {key: YAML().load(value) for key, _, value in (word.partition("=") for word in sys.argv[1:]) if value}
+    values: dict[str, Any] = {
+        key: YAML().load(value) for key, _, value in (word.partition("=") for word in sys.argv[1:]) if value
+    }
+    scratch = values.pop("scratch", None)
     draws = YAML().load(f"[{values.pop('draws', '1,2')}]")
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -73,10 +77,14 @@ def main() -> None:
             for draw in draws:
                 drawn(split, count, draw).to_parquet(workspace / "data/split.parquet", index=False)
                 shutil.rmtree(workspace / ".pawline/features", ignore_errors=True)
-                first = seconds_of_train(workspace, 1.0)
-                second = seconds_of_train(workspace, "auto")
+                pretrained = {"network.name": "pretrained", "train.minutes": None}
+                first = seconds_of_train(workspace, pretrained | {"network.pretrained.penalty": 1.0})
+                second = seconds_of_train(workspace, {"network.pretrained.penalty": "auto"})
                 text = f"train {first:.0f} s, then {second:.0f} s"
                 print(f"{count} pictures, draw {draw}: {measured(workspace)}; {text}", flush=True)
+                if scratch:
+                    seconds = seconds_of_train(workspace, {"network.name": "fast", "train.minutes": scratch})
+                    print(f"  from scratch: {measured(workspace)}; train {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
