@@ -3,8 +3,8 @@
 EfficientNetLite0, frozen, on photographs of 160 pixels in RGB. COUNT pictures are drawn for train and val (15 % of
 them), by default 200, 1,000 and 5,000; each draw takes others. 2,700 others judge. Every line gives the interval of
 `evaluate`, and the seconds of the stage `train`: first, when the features of all pictures are still to be computed, and
-second, when only the penalty is another. 18000 takes all that are left. scratch=3: beside it, `fast` from scratch on
-the same pictures, by train.minutes=3 and nothing else. Any param can be given, such as prepare.image_size=224 or
+second, when only the penalty is another. 18000 takes all that are left. scratch=3 also trains `fast` from scratch on
+the same pictures, with train.minutes=3. Any param can be given, such as prepare.image_size=224 or
 network.pretrained.architecture=EfficientNetLite1.
 """
 
@@ -77,7 +77,7 @@ def main() -> None:
             for draw in draws:
                 drawn(split, count, draw).to_parquet(workspace / "data/split.parquet", index=False)
                 shutil.rmtree(workspace / ".pawline/features", ignore_errors=True)
-                pretrained = {"network.name": "pretrained", "train.minutes": None}
+                pretrained = {"network.name": "pretrained", "train.minutes": values.get("train.minutes")}
                 first = seconds_of_train(workspace, pretrained | {"network.pretrained.penalty": 1.0})
                 second = seconds_of_train(workspace, {"network.pretrained.penalty": "auto"})
                 text = f"train {first:.0f} s, then {second:.0f} s"

@@ -9,9 +9,10 @@ time for a request, which a busy machine changes least; the ratio to Pawline; th
 processes (RssAnon). `pawline serve` also runs with batches of one picture, to measure what batches are good for.
 
 Then `pawline serve` alone at a given rate of requests, which arrive evenly or at random (as many clients who know
-nothing of each other); the latency counts from the moment at which a request should have been sent. One rate should
-keep the server's processor busy for 80 % of the time, by its processor time for a request of one client; how busy it
-was is measured and printed. The other is 80 % of what 64 clients reached: more, since their pictures are batched.
+nothing of each other); the latency counts from the moment at which a request should have been sent. The first rate
+keeps the server's processor busy for about 80 % of the time, by its processor time for a request of one client; how
+busy it was is measured and printed. The second is 80 % of what 64 clients reached: more, since their pictures are
+batched.
 
 LitServe is installed into an environment that is deleted afterwards (needs uv); `--without-litserve` leaves it out.
 Needs `models/` of this checkout (`dvc repro`), and the photographs for measuring.
@@ -291,6 +292,7 @@ def report(
 
 
 def at_rate(server: Server, rate: float, seconds: float, rounds: int) -> None:
+    """Print the latency where so many requests a second arrive, evenly and at random."""
     for name, at_random in (("evenly", False), ("at random", True)):
         p50, p99, ratio, busy = [], [], [], []
         for _ in range(rounds):
@@ -325,13 +327,11 @@ def main() -> None:
             os.sched_setaffinity(0, CLIENT_CORE)
             rows = measure(servers, arguments.seconds, arguments.rounds)
             report(servers, rows, memory)
-            of_one, of_most = (rows[servers[0].name, num_clients] for num_clients in (CLIENTS[0], CLIENTS[-1]))
-            processor_ms, most = (
-                statistics.median(row[3] for row in of_one),
-                statistics.median(row[0] for row in of_most),
-            )
+            rows_of_one, rows_of_most = (rows[servers[0].name, number] for number in (CLIENTS[0], CLIENTS[-1]))
+            milliseconds = statistics.median(row[3] for row in rows_of_one)
+            most = statistics.median(row[0] for row in rows_of_most)
             servers[0].signal(signal.SIGCONT)
-            for rate in (0.8 * 1000 / processor_ms, 0.8 * most):
+            for rate in (0.8 * 1000 / milliseconds, 0.8 * most):
                 at_rate(servers[0], rate, arguments.seconds, arguments.rounds)
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 

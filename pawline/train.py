@@ -25,7 +25,7 @@ from pawline.softmax import softmax
 from pawline.temperature import MIN_IMAGES, fit_temperature
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
-from pawline.training.kept_epochs import kept_epoch, planned_epochs
+from pawline.training.kept_epochs import kept_epoch, num_to_keep
 from pawline.training.plan import Budget, Watch, plan_recipe, plan_steps
 from pawline.training.schedule import Schedule, batches_per_epoch
 
@@ -168,7 +168,7 @@ def _loop(
         val_part=parts[1],
         progress=progress,
         best=best,
-        keep=planned_epochs(schedule, num_bytes),
+        num_keep=num_to_keep(recipe.keep_epochs, num_bytes),
         kept=kept,
         watch=Watch(budget, sides, progress.step_seconds, progress.validation_seconds) if budget else None,
     )

@@ -41,15 +41,15 @@ def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
         (41, 20, 20, -1),  # an epoch of 10 s brings 111 to 101
         (40, 20, 40, -2),  # twice as slow: 40 + 10 + 120 s; three epochs of 20 s would bring it to 110
         (60, 20, 20, -1),  # 130 s: two epochs are due
-        (95, 60, 60, -1),  # the next epoch stays, whatever it costs
-        (95, 70, 70, 0),
+        (95, 50, 500, -2),  # six are due, half of them now, but the next epoch stays, whatever it costs
+        (95, 70, 70, 0),  # only one epoch is left
         (95, 20, 200, -3),  # six are due
         (10, 20, 20, 1),  # 80 s: two epochs of 10 s are missing
         (20, 20, 10, 4),  # twice as fast: 20 + 10 + 30 s; eight epochs of 5 s fit, half of them now
         (19.9, 20, 20, 1),  # 89.9 s
     ],
 )
-def test_half_of_the_epochs_that_are_a_tenth_too_many_or_too_few_change_at_once(
+def test_half_of_the_epochs_that_are_due_change_where_the_end_is_a_tenth_off(
     gone: float, step: int, seconds: float, change: int
 ) -> None:
     assert watch(gone).change(SCHEDULE, 1, step, seconds) == change

@@ -55,6 +55,11 @@ def test_a_plan_that_is_prolonged_takes_more_steps_for_the_same_course() -> None
     assert schedule.learning_rate(120) == 0
 
 
+def test_a_plan_that_is_prolonged_while_the_rate_rises_has_more_warm_up_epochs() -> None:
+    plan = Schedule(TRAIN, num_batches=10, num_steps=90)  # a fifth of them, 18 steps
+    assert (plan.num_warm_up_epochs(), plan.changed(10, num_epochs=8).num_warm_up_epochs()) == (2, 3)
+
+
 def test_a_plan_that_is_not_cut_has_the_same_rates_to_the_last_bit() -> None:
     schedule = Schedule(TRAIN, num_batches=7, num_steps=97)
     assert [schedule.learning_rate(step) for step in range(20, 98)] == [

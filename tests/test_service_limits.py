@@ -5,6 +5,7 @@ import asyncio
 import gc
 import http.client
 import json
+import logging
 import socket
 import sys
 import threading
@@ -27,6 +28,7 @@ from pawline.service.batches import LARGE_PIXELS, Batches, is_large
 from pawline.service.connection import Connection
 from pawline.service.current_model import CurrentModel
 from pawline.service.figures import Figures
+from pawline.service.front import Front
 from pawline.service.hosts import Hosts
 from pawline.service.limits import MEGABYTE, Limits
 from pawline.service.walks import Walks
@@ -51,10 +53,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield SimpleNamespace(place=place, folder=folder)
 
 
-def ask(served: Any, body: bytes, headers: dict[str, str], path: str = "/predict") -> tuple[int, str]:
+def ask(
+    served: Any, body: bytes, headers: dict[str, str], path: str = "/predict", method: str = "POST"
+) -> tuple[int, str]:
     """(status, line of the refusal or the whole content)."""
     connection = http.client.HTTPConnection(*served.place, timeout=20)
-    connection.request("POST", path, body, headers)
+    connection.request(method, path, body, headers)
     response = connection.getresponse()
     content = response.read().decode()
     connection.close()
@@ -94,7 +98,8 @@ def test_a_client_that_does_not_take_its_answer_is_hung_up_on() -> None:
     transport = SimpleNamespace(get_write_buffer_size=lambda: 100, abort=lambda: ended.append(True))
     loop = SimpleNamespace(call_later=lambda *_: None)
     cycle = SimpleNamespace(response_complete=False)
-    connection: Any = SimpleNamespace(transport=transport, cycle=cycle, loop=loop, limits=LIMITS, _before=None)
+    connection: Any = SimpleNamespace(transport=transport, cycle=cycle, loop=loop, limits=LIMITS)
+    connection._before, connection._is_refused = None, False
     connection._look = lambda: None
     Connection._look(connection)
     assert not ended, "the answer may have begun a moment ago"
@@ -125,7 +130,9 @@ def test_more_connections_than_allowed_are_refused_in_one_line(served: Any) -> N
         connection.close()
 
 
-LONG = b"y" * 2**16
+CHUNKED = (
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 TWO_LENGTHS = b"POST /predict HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
 
@@ -134,17 +141,48 @@ TWO_LENGTHS = b"POST /predict HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding
     [
         b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"y" * MEGABYTE,
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + LONG + b"\r\n\r\n",
-        b"GET /" + LONG + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 2**15 + b"\r\n",
         TWO_LENGTHS,
+        CHUNKED + b"no length of a chunk\r\n",
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * 2**17,
     ],
-    ids=["TLS", "endless line", "long line", "long path", "many lines", "two lengths"],
+    ids=["TLS", "endless line", "many lines", "two lengths", "broken chunk", "endless trailer"],
 )
 def test_what_is_no_http_is_refused_in_one_line(served: Any, content: bytes) -> None:
     status, body = raw(served, content)
     assert status == "HTTP/1.1 400 Bad Request"
     assert json.loads(body)["error"].startswith("this is no HTTP request")
+
+
+def test_a_request_with_a_damaged_body_waits_for_no_more_and_the_log_says_nothing(
+    served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    try:
+        with socket.create_connection(served.place, timeout=20) as connection:
+            connection.sendall(CHUNKED + b"no length of a chunk\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400 Bad Request")
+            while "pawline_requests_at_work 0.0" not in ask(served, b"", {}, "/metrics", "GET")[1]:
+                time.sleep(0.01)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not caplog.records
+
+
+def test_a_newline_behind_the_path_opens_no_way_around_the_limits() -> None:
+    front = Front(lambda *_: pytest.fail("let in"), Hosts([]), Figures(), Limits(max_requests=0))
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "path": "/predict\n", "headers": [(b"host", b"localhost")]}
+    asyncio.run(front(scope, receive, send))
+    assert sent[0]["status"] == 429
 
 
 @pytest.mark.parametrize("how", ["keep-alive", "close"])

@@ -1,5 +1,6 @@
 """Training learns its data, is repeatable, stops in time, resumes and keeps the best epoch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from pawline.recipe import Facts, choose
 from pawline.split import split_images
 from pawline.train import Trained, epochs_of, summarize, train
 from pawline.training.checkpoint import Checkpoint, EpochRow, Progress
-from pawline.training.kept_epochs import MAX_BYTES, epochs_to_keep, spread_again
+from pawline.training.kept_epochs import MAX_BYTES, num_to_keep, planned_epochs
 from pawline.training.networks import build_network
+from pawline.training.schedule import Schedule
 from pawline.training.trainer import MIN_PIECE_SIZE, Trainer
 from tests.cards import CONDITIONS
 from tests.conftest import TINY, encode, set_params, write_pictures
+from tests.recipes import some_recipe
 from tests.source import ROOT
 
 
@@ -268,13 +271,24 @@ def test_kept_epochs_are_those_that_would_have_been_saved(
 
 
 def test_kept_epochs_are_spread_evenly_and_fit_into_their_room(capsys: pytest.CaptureFixture[str]) -> None:
-    assert epochs_to_keep(0, 30, 1000) == []
-    assert epochs_to_keep(4, 30, 1000) == [0, 10, 20, 30]
-    assert epochs_to_keep(8, 3, 1000) == [0, 1, 2, 3]
-    assert spread_again([0, 10, 20, 30], 12, 16) == [0, 10, 14, 16], "a plan that was cut"
-    assert spread_again([0, 1, 2, 3], 3, 4) == [0, 1, 2, 3]
+    plan = Schedule(some_recipe(), num_batches=10, num_steps=300)
+    assert planned_epochs(plan, 0) == []
+    assert planned_epochs(plan, 4) == [0, 10, 20, 30]
+    assert planned_epochs(replace(plan, num_steps=30), 8) == [0, 1, 2, 3]
+    assert planned_epochs(plan.changed(120, num_epochs=-14), 4) == [0, 10, 14, 16]
+    assert planned_epochs(replace(plan, num_steps=30).changed(10, num_epochs=27), 8) == [
+        0,
+        1,
+        6,
+        11,
+        16,
+        20,
+        25,
+        30,
+    ]
+    assert num_to_keep(8, 1000) == 8
     assert capsys.readouterr().err == ""
-    assert epochs_to_keep(8, 30, MAX_BYTES // 2) == [0, 30]
+    assert num_to_keep(8, MAX_BYTES // 2) == 2
     assert capsys.readouterr().err == (
         "pawline: train: train.keep_epochs is 8, but each takes 64.0 MB: 2 are kept, which fit into 128 MB\n"
     )
@@ -361,11 +375,12 @@ def test_a_time_budget_fixes_the_number_of_steps_at_the_start(
     assert (tmp_path / "repeated.keras").read_bytes() == (tmp_path / "budget.keras").read_bytes()
 
 
-def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
+def test_a_recipe_that_was_chosen_changed_and_resumed_repeats_to_the_byte(
     data: tuple[PreparedImages, pd.DataFrame], params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """36 seconds, 3 of them for kept epochs, pay for 36 steps, in epochs of 14; the training is killed after the first
-    epoch, and the second process drops the last epoch. The network sees the pictures of 16 pixels at 8."""
+    epoch; the second process adds an epoch, and drops it after the next one. The network sees the pictures of 16 pixels
+    at 8."""
     monkeypatch.setattr("pawline.training.plan.time.time", lambda: 2e9)
     by_hand = {"minutes": 0.6, "predict_size": 0.5, "batch_size": 4, "keep_epochs": 3}
     asked = TrainParams.model_validate(dict(params.train) | dict.fromkeys(CHOSEN, "auto") | by_hand)
@@ -378,15 +393,17 @@ def test_a_recipe_that_was_chosen_cut_and_resumed_repeats_to_the_byte(
         measured.setattr("pawline.training.trainer.Trainer.step_seconds", lambda self, sizes: [0.5] * len(sizes))
         measured.setattr("pawline.training.loop.SAVE_FRACTION", 1e9)  # save after each step
         train(*data, params.network, asked, killed, checkpoint, 2e9 - 5)
-    monkeypatch.setattr("pawline.training.plan.Watch.change", lambda *_: -1)
+    monkeypatch.setattr("pawline.training.loop.LOOK_SECONDS", 0)
+    changes = iter([1, -1])
+    monkeypatch.setattr("pawline.training.plan.Watch.change", lambda *_: next(changes))
     trained = train(*data, params.network, asked, checkpoint=checkpoint, started=2e9 - 5)
-    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (36, ((14, 22),), 22)
+    assert (trained.recipe.steps, trained.recipe.cuts, trained.num_steps) == (36, ((14, 50), (28, 36)), 36)
     assert trained.recipe.automatic == [] and trained.recipe.minutes is None
     assert trained.images.form.model_dump(include={"image_size", "shrunk_from"}) == {
         "image_size": 8, "shrunk_from": 16
     }  # fmt: skip
-    assert len(trained.history) == 2
-    assert [one.epoch for one in trained.kept] == [0, 2]
+    assert len(trained.history) == 3
+    assert [one.epoch for one in trained.kept] == [0, 2, 3]
 
     repeated = train(*data, params.network, trained.recipe)
     assert repeated.recipe == trained.recipe

@@ -1,7 +1,7 @@
 """The service: `create_app` makes it, `pawline serve` runs it.
 
-It is a Starlette application: FastAPI's own layers took a third of a millisecond from every answer, a tenth of it
-(python -m benchmarks.service), and could describe nothing here, since the handlers read the body themselves."""
+It is a Starlette application. FastAPI added 0.3 ms to an answer of 3 ms (measured before its removal), and could not
+describe the handlers, which read the body themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ WALK_HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'", "Cache-Cont
 STATIC = {"page.js": "text/javascript", "page.css": "text/css"}
 
 
-YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
+YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def create_app(current: CurrentModel, limits: Limits, hosts: Hosts, figures: Figures, walks: Walks) -> Starlette:
@@ -98,11 +98,11 @@ def _pages() -> Iterator[Route]:
 
 
 def _asks_for_maps(request: Request) -> bool:
-    """Raises RefusedError."""
+    """Whether the query asks for maps. Raises RefusedError for a value that is neither yes nor no."""
     asked = request.query_params.get("maps", "false")
-    if (answer := YES_OR_NO.get(asked.lower())) is None:
+    if asked.lower() not in YES + NO:
         raise RefusedError(422, f"maps: {asked[:80]!r}, expected true or false")
-    return answer
+    return asked.lower() in YES
 
 
 def _static(name: str, kind: str, request: Request) -> Response:

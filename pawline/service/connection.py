@@ -4,19 +4,18 @@ import asyncio
 import json
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pawline.service.limits import Limits
 
 HEAD = (
     "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
 )
-MAX_HEAD = 2**16  # bytes
 
 
-class Connection(HttpToolsProtocol):
-    """uvicorn limits neither the number of connections nor the size of a request's head and the time for it, nor does
-    it close a connection whose client does not read."""
+class Connection(H11Protocol):
+    """uvicorn limits neither the number of connections nor the time for the head of a request, nor does it close a
+    connection whose client does not read."""
 
     limits = Limits()
 
@@ -24,7 +23,6 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._before: tuple[Any, int] | None = None
         self._is_refused = False
-        self._head_bytes: int | None = None  # of the head that is being read
         self._looking = self.loop.call_later(0, lambda: None)
         if len(self.connections) > self.limits.max_connections:
             self._refuse("503 Service Unavailable", f"{self.limits.max_connections} are connected: try again")
@@ -33,29 +31,21 @@ class Connection(HttpToolsProtocol):
             self._look()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_refused:
-            return
-        super().data_received(data)
-        if self._head_bytes is not None:  # the parser keeps the begun line
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD:
-                self.send_400_response("")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._head_bytes = 0
-
-    def on_headers_complete(self) -> None:
-        self._head_bytes = None
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            raise ValueError  # the parser answers with `send_400_response`
-        super().on_headers_complete()
+        if not self._is_refused:
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._looking.cancel()
 
     def send_400_response(self, msg: str) -> None:
+        begun = self.cycle is not None and not self.cycle.response_complete  # a request whose body is damaged
+        if begun:
+            self.cycle.disconnected = True  # its handler neither waits for the rest nor answers
+            self.cycle.message_event.set()
+        if begun and self.cycle.response_started:
+            self.transport.close()
+            return
         # A connection that is closed while bytes arrive loses the answer: the next look closes it.
         self._refuse("400 Bad Request", "this is no HTTP request, or its head is longer than 64 kB")
         self.transport.write_eof()
@@ -64,7 +54,7 @@ class Connection(HttpToolsProtocol):
         """Close the connection if nothing moved since the last look while the client had to do something."""
         unsent = self.transport.get_write_buffer_size()
         now = self.cycle, unsent  # a cycle is one request and its answer
-        waits_for_client = unsent > 0 or self.cycle is None or self.cycle.response_complete
+        waits_for_client = self._is_refused or unsent > 0 or self.cycle is None or self.cycle.response_complete
         if waits_for_client and now == self._before:
             self.transport.abort()
         self._before = now

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-Described = dict[str, Any]  # a part of an OpenAPI document
+Fragment = dict[str, Any]  # a part of an OpenAPI document
 
 PREDICTION = {
     "type": "object",
@@ -50,7 +50,7 @@ STATUSES = {
     408: "The request arrived too slowly",
     413: "Too many bytes or pictures",
     415: "Another content type",
-    422: "No picture, or a single picture that cannot be read",
+    422: "No picture, a single picture that cannot be read, or a wrong value of a parameter",
     429: "Too many requests at once: try again",
     500: "The service failed; its log says why",
     503: "Other requests fill the memory: try again",
@@ -88,37 +88,38 @@ READY = {
 ALIVE = {"type": "object", "properties": {"status": {"const": "ok"}}}
 
 
-def _answer(about: str, schema: Described, kind: str = "application/json") -> Described:
-    return {"description": about, "content": {kind: {"schema": schema}}}
+def _answer(description: str, schema: Fragment, media_type: str = "application/json") -> Fragment:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
 
 
-def _question(summary: str, answers: dict[int, Described], parameters: list[Described]) -> Described:
+def _post(name: str, summary: str, answers: dict[int, Fragment], parameters: list[Fragment]) -> Fragment:
     errors = {status: _answer(text, ERROR) for status, text in STATUSES.items()}
     responses = {str(status): answer for status, answer in sorted((errors | answers).items())}
-    return {"post": {"summary": summary, "parameters": parameters, "requestBody": BODY, "responses": responses}}
+    about = {"operationId": name, "summary": summary, "parameters": parameters}
+    return {"post": about | {"requestBody": BODY, "responses": responses}}
 
 
-def _state(summary: str, about: str, schema: Described, kind: str = "application/json") -> Described:
-    return {"get": {"summary": summary, "responses": {"200": _answer(about, schema, kind)}}}
+def _get(name: str, summary: str, answer: Fragment) -> Fragment:
+    return {"get": {"operationId": name, "summary": summary, "responses": {"200": answer}}}
 
 
+PREDICTIONS = _answer("A prediction per picture", ANSWER)
 WALK = _answer(
     "A page that shows each step from the pixels to the answer, with everything inside",
     {"type": "string"},
     "text/html",
 )
 NO_WALK = _answer("No walk is at hand for this model; GET /readyz says why", ERROR)
-DOCUMENT: Described = {
+COUNTERS = _answer("The counters", {"type": "string"}, "text/plain")
+DOCUMENT: Fragment = {
     "openapi": "3.1.0",
     "info": {"title": "Pawline", "version": "1"},
     "paths": {
-        "/predict": _question(
-            "Name the class of pictures", {200: _answer("A prediction per picture", ANSWER)}, [MAPS]
-        ),
-        "/explain": _question("Walk through the network with a picture", {200: WALK, 404: NO_WALK}, []),
-        "/readyz": _state("Whether a model answers, and which", "The model", READY),
-        "/healthz": _state("Whether the process lives", "It does", ALIVE),
-        "/metrics": _state("Counters for Prometheus", "The counters", {"type": "string"}, "text/plain"),
+        "/predict": _post("predict", "Name the class of pictures", {200: PREDICTIONS}, [MAPS]),
+        "/explain": _post("explain", "Walk through the network with a picture", {200: WALK, 404: NO_WALK}, []),
+        "/readyz": _get("readyz", "Whether a model answers, and which", _answer("The model", READY)),
+        "/healthz": _get("healthz", "Whether the process lives", _answer("It does", ALIVE)),
+        "/metrics": _get("metrics", "Counters for Prometheus", COUNTERS),
     },
 }
 

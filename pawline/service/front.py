@@ -39,14 +39,15 @@ class Front:
             if refusal:  # outside of the except blocks: the traceback of an error keeps the request's bytes
                 await talk.refuse(refusal)
         finally:
-            path = scope["path"] if "endpoint" in scope else "other"  # names of a few counters, whatever is asked
-            self._figures.request(path, talk.status, time.perf_counter() - started)
+            # Unknown paths share a label, so that requests cannot make new counters.
+            label = _path(scope) if "endpoint" in scope else "other"
+            self._figures.request(label, talk.status, time.perf_counter() - started)
 
     async def _refusal(self, scope: Scope, talk: "_Talk") -> JSONResponse | None:
         """Let the application answer; None if it did, else what to answer in its place."""
         try:
             self._hosts.check(Request(scope).headers)
-            async with self._counted(scope["path"]):
+            async with self._counted(_path(scope)):
                 await self._app(scope, talk.receive, talk.send)
         except RefusedError as refused:
             headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
@@ -73,6 +74,11 @@ class Front:
         finally:
             self._at_work[path] -= 1
             self._figures.at_work.dec()
+
+
+def _path(scope: Scope) -> str:
+    """The path as the routes see it: they match before a newline at its end too."""
+    return str(scope["path"]).removesuffix("\n")
 
 
 class _Talk:

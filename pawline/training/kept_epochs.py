@@ -10,32 +10,33 @@ from pawline.training.schedule import Schedule
 MAX_BYTES = 128 * 10**6  # of all that are kept: in memory, in the state of the training and beside the model
 
 
-def epochs_to_keep(wanted: int, num_epochs: int, num_bytes: int) -> list[int]:
-    """Choose epochs, evenly spread from 0 (the first weights) to the last. num_bytes: of one epoch's weights.
+def num_to_keep(wanted: int, num_bytes: int) -> int:
+    """How many epochs to keep: fewer than `wanted` where more would not fit into MAX_BYTES, which is said.
 
-    Fewer than `wanted` where the training is shorter, or where more would not fit into MAX_BYTES: that is said."""
+    num_bytes: of one epoch's weights."""
     count = min(wanted, MAX_BYTES // max(1, num_bytes))
     if count < wanted:
         say(
             f"train: train.keep_epochs is {wanted}, but each takes {num_bytes / 1e6:.1f} MB: {count} are kept, which "
             f"fit into {MAX_BYTES // 10**6} MB"
         )
-    return sorted({int(epoch) for epoch in np.linspace(0, num_epochs, count).round()})
+    return count
 
 
-def planned_epochs(schedule: Schedule, num_bytes: int) -> list[int]:
-    """The epochs to keep of a plan, its cuts counted. num_bytes: of one epoch's weights."""
-    keep = epochs_to_keep(schedule.recipe.keep_epochs, schedule.epoch(schedule.num_steps), num_bytes)
+def planned_epochs(schedule: Schedule, count: int) -> list[int]:
+    """Choose `count` epochs, evenly spread from 0 (the first weights) to the last; fewer of a shorter training.
+
+    Where the plan was changed, the epochs that were to come are spread over the new rest."""
+    keep = _spread(0, schedule.epoch(schedule.num_steps), count)
     for after, last in schedule.cuts:
-        keep = spread_again(keep, schedule.epoch(after), schedule.epoch(last))
+        epoch = schedule.epoch(after)
+        done = {each for each in keep if each <= epoch}
+        keep = sorted(done | set(_spread(epoch, schedule.epoch(last), count - len(done) + 1)[1:]))
     return keep
 
 
-def spread_again(keep: list[int], epoch: int, num_epochs: int) -> list[int]:
-    """The epochs to keep where a plan was cut to num_epochs after an epoch: those to come are spread over the rest."""
-    done = [each for each in keep if each <= epoch]
-    to_come = np.linspace(epoch, num_epochs, len(keep) - len(done) + 1)[1:]
-    return sorted({*done, *(int(each) for each in to_come.round())})
+def _spread(first: int, last: int, count: int) -> list[int]:
+    return sorted({int(epoch) for epoch in np.linspace(first, last, count).round()})
 
 
 def kept_epoch(epoch: int, weights: Arrays, saved: Arrays, history: list[EpochRow]) -> KeptEpoch:

@@ -13,7 +13,7 @@ from pawline.errors import PawlineError
 from pawline.parts import Part
 from pawline.terminal import say
 from pawline.training.checkpoint import Arrays, Checkpoint, EpochRow, Progress
-from pawline.training.kept_epochs import spread_again
+from pawline.training.kept_epochs import planned_epochs
 from pawline.training.plan import Watch
 from pawline.training.schedule import Schedule
 from pawline.training.trainer import Trainer
@@ -32,7 +32,7 @@ class Loop:
     val_part: Part
     progress: Progress
     best: Arrays
-    keep: list[int]  # epochs whose weights are kept; 0: before the first step
+    num_keep: int  # of epochs whose weights are kept
     kept: dict[int, Arrays]  # their weights, as far as the training has come
     watch: Watch | None = None  # of a budget of minutes
     checkpoint: Checkpoint | None = None
@@ -46,7 +46,7 @@ class Loop:
         Raises PawlineError if the loss or the weights become NaN or infinite."""
         for row in self.progress.history:
             self.on_epoch(row)
-        if 0 in self.keep and self.progress.step == 0:
+        if 0 in self._keep and self.progress.step == 0:
             self.kept[0] = self.trainer.model.get_weights()  # the moving average begins with the first step
         self._save()
         first_step, begin = self.progress.step + 1, time.monotonic()
@@ -64,6 +64,11 @@ class Loop:
     @property
     def _num_epochs(self) -> int:
         return self.schedule.epoch(self.schedule.last_step)
+
+    @property
+    def _keep(self) -> list[int]:
+        """The epochs whose weights are kept; 0: before the first step."""
+        return planned_epochs(self.schedule, self.num_keep)
 
     def _bar(self) -> "tqdm[Any]":
         """Count pixels, not steps: steps on small pictures take less time, and the time left must be right."""
@@ -97,7 +102,7 @@ class Loop:
         bar.set_postfix_str(f"epoch {epoch}/{self._num_epochs}, val {progress.history[-1]['val_accuracy']:.3f}")
 
     def _keep_to_minutes(self, first_step: int, seconds: float, bar: "tqdm[Any]") -> None:
-        """Change the plan where minutes would end much too late or early. seconds: since first_step began."""
+        """Change the plan where the training would end much too late or early. seconds: since first_step began."""
         schedule, step, now = self.schedule, self.progress.step, time.monotonic()
         if not self.watch or step >= schedule.last_step or now < self.next_look:
             return
@@ -105,11 +110,10 @@ class Loop:
         if change := self.watch.change(schedule, first_step, step, seconds):
             before, self.schedule = self._num_epochs, schedule.changed(step, change)
             self.progress.cuts = [[*cut] for cut in self.schedule.cuts]
-            self.keep = spread_again(self.keep, schedule.epoch(step), self._num_epochs)
             bar.total = self.schedule.num_pixels(range(1, self.schedule.last_step + 1), self.sizes)
             say(
-                f"train: {'faster' if change > 0 else 'slower'} than measured at the start: {self._num_epochs} epochs "
-                f"instead of {before}, to keep to train.minutes"
+                f"train: the plan would end too {'early' if change > 0 else 'late'}: {self._num_epochs} epochs instead "
+                f"of {before}, to keep to train.minutes"
             )
 
     def _step(self, step: int, epoch: int) -> None:
@@ -135,7 +139,7 @@ class Loop:
         self._refuse_nan(row["val_loss"], progress.step)
         if not self.best or row["val_loss"] < progress.history[progress.best_epoch - 1]["val_loss"]:
             progress.best_epoch, self.best = epoch, self.trainer.weights()
-        if epoch in self.keep:
+        if epoch in self._keep:
             self.kept[epoch] = self.trainer.weights()
         progress.history.append(row)
         progress.loss_sum = progress.num_correct = 0.0

@@ -140,7 +140,7 @@ class Watch:
 
     def change(self, schedule: Schedule, first_step: int, step: int, seconds: float) -> int:
         """How many whole epochs to drop after a step (below zero) or to add, so that the training ends in time; the
-        next epoch stays. Half of what seems due is changed at once: a disturbance may pass, and the next look sees.
+        next epoch stays. Half of what seems due is changed at once: a disturbance may pass, and there are other looks.
 
         seconds: the time that the steps from first_step to `step` took."""
         slowness, left = seconds / self._planned(schedule, first_step, step), schedule.last_step - step

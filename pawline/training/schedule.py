@@ -32,7 +32,8 @@ class Schedule:
 
     def num_warm_up_epochs(self) -> int:
         """Number of epochs in which the learning rate rises, at least for a part of the epoch."""
-        return self.epoch(math.ceil(self.recipe.warm_up * self.num_steps))
+        end = self.recipe.warm_up * self.num_steps
+        return self.epoch(next(step for step in range(self.last_step + 1) if self._place(step) >= end))
 
     def picture_size(self, step: int, sizes: list[int]) -> int:
         """Side of the pictures at this step. Each size is used for an equal number of steps, in the order given."""
