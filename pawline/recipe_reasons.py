@@ -21,7 +21,7 @@ def reasons(asked: TrainParams, facts: Facts) -> dict[str, str]:
         "ema": "off: an average of the weights gained nothing",
         "sizes": f"{shown}, repetitions counted" if network == "fast" else LAYERS,
         "predict_size": _of_predict_size(asked, facts, recipe),
-        "cutout": "off: whether it helps was never measured",
+        "cutout": "off: it gained nothing",
         "flip_at_test": _of_flip(asked, facts, shown),
         "patience": "epochs without a lower val loss"
         if facts.num_pixels is None
