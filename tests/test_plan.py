@@ -1,5 +1,7 @@
 """A budget of minutes is kept: the plan counts loading and saving, and changes with the speed of the machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from pawline.training.plan import FINISH_SECONDS, KEPT_SECONDS, Budget, Watch
@@ -40,10 +42,11 @@ def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
         (40, 20, 20, 0),  # 40 + 10 + 60 s: exactly a tenth too late
         (41, 20, 20, -1),  # an epoch of 10 s brings 111 to 101
         (40, 20, 40, -2),  # twice as slow: 40 + 10 + 120 s; three epochs of 20 s would bring it to 110
-        (60, 20, 20, -1),  # 130 s: two epochs are due
-        (95, 50, 500, -2),  # six are due, half of them now, but the next epoch stays, whatever it costs
-        (95, 70, 70, 0),  # only one epoch is left
-        (95, 20, 200, -3),  # six are due
+        (60, 20, 20, -2),  # 130 s: three epochs of 10 s are due
+        (45, 40, 80, -1),  # 135 s: 1.75 epochs of 20 s above the budget, and two above what may be late
+        (95, 50, 500, -2),
+        (95, 70, 70, 0),  # one is due, but the next epoch stays, whatever it costs
+        (95, 20, 200, -3),  # six epochs are due
         (10, 20, 20, 1),  # 80 s: two epochs of 10 s are missing
         (20, 20, 10, 4),  # twice as fast: 20 + 10 + 30 s; eight epochs of 5 s fit, half of them now
         (19.9, 20, 20, 1),  # 89.9 s
@@ -65,6 +68,19 @@ def test_a_machine_of_another_speed_than_measured_ends_in_time_after_a_few_looks
                 change = watch(slowness * step).change(schedule, 1, step, slowness * step)
                 schedule = schedule.changed(step, change) if change else schedule
         assert 90 <= slowness * step + FINISH_SECONDS <= 110
+
+
+def test_a_steady_machine_is_told_of_few_changes() -> None:
+    """800 short epochs, a fifth slower than planned: a line at each look would hide all others."""
+    schedule, step, changes = replace(SCHEDULE, num_steps=800, num_batches=1), 0, 0
+    short = watch(0, seconds=(0.1,))
+    while step < schedule.last_step:
+        step += 10
+        now = replace(short, budget=Budget(100, NOW - 0.12 * step))
+        if step < schedule.last_step and (change := now.change(schedule, 1, step, 0.12 * step)):
+            schedule, changes = schedule.changed(step, change), changes + 1
+    assert changes <= 2
+    assert 90 <= 0.12 * step + FINISH_SECONDS <= 110
 
 
 def test_steps_on_small_pictures_are_not_taken_for_a_slow_machine() -> None:

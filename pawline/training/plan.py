@@ -144,16 +144,17 @@ class Watch:
 
         seconds: the time that the steps from first_step to `step` took."""
         slowness, left = seconds / self._planned(schedule, first_step, step), schedule.last_step - step
-        gone = self.budget.seconds - self.budget.seconds_left  # saving the model included
+        budget = self.budget.seconds
+        gone = budget - self.budget.seconds_left  # saving the model included
         rest = slowness * self._planned(schedule, step + 1, schedule.last_step)
-        epoch = rest * schedule.num_batches / left
-        end = gone + rest
-        if end > LATE * self.budget.seconds:
-            due = math.ceil((end - LATE * self.budget.seconds) / epoch)
-            return -min(math.ceil(due / 2), (left - 1) // schedule.num_batches)
-        if end < EARLY * self.budget.seconds:
-            return math.ceil(math.floor((self.budget.seconds - end) / epoch) / 2)
-        return 0
+        epoch, end = rest * schedule.num_batches / left, gone + rest
+        if EARLY * budget <= end <= LATE * budget:
+            return 0
+        due = math.floor(abs(end - budget) / epoch)
+        if end < budget:
+            return math.ceil(due / 2)
+        at_least = math.ceil((end - LATE * budget) / epoch)  # long epochs: none may fit between the two
+        return -min(math.ceil(max(due, at_least) / 2), (left - 1) // schedule.num_batches)
 
     def _planned(self, schedule: Schedule, first: int, last: int) -> float:
         """The seconds that the plan counts for these steps and their validations; above zero."""
