@@ -162,7 +162,9 @@ def test_a_request_with_a_damaged_body_waits_for_no_more_and_the_log_says_nothin
     try:
         with socket.create_connection(served.place, timeout=20) as connection:
             connection.sendall(CHUNKED + b"no length of a chunk\r\n")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 400 Bad Request")
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+            assert answer.endswith(b'{"error": "this is no HTTP request: its body is damaged"}')
             while "pawline_requests_at_work 0.0" not in ask(served, b"", {}, "/metrics", "GET")[1]:
                 time.sleep(0.01)
     finally:

@@ -47,7 +47,8 @@ class Connection(H11Protocol):
             self.transport.close()
             return
         # A connection that is closed while bytes arrive loses the answer: the next look closes it.
-        self._refuse("400 Bad Request", "this is no HTTP request, or its head is longer than 64 kB")
+        why = ": its body is damaged" if begun else ", or its head is longer than 64 kB"
+        self._refuse("400 Bad Request", f"this is no HTTP request{why}")
         self.transport.write_eof()
 
     def _look(self) -> None:
