@@ -1,7 +1,7 @@
 """The service: `create_app` makes it, `pawline serve` runs it.
 
-It is a Starlette application. FastAPI added 0.3 ms to an answer of 3 ms (measured before its removal), and could not
-describe the handlers, which read the body themselves."""
+It is a Starlette application: FastAPI's layers took time from every answer (docs/traps.md), and could not describe the
+handlers, which read the body themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -33,8 +33,6 @@ PAGE_POLICY = (
 # The walk's page says itself which script may run.
 WALK_HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'", "Cache-Control": "no-store"}
 STATIC = {"page.js": "text/javascript", "page.css": "text/css"}
-
-
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
