@@ -86,10 +86,13 @@ class Facts:
 
 
 def choose(asked: TrainParams, facts: Facts) -> Recipe:
-    """Choose every value that is `auto`; the others stay, but no batch is larger than the train part."""
+    """Choose every value that is `auto`; the others stay, but no batch is larger than the train part. The recipe keeps
+    all rules of TrainParams, so that params.yaml and a checkpoint can hold it."""
     chosen = {"batch_size": _batch_size(asked, facts)} | choices(asked, facts)
     kept = {key: value for key, value in asked if key not in chosen}
-    return Recipe.model_construct(**kept, **chosen)  # both were checked: the params on load, the tables by tests
+    return Recipe.model_construct(
+        **kept, **chosen
+    )  # not checked again: the params were, and tests check the tables
 
 
 def choices(asked: TrainParams, facts: Facts) -> dict[str, Any]:
@@ -99,15 +102,18 @@ def choices(asked: TrainParams, facts: Facts) -> dict[str, Any]:
     care = [each for each in CARES if shown / facts.num_images >= each.epochs or not each.epochs][-1]
     optimizer = OPTIMIZERS[facts.network.name] if asked.optimizer == AUTO else asked.optimizer
     learning_rate, weight_decay = _rates(facts.network, optimizer, care)
-    every = {
+    predict_size = (
+        _fraction(look.predicted, facts.image_size) if asked.predict_size == AUTO else asked.predict_size
+    )
+    values = {
         "batch_size": batch_size,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "ema": 0.0,  # 0.97 gained nothing
         "label_smoothing": care.label_smoothing,
-        "sizes": tuple(_fraction(side, facts.image_size) for side in look.trained),
-        "predict_size": _fraction(look.predicted, facts.image_size),
+        "sizes": tuple(min(predict_size, _fraction(side, facts.image_size)) for side in look.trained),
+        "predict_size": predict_size,
         "crop_fraction": care.crop_fraction,
         "brightness": care.brightness,
         "contrast": care.contrast,
@@ -115,7 +121,7 @@ def choices(asked: TrainParams, facts: Facts) -> dict[str, Any]:
         "flip_at_test": look.flip_at_test and asked.flip,
         "patience": PATIENCE if facts.num_pixels is None else NEVER,  # minutes are a limit already
     }
-    return {key: every[key] for key in asked.automatic}
+    return {key: values[key] for key in asked.automatic}
 
 
 def recipe_line(
@@ -193,21 +199,21 @@ def _batch_size(asked: TrainParams, facts: Facts) -> int:
     """The largest batch that leaves enough steps; never more pictures than there are."""
     if asked.batch_size != AUTO:
         return max(1, min(asked.batch_size, facts.num_images))
-    shown = _shown(asked, facts, BATCH_SIZES[0], LOOKS[1].trained)
-    fitting = [size for size in BATCH_SIZES if asked.steps or shown >= LEAST_STEPS * size]
-    return max(1, min(fitting[0] if fitting else BATCH_SIZES[-1], facts.num_images))
+    shown = _shown(asked, facts, BATCH_SIZES[0], _look_here(asked, facts, LOOKS[1]).trained)
+    enough = [size for size in BATCH_SIZES if asked.steps or shown >= LEAST_STEPS * size]
+    return max(1, min(enough[0] if enough else BATCH_SIZES[-1], facts.num_images))
 
 
 def _look(asked: TrainParams, facts: Facts, batch_size: int) -> tuple[Look, float]:
     """(The last look whose number of pictures the budget affords, that number.)"""
-    looks = [_fitting(asked, facts, each) for each in LOOKS]
+    looks = [_look_here(asked, facts, each) for each in LOOKS]
     shown = [_shown(asked, facts, batch_size, each.trained) for each in looks]
     number = max(number for number, each in enumerate(looks) if shown[number] >= each.shown or not number)
     return looks[number], shown[number]
 
 
-def _fitting(asked: TrainParams, facts: Facts, look: Look) -> Look:
-    """The look for pictures of this size and for what the user set."""
+def _look_here(asked: TrainParams, facts: Facts, look: Look) -> Look:
+    """The look with the sides for pictures of this size and for what the user set."""
     whole = facts.image_size
     predicted = min(whole, look.predicted)
     if asked.predict_size != AUTO:
@@ -235,7 +241,7 @@ def _shown(asked: TrainParams, facts: Facts, batch_size: int, sides: tuple[int, 
 
 
 def _rates(network: NetworkParams, optimizer: str, care: Care) -> tuple[float, float]:
-    """(Learning rate, weight decay.)"""
+    """The (learning rate, weight decay) for a network and an optimizer."""
     if (network.name, optimizer) == ("fast", "muon"):
         return care.muon
     # A network that is fine-tuned scales the rate of each layer itself: training/fine_tuning.py.

@@ -113,6 +113,25 @@ def test_a_batch_is_the_largest_that_leaves_150_steps(num_images: int, epochs: i
     assert choose(asked(steps=5), Facts(PARAMS.network, 96, num_images)).batch_size == min(64, num_images)
 
 
+@pytest.mark.parametrize(
+    ("name", "image_size", "num_steps", "batch_size"),
+    [
+        ("fast", 96, 150, 64),  # steps of 64 pictures of 48 pixels
+        ("fast", 96, 149, 32),
+        ("fast", 32, 149, 64),  # of 32 pixels, 2.25 times as many fit
+        ("classic", 96, 599, 32),  # of 96 pixels, a quarter fit
+        ("classic", 96, 600, 64),
+        ("pretrained", 160, 1_000, 32),  # of 160 pixels, 90 fit
+        ("pretrained", 224, 1_000, 16),  # 46 fit; 92 of 32 pictures, 184 of 16
+    ],
+)
+def test_minutes_leave_150_steps_of_the_pictures_that_the_network_looks_at(
+    name: str, image_size: int, num_steps: int, batch_size: int
+) -> None:
+    facts = Facts(network(name, fine_tune=True), image_size, 12_600, num_pixels=num_steps * 64 * 48**2)
+    assert choose(asked(minutes=3), facts).batch_size == batch_size
+
+
 def test_minutes_never_end_early_by_patience_unless_the_user_says_so() -> None:
     facts = budget(110_000, 48)
     assert choose(asked(minutes=3), facts).patience == NEVER
@@ -173,6 +192,18 @@ def test_a_recipe_chooses_itself() -> None:
     assert choose(repeated, Facts(PARAMS.network, 96, 12_600)).model_dump(exclude={"steps", "minutes"}) == (
         recipe.model_dump(exclude={"steps", "minutes"})
     )
+
+
+@pytest.mark.parametrize("image_size", [16, 28, 33, 94, 96, 130, 160, 224, 300, 500, 1024])
+@pytest.mark.parametrize("predict_size", ["auto", 0.495, 1.0])
+def test_params_and_a_checkpoint_can_hold_every_recipe(image_size: int, predict_size: float | str) -> None:
+    """At 160 pixels and few pictures the model predicts at 32, a fifth of the side; 0.495 of 94 pixels are rounded up
+    to 47, which are half."""
+    values = asked(predict_size=predict_size)
+    for of in (network(), network("classic"), network("pretrained", fine_tune=True)):
+        for num_images in (9, 200, 2_000, 20_000, 200_000):  # for 30 epochs
+            recipe = choose(values, Facts(of, image_size, num_images))
+            assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
 def test_a_patience_without_end_reads_as_never() -> None:

@@ -10,7 +10,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 WholeFraction = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 CropFraction = Annotated[float, Field(gt=0, le=1)]
-PredictSize = Annotated[float, Field(ge=0.25, le=1)]
+PredictSize = Annotated[float, Field(gt=0, le=1)]  # the network says how few pixels are too few
 Patience = Annotated[int, Field(ge=1)]
 BatchSize = Annotated[int, Field(ge=1, le=65536)]
 Sizes = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
