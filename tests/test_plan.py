@@ -52,10 +52,17 @@ def test_kept_epochs_count_and_a_frozen_network_has_no_budget() -> None:
         (19.9, 20, 20, 1),  # 89.9 s
     ],
 )
-def test_half_of_the_epochs_that_are_due_change_where_the_end_is_a_tenth_off(
+def test_half_of_the_epochs_that_are_due_change_where_the_end_is_ten_seconds_off(
     gone: float, step: int, seconds: float, change: int
 ) -> None:
     assert watch(gone).change(SCHEDULE, 1, step, seconds) == change
+
+
+@pytest.mark.parametrize(("gone", "change"), [(640, 0), (639, 1), (740, 0), (741, -1)])
+def test_long_budgets_are_kept_within_a_twentieth(gone: float, change: int) -> None:
+    """Of 1,000 s the other steps need 300, and saving 10; an epoch takes 50."""
+    long = replace(watch(0, seconds=(5.0,)), budget=Budget(1000, NOW - gone))
+    assert long.change(SCHEDULE, 1, 20, 100) == change
 
 
 def test_a_machine_of_another_speed_than_measured_ends_in_time_after_a_few_looks() -> None:

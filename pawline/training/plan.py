@@ -21,7 +21,9 @@ FINISH_SECONDS = 10  # of `train.minutes`, reserved for saving and logging the m
 KEPT_SECONDS = 1  # the same, for each epoch whose weights are kept
 MEASURED_IMAGES = 512  # of val, to estimate the time of a validation
 MEASURED_SIDE = 48  # pixels; the time of a step follows the number of pixels
-EARLY, LATE = 0.9, 1.1  # of the budget: where an earlier or later end is foreseen, the plan changes
+# The plan changes where the end is foreseen further off than the largest of these: a part of the budget, seconds, and
+# a part of an epoch, since only whole epochs are dropped or added.
+TOLERANCE, TOLERANCE_SECONDS, TOLERANCE_EPOCHS = 0.05, 10, 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Budget:
 
     @classmethod
     def of(cls, params: TrainParams, network: NetworkParams, began: float) -> "Budget | None":
-        """The budget of a training; None where steps or epochs count, or where a frozen network has neither."""
+        """The budget of a training; None where steps or epochs count. A frozen network has none: it looks at each
+        picture once."""
         if not params.minutes or params.steps or network.is_frozen:
             return None
         return cls(60 * params.minutes, began, params.keep_epochs)
@@ -148,12 +151,13 @@ class Watch:
         gone = budget - self.budget.seconds_left  # saving the model included
         rest = slowness * self._planned(schedule, step + 1, schedule.last_step)
         epoch, end = rest * schedule.num_batches / left, gone + rest
-        if EARLY * budget <= end <= LATE * budget:
+        tolerance = max(TOLERANCE * budget, TOLERANCE_SECONDS, TOLERANCE_EPOCHS * epoch)
+        if abs(end - budget) <= tolerance:
             return 0
         due = math.floor(abs(end - budget) / epoch)
         if end < budget:
             return math.ceil(due / 2)
-        at_least = math.ceil((end - LATE * budget) / epoch)  # long epochs: none may fit between the two
+        at_least = math.ceil((end - budget - tolerance) / epoch)  # of long epochs, none may be due
         return -min(math.ceil(max(due, at_least) / 2), (left - 1) // schedule.num_batches)
 
     def _planned(self, schedule: Schedule, first: int, last: int) -> float:
