@@ -113,6 +113,11 @@ def _say_choice(
             f"train: train.batch_size is {params.batch_size}, but there are {recipe.batch_size} pictures to train on: "
             f"a batch holds these {recipe.batch_size}"
         )
+    if params.steps and params.minutes and not network.is_frozen:
+        say(
+            f"train: train.steps is {params.steps:,}, so train.minutes {params.minutes:g} does not count: "
+            "-S train.steps=null lets it count"
+        )
     if chosen_keys(params, network):
         say(f"train: {recipe_line(params, recipe, network, num_images, len(seen.class_names))}")
 

@@ -60,10 +60,15 @@ def test_minutes_that_a_training_would_refuse_are_refused_with_minutes_that_do(
     pawline_here(workspace, "recipe", "--minutes", "0.01", expect=2)
     assert capsys.readouterr().err == (
         "pawline: --minutes is 0.01: loading, measuring and saving leave time for about 0 steps of 4 pictures, and "
-        f"one epoch has {num_images // 4} and a validation; expected about {enough:g} or more minutes here\n"
+        f"one epoch has {num_images // 4} and a validation; expected about {enough:g} or more minutes here; "
+        "give more, or smaller pictures (prepare.image_size)\n"
     )
     lines = pawline_here(workspace, "recipe", "--minutes", f"{enough:g}").splitlines()
     assert lines[-1] == f"to train so:  dvc exp run -S train.minutes={enough:g}"
+    set_params(workspace, {"train.steps": 28})  # as a line of --of sets it; steps come before minutes
+    lines = pawline_here(workspace, "recipe", "--minutes", f"{enough:g}").splitlines()
+    assert lines[-1] == f"to train so:  dvc exp run -S train.minutes={enough:g} -S train.steps=null"
+    set_params(workspace, {"train.steps": None})
 
 
 def test_minutes_with_every_value_set_are_not_measured(workspace: Path) -> None:
@@ -123,9 +128,9 @@ def test_what_cannot_be_answered_takes_one_line(workspace: Path, capsys: pytest.
     )
     pawline_here(workspace, "recipe", "--of", "models/old.keras", "--minutes", "3", expect=2)
     assert "give one of them" in capsys.readouterr().err
-    for minutes in ("0", "-1", "nan", "soon"):
+    for minutes in ("0", "-1", "nan", "soon", "200000"):
         pawline_here(workspace, "recipe", "--minutes", minutes, expect=2)
-        assert f"--minutes: {minutes!r}, expected a number above 0" in capsys.readouterr().err
+        assert f"--minutes: {minutes!r}, expected a number above 0 and at most 100,000" in capsys.readouterr().err
 
 
 def test_a_frozen_network_has_no_steps_and_is_told_what_counts(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pawline.recipe import Facts
     from pawline.training.plan import Budget
 
+MAX_MINUTES = 100_000  # as for train.minutes
 VALIDATED = 1.25  # times the time of an epoch's steps: a validation, and a machine that is a little busier
 
 
@@ -38,13 +39,13 @@ def add_command(commands: Any) -> None:
 
 
 def _minutes(text: str) -> float:
-    """The number that the text writes. Raises ArgumentTypeError unless it is above 0."""
+    """The number that the text writes. Raises ArgumentTypeError unless train.minutes may have it."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a number above 0")
+    if not 0 < number <= MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number above 0 and at most {MAX_MINUTES:,}")
     return number
 
 
@@ -94,8 +95,14 @@ def _planned(minutes: float | None) -> list[str]:
         side = network.predicted_side(facts.image_size, recipe.predict_size)
         lines += network.pretrained.advice(images.form.shrunk_to(side))
     lines.append(network_advice(network, facts.num_images))
-    budget_line = f" -S train.minutes={minutes:g}" if minutes is not None else ""
-    return [*lines, f"to train so:  dvc exp run{budget_line}" if budget_line else "to train so:  dvc repro"]
+    return [*lines, f"to train so:  {_command(minutes, params.train)}"]
+
+
+def _command(minutes: float | None, written: "TrainParams") -> str:
+    """The command that trains as shown. written: the params of this checkout, whose steps would come before minutes."""
+    if minutes is None:
+        return "dvc repro"
+    return f"dvc exp run -S train.minutes={minutes:g}" + (" -S train.steps=null" if written.steps else "")
 
 
 def _refuse_short(asked: "TrainParams", facts: "Facts", budget: "Budget", named: str) -> None:
@@ -114,13 +121,14 @@ def _refuse_short(asked: "TrainParams", facts: "Facts", budget: "Budget", named:
         return
     sides, _ = facts.network.sides(facts.image_size, recipe.sizes, recipe.predict_size)
     pixels = recipe.batch_size * sum(side**2 for side in sides) / len(sides)
-    # What was loaded and measured here is what the training loses to it, and then it builds its own network.
+    # Loading and measuring took this long here. A training takes as long for them, and as long again to build the
+    # network that it trains: so the time since `began`, which seconds_left counts already, counts twice.
     lost = budget.seconds - budget.seconds_left + (time.time() - budget.began)
     needed = enough_minutes(lost, VALIDATED * num_batches * pixels * facts.pixel_seconds)
     raise ParamsError(
         f"{named} is {asked.minutes:g}: loading, measuring and saving leave time for about {round(steps):,} steps of "
         f"{recipe.batch_size} pictures, and one epoch has {num_batches:,} and a validation; expected about {needed:g} "
-        "or more minutes here"
+        "or more minutes here; give more, or smaller pictures (prepare.image_size)"
     )
 
 
