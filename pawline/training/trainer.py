@@ -88,17 +88,17 @@ class Trainer:
 
         The median ignores the steps in which another process used the processor."""
         variables = self.variables()
-        medians = []
-        for size in sizes:
+        medians: dict[int, float] = {}
+        for size in dict.fromkeys(sizes):
             self.step(step=1, epoch=1, number=1, size=size, learning_rate=0.0)
             seconds: list[float] = []
             while len(seconds) < MEASURED_STEPS or sum(seconds) < MEASURED_SECONDS:
                 start = time.perf_counter()
                 self.step(step=1, epoch=1, number=1, size=size, learning_rate=0.0)
                 seconds.append(time.perf_counter() - start)
-            medians.append(float(np.median(seconds)))
+            medians[size] = float(np.median(seconds))
         self.restore(variables)
-        return medians
+        return [medians[size] for size in sizes]
 
     def validate(self, part: Part) -> dict[str, float]:
         """Loss and accuracy on a part, with the weights that would be saved."""
