@@ -74,24 +74,25 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
 
 def loss_of(weights: np.ndarray, features: np.ndarray, labels: np.ndarray, penalty: float) -> float:
     """The formula of the docstring, written again: the bias is not penalized."""
-    kernel = weights.reshape(-1, 3)
+    kernel = weights.reshape(features.shape[1] + 1, -1)
     logits = features @ kernel[:-1] + kernel[-1]
     mean = (logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean()
     return float(mean + penalty / 2 * (kernel[:-1] ** 2).sum())
 
 
-def test_the_head_minimizes_the_formula() -> None:
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_the_head_minimizes_the_formula(num_classes: int) -> None:
     rng = np.random.default_rng(2)
     features = (rng.normal(size=(90, 4)) * [1, 5, 0.2, 0] + [0, 3, -1, 7]).astype(np.float32)
-    labels = (features[:, :3] + rng.gumbel(size=(90, 3)) * 2).argmax(axis=1)
+    labels = (features[:, :num_classes] + rng.gumbel(size=(90, num_classes)) * 2).argmax(axis=1)
     scaled = (features - features.mean(axis=0)) / np.where(features.std(axis=0) > 0, features.std(axis=0), 1)
-    best = minimize(loss_of, np.zeros(15), (scaled, labels, 0.1), tol=1e-9).x.reshape(-1, 3)
-    head = fit_head((features, labels), (features, labels), 3, 0.1, balanced=False)
-    expected = scaled @ best[:-1] + best[-1]
-    found = head.logits(features)
+    start = np.zeros(5 * num_classes)
+    best = minimize(loss_of, start, (scaled, labels, 0.1), tol=1e-9).x.reshape(-1, num_classes)
+    head = fit_head((features, labels), (features, labels), num_classes, 0.1, balanced=False)
+    expected, computed = scaled @ best[:-1] + best[-1], head.logits(features)
     # A constant added to all logits of a picture changes nothing.
     np.testing.assert_allclose(
-        found - found.mean(axis=1, keepdims=True), expected - expected.mean(axis=1, keepdims=True), atol=5e-3
+        computed - computed.mean(axis=1, keepdims=True), expected - expected.mean(axis=1, keepdims=True), atol=5e-3
     )
 
 

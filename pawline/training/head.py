@@ -73,11 +73,14 @@ def _fits(
     model = LogisticRegression(
         max_iter=MAX_ITERATIONS, tol=1e-4, warm_start=True, class_weight="balanced" if balanced else None
     )
+    # For two classes scikit-learn penalizes one vector, their difference. Each class gets half of that vector (see
+    # _for_all_classes), and the squares of both halves sum to half of its square.
+    factor = 2 if len(np.unique(labels)) == 2 else 1
     heads, num_iterations = list[Head](), 0
     # One thread: sums in another order would make other bytes, and these products wait for memory anyway.
     with threadpool_limits(limits=1):
         for penalty in penalties:
-            model.set_params(C=1 / (penalty * len(labels)))
+            model.set_params(C=factor / (penalty * len(labels)))
             model.fit(scaled, labels)
             num_iterations += int(model.n_iter_.max())
             kernel, bias = _for_all_classes(model.coef_.T, model.intercept_, model.classes_, num_classes)
