@@ -105,7 +105,45 @@ def test_auto_takes_the_penalty_with_the_lowest_loss_on_val(capsys: pytest.Captu
     by_chance = fit_head((halves[0], chance[:30]), (halves[1], chance[30:]), 2, "auto", balanced=False)
     by_rule = fit_head((halves[0], rule[:30]), (halves[0], rule[:30]), 2, "auto", balanced=False)
     assert (by_chance.penalty, by_rule.penalty) == (1.0, 0.001)
-    assert "train: of 7 penalties, 1 has the lowest loss on val" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "pawline: train: of 3 penalties, 1 has the lowest loss on val; 4 weaker ones were not tried, since the "
+        "loss rose twice in a row",
+        "pawline: train: of 7 penalties, 0.001 has the lowest loss on val",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "num_fits", "best"),
+    [
+        ([5, 4, 3, 2, 1, 0.5, 0.4], 7, 0.001),
+        ([3, 2, 2.5, 2.4, 2.6, 2.7], 6, 0.3),  # one rise that falls again ends nothing
+        ([1, 2, 3], 3, 1.0),
+        ([3, 2, 2, 2, 2, 2, 2], 7, 0.3),  # equal losses are no rise, and the strongest of equals is taken
+    ],
+)
+def test_weaker_penalties_are_not_tried_once_the_loss_rose_twice_in_a_row(
+    losses: list[float], num_fits: int, best: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    features, labels = rng.normal(size=(30, 4)).astype(np.float32), np.arange(30) % 3
+    planned = iter(losses)
+    monkeypatch.setattr("pawline.training.head.cross_entropy", lambda *_: next(planned))
+    head = fit_head((features, labels), (features, labels), 3, "auto", balanced=False)
+    assert head.penalty == best and len(losses) - len([*planned]) == num_fits
+    monkeypatch.undo()
+    alone = fit_head((features, labels), (features, labels), 3, best, balanced=False)
+    np.testing.assert_allclose(head.logits(features), alone.logits(features), atol=0.01)
+
+
+def test_fifty_classes_of_four_pictures_are_recognized() -> None:
+    rng = np.random.default_rng(6)
+    centres = rng.normal(size=(50, 20)) * 3
+    labels = np.arange(200) % 50
+    train, val = ((centres[labels] + rng.normal(size=(200, 20)) * 0.3).astype(np.float32) for _ in range(2))
+    head = fit_head((train, labels), (val, labels), 50, "auto", balanced=True)
+    assert head.kernel.shape == (20, 50)
+    np.testing.assert_array_equal(head.logits(val).argmax(axis=1), labels)
 
 
 def test_a_class_without_pictures_is_never_the_answer_and_one_class_is_refused() -> None:
