@@ -1,5 +1,8 @@
 """A frozen network looks at each picture once, and its new last layer is the one that the penalty asks for."""
 
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,29 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
         ask(pictures(3), tmp_path, compute, key)
         assert len(compute.batches) == 1
     assert {path.name for path in tmp_path.iterdir()} == {key[:16] for key in keys[1:]}
+
+
+def test_partial_packs_of_killed_trainings_are_deleted_after_a_day(tmp_path: Path) -> None:
+    (folder := tmp_path / ("k" * 16)).mkdir()
+    for name, hours in (("old", 25), ("recent", 1)):
+        (folder / f"{name}.partial").touch()
+        os.utime(folder / f"{name}.partial", (then := time.time() - hours * 3600, then))
+    ask(pictures(3), tmp_path)
+    assert [path.name for path in folder.glob("*.partial")] == ["recent.partial"]
+
+
+def test_folders_that_another_training_deletes_meanwhile_end_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").symlink_to("nowhere")  # listed, but without a status
+    pixels, compute = pictures(3), Counting()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_dir", lambda path: True)
+        store = FeatureStore(compute, tmp_path, "k" * 64)
+    shutil.rmtree(tmp_path / ("k" * 16))
+    features = store.features(lambda rows: pixels[rows], len(pixels))
+    np.testing.assert_array_equal(ask(pixels, tmp_path, compute), features)
+    assert len(compute.batches) == 1, "the features were kept"
 
 
 def loss_of(weights: np.ndarray, features: np.ndarray, labels: np.ndarray, penalty: float) -> float:
