@@ -64,7 +64,7 @@ class FeatureStore:
         missing = self._first_of_each_missing(digests)
         self.num_computed += len(missing)
         self.num_known += count - len(missing)
-        with tqdm(desc="features", total=len(missing), unit="px", disable=None) as bar:
+        with tqdm(desc="features", total=len(missing), unit=" pictures", disable=None) as bar:
             for positions in _ranges(len(missing), PACK_SIZE):
                 self._add(digests[missing[positions]], self._computed(read, missing[positions], bar))
         return self._known().read(self._rows(digests))
