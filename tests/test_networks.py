@@ -210,12 +210,34 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes
     file = tmp_path / "some.weights.h5"
     if content is not None:
         file.write_bytes(content)
-    params = with_file(file)
+    assert_refused_in_one_line(file)
+
+
+def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "some.weights.h5"
+    other = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25)
+    other.save_weights(file)
+    assert_refused_in_one_line(file)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "ValueError"), ("\n first:\n second", "first")])
+def test_an_error_without_text_or_first_line_is_reported_too(
+    text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError(text)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV3Small", fail)
+    assert f"MobileNetV3Small: {reason}; name a file" in assert_refused_in_one_line(Path("some.weights.h5"))
+
+
+def assert_refused_in_one_line(file: Path) -> str:
     with pytest.raises(
         ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not usable as headless weights"
     ) as caught:
-        build_network(params, form(32, 3), 2, "float32")
-    assert "\n" not in str(caught.value)
+        build_network(with_file(file), form(32, 3), 2, "float32")
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 3
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, b"no weights"])

@@ -72,10 +72,9 @@ def _body(architecture: str, image_size: int, policy: str, weights: str | None) 
             weights=weights,
         )
     except Exception as error:  # Keras passes on the exceptions of h5py, zipfile and urllib
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}"
-            f": {reason}; name a file that `model.save_weights` wrote for it, or imagenet"
+            f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}: "
+            f"{root_cause(error).rstrip(' .:')}; name a file that `model.save_weights` wrote for it, or imagenet"
         ) from None
     finally:
         keras.config.set_dtype_policy(default_policy)
