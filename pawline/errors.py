@@ -34,5 +34,5 @@ def root_cause(error: BaseException) -> str:
     """The first cause, in one line: "Connection refused" instead of the messages of the five layers above it."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    text = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else "") or str(error).strip() or type(error).__name__
     return text.splitlines()[0]

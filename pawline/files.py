@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from pawline.errors import DatasetError
 if TYPE_CHECKING:
     import pandas as pd
 
+# A partial file without a write for so long belongs to a killed process: no write takes a day, and the clocks of
+# machines that share a folder differ by less.
+ABANDONED_SECONDS = 24 * 3600
 ROWS_AT_A_TIME = 10_000  # rows of a table that are copied in memory while the table is written
 
 # What file managers, NAS systems and operating systems write, in small letters: neither images nor errors. So is
@@ -83,6 +87,22 @@ def _named(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) and error.filename is None:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
         raise
+
+
+def delete_abandoned(partials: Iterable[Path]) -> None:
+    """Delete the partial files of killed processes, and leave those that another process may still be writing."""
+    for partial in partials:
+        if modified(partial) < time.time() - ABANDONED_SECONDS:
+            partial.unlink(missing_ok=True)
+
+
+def modified(path: Path) -> float:
+    """The time of the last write to a file, or of the last change in a folder, in seconds since 1970; 0 where another
+    process has just deleted it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def write_bytes(path: Path, content: bytes) -> None:

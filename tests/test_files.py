@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pawline.files import (
+    delete_abandoned,
+    modified,
     read_regular_file,
     whole_file,
     whole_folder,
@@ -201,3 +204,12 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     ]:
         with pytest.raises(OSError, match=reason):
             read_regular_file(tmp_path / name)
+
+
+def test_partial_files_are_deleted_a_day_after_their_last_write(tmp_path: Path) -> None:
+    for name, hours in (("old", 25), ("recent", 23)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (then := time.time() - hours * 3600, then))
+    delete_abandoned(tmp_path / name for name in ("old", "recent", "deleted meanwhile"))
+    assert names(tmp_path) == ["recent"]
+    assert modified(tmp_path / "recent") == then and modified(tmp_path / "old") == 0

@@ -1,5 +1,8 @@
 """A frozen network looks at each picture once, and its new last layer is the one that the penalty asks for."""
 
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,26 +75,50 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {key[:16] for key in keys[1:]}
 
 
+def test_partial_packs_of_killed_trainings_are_deleted_after_a_day(tmp_path: Path) -> None:
+    (folder := tmp_path / ("k" * 16)).mkdir()
+    for name, hours in (("old", 25), ("recent", 1)):
+        (folder / f"{name}.partial").touch()
+        os.utime(folder / f"{name}.partial", (then := time.time() - hours * 3600, then))
+    ask(pictures(3), tmp_path)
+    assert [path.name for path in folder.glob("*.partial")] == ["recent.partial"]
+
+
+def test_folders_that_another_training_deletes_meanwhile_end_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").symlink_to("nowhere")  # listed, but without a status
+    pixels, compute = pictures(3), Counting()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_dir", lambda path: True)
+        store = FeatureStore(compute, tmp_path, "k" * 64)
+    shutil.rmtree(tmp_path / ("k" * 16))
+    features = store.features(lambda rows: pixels[rows], len(pixels))
+    np.testing.assert_array_equal(ask(pixels, tmp_path, compute), features)
+    assert len(compute.batches) == 1, "the features were kept"
+
+
 def loss_of(weights: np.ndarray, features: np.ndarray, labels: np.ndarray, penalty: float) -> float:
     """The formula of the docstring, written again: the bias is not penalized."""
-    kernel = weights.reshape(-1, 3)
+    kernel = weights.reshape(features.shape[1] + 1, -1)
     logits = features @ kernel[:-1] + kernel[-1]
     mean = (logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean()
     return float(mean + penalty / 2 * (kernel[:-1] ** 2).sum())
 
 
-def test_the_head_minimizes_the_formula() -> None:
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_the_head_minimizes_the_formula(num_classes: int) -> None:
     rng = np.random.default_rng(2)
     features = (rng.normal(size=(90, 4)) * [1, 5, 0.2, 0] + [0, 3, -1, 7]).astype(np.float32)
-    labels = (features[:, :3] + rng.gumbel(size=(90, 3)) * 2).argmax(axis=1)
+    labels = (features[:, :num_classes] + rng.gumbel(size=(90, num_classes)) * 2).argmax(axis=1)
     scaled = (features - features.mean(axis=0)) / np.where(features.std(axis=0) > 0, features.std(axis=0), 1)
-    best = minimize(loss_of, np.zeros(15), (scaled, labels, 0.1), tol=1e-9).x.reshape(-1, 3)
-    head = fit_head((features, labels), (features, labels), 3, 0.1, balanced=False)
-    expected = scaled @ best[:-1] + best[-1]
-    found = head.logits(features)
+    start = np.zeros(5 * num_classes)
+    best = minimize(loss_of, start, (scaled, labels, 0.1), tol=1e-9).x.reshape(-1, num_classes)
+    head = fit_head((features, labels), (features, labels), num_classes, 0.1, balanced=False)
+    expected, computed = scaled @ best[:-1] + best[-1], head.logits(features)
     # A constant added to all logits of a picture changes nothing.
     np.testing.assert_allclose(
-        found - found.mean(axis=1, keepdims=True), expected - expected.mean(axis=1, keepdims=True), atol=5e-3
+        computed - computed.mean(axis=1, keepdims=True), expected - expected.mean(axis=1, keepdims=True), atol=5e-3
     )
 
 
@@ -104,7 +131,45 @@ def test_auto_takes_the_penalty_with_the_lowest_loss_on_val(capsys: pytest.Captu
     by_chance = fit_head((halves[0], chance[:30]), (halves[1], chance[30:]), 2, "auto", balanced=False)
     by_rule = fit_head((halves[0], rule[:30]), (halves[0], rule[:30]), 2, "auto", balanced=False)
     assert (by_chance.penalty, by_rule.penalty) == (1.0, 0.001)
-    assert "train: of 7 penalties, 1 has the lowest loss on val" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "pawline: train: of 3 penalties, 1 has the lowest loss on val; 4 weaker ones were not tried, since the "
+        "loss rose twice in a row",
+        "pawline: train: of 7 penalties, 0.001 has the lowest loss on val",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "num_fits", "best"),
+    [
+        ([5, 4, 3, 2, 1, 0.5, 0.4], 7, 0.001),
+        ([3, 2, 2.5, 2.4, 2.6, 2.7], 6, 0.3),  # one rise that falls again ends nothing
+        ([1, 2, 3], 3, 1.0),
+        ([3, 2, 2, 2, 2, 2, 2], 7, 0.3),  # equal losses are no rise, and the strongest of equals is taken
+    ],
+)
+def test_weaker_penalties_are_not_tried_once_the_loss_rose_twice_in_a_row(
+    losses: list[float], num_fits: int, best: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    features, labels = rng.normal(size=(30, 4)).astype(np.float32), np.arange(30) % 3
+    planned = iter(losses)
+    monkeypatch.setattr("pawline.training.head.cross_entropy", lambda *_: next(planned))
+    head = fit_head((features, labels), (features, labels), 3, "auto", balanced=False)
+    assert head.penalty == best and len(losses) - len([*planned]) == num_fits
+    monkeypatch.undo()
+    alone = fit_head((features, labels), (features, labels), 3, best, balanced=False)
+    np.testing.assert_allclose(head.logits(features), alone.logits(features), atol=0.01)
+
+
+def test_fifty_classes_of_four_pictures_are_recognized() -> None:
+    rng = np.random.default_rng(6)
+    centres = rng.normal(size=(50, 20)) * 3
+    labels = np.arange(200) % 50
+    train, val = ((centres[labels] + rng.normal(size=(200, 20)) * 0.3).astype(np.float32) for _ in range(2))
+    head = fit_head((train, labels), (val, labels), 50, "auto", balanced=True)
+    assert head.kernel.shape == (20, 50)
+    np.testing.assert_array_equal(head.logits(val).argmax(axis=1), labels)
 
 
 def test_a_class_without_pictures_is_never_the_answer_and_one_class_is_refused() -> None:

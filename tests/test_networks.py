@@ -9,10 +9,10 @@ import pytest
 from pawline.errors import ModelError
 from pawline.model.backend import keras
 from pawline.model.saved import load_model, predict_probabilities, save_model
-from pawline.params.network import FastParams
+from pawline.params.network import FastParams, NetworkParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
-from pawline.training.networks import build_network, finish_network
+from pawline.training.networks import build_network, finish_network, pretrained
 from pawline.training.networks.classic import build as build_classic
 from pawline.training.networks.fast import FusedBatchNormalization
 from pawline.training.networks.fast import build as build_fast
@@ -177,13 +177,19 @@ def test_bfloat16_computes_with_float32_weights() -> None:
     assert model.output.dtype == "float32"
 
 
+def with_file(file: Path) -> NetworkParams:
+    update = {"architecture": "MobileNetV3Small", "weights": str(file)}
+    return NETWORK.model_copy(
+        update={"name": "pretrained", "pretrained": NETWORK.pretrained.model_copy(update=update)}
+    )
+
+
 def test_the_pretrained_network_gets_the_weights_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "some.weights.h5"
     keras.utils.set_random_seed(7)
     source = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
     source.save_weights(file)
-    pretrained = NETWORK.pretrained.model_copy(update={"architecture": "MobileNetV3Small", "weights": str(file)})
-    params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
+    params = with_file(file)
     model = build_network(params, form(32, 1), 3, "float32")
     [body] = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     for ours, theirs in zip(body.get_weights(), source.get_weights(), strict=True):
@@ -204,10 +210,47 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes
     file = tmp_path / "some.weights.h5"
     if content is not None:
         file.write_bytes(content)
-    pretrained = NETWORK.pretrained.model_copy(update={"architecture": "MobileNetV3Small", "weights": str(file)})
-    params = NETWORK.model_copy(update={"name": "pretrained", "pretrained": pretrained})
+    assert_refused_in_one_line(file)
+
+
+def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "some.weights.h5"
+    other = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25)
+    other.save_weights(file)
+    assert_refused_in_one_line(file)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "ValueError"), ("\n first:\n second", "first")])
+def test_an_error_without_text_or_first_line_is_reported_too(
+    text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError(text)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV3Small", fail)
+    assert f"MobileNetV3Small: {reason}; name a file" in assert_refused_in_one_line(Path("some.weights.h5"))
+
+
+def assert_refused_in_one_line(file: Path) -> str:
     with pytest.raises(
         ModelError, match=r"network.pretrained.weights: .*some.weights.h5: not usable as headless weights"
     ) as caught:
-        build_network(params, form(32, 3), 2, "float32")
-    assert "\n" not in str(caught.value)
+        build_network(with_file(file), form(32, 3), 2, "float32")
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 3
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"no weights"])
+def test_converted_weights_that_were_damaged_meanwhile_are_refused_with_advice(
+    tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "converted.npz"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr(pretrained, "build_lite", lambda *_: None)  # it takes a second
+    params = NETWORK.pretrained.model_copy(update={"weights": str(file)})
+    with pytest.raises(ModelError) as caught:
+        pretrained.build(params, form(32, 3), num_classes=2, policy="float32")
+    message = str(caught.value)
+    assert message.startswith(f"{file}: not usable as weights of EfficientNetLite0: ") and "\n" not in message
+    assert "; delete this file and run again" in message

@@ -3,8 +3,10 @@
 import io
 import pickle
 import sys
+import time
 import types
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +160,24 @@ def test_the_installed_weights_are_converted_once_into_plain_arrays(
     assert file.read_bytes() == content
     monkeypatch.setattr(pretrained_weights, "read_legacy_torch", None)  # nothing is read again
     assert with_weights(LITE, tmp_path) == network
-    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, file.with_suffix(".lock").name}
     assert with_weights(NETWORK, tmp_path) == NETWORK, "the network fast reads no weights"
+
+
+def test_of_two_trainings_that_begin_at_once_one_converts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversions = []
+
+    def read_slowly(content: bytes, name: str) -> dict[str, np.ndarray]:
+        conversions.append(name)
+        time.sleep(0.2)
+        return {}
+
+    monkeypatch.setattr(pretrained_weights, "read_legacy_torch", read_slowly)
+    monkeypatch.setattr(pretrained_weights, "_checked_content", lambda architecture: b"")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: with_weights(LITE, tmp_path / "weights"), range(2))
+    assert first == second and len(conversions) == 1
+    assert read_converted(Path(str(first.pretrained.weights))) == {}
 
 
 def package(name: str, sha256: str = "0" * 64, file: str = "models/weights.pth") -> dict[str, Any]:

@@ -11,7 +11,6 @@ A pack that does not match its name is deleted, and its images are decoded again
 
 import hashlib
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.files import file_digest
+from pawline.files import delete_abandoned, file_digest
 from pawline.params.prepare import ImageForm
 from pawline.pictures import decode
 from pawline.pictures.decode import DECODER
@@ -28,7 +27,6 @@ from pawline.pictures.duplicates import HASH, NUM_HASHES
 from pawline.prepared import Concatenation, drop_pages
 
 PARTIAL = ".partial"
-ABANDONED_SECONDS = 24 * 3600  # a partial file without a write for so long belongs to a killed process
 
 Pack = NDArray[Any]  # a record of shape (), see `new_pack`
 
@@ -93,9 +91,7 @@ class DecodedCache:
         """Delete the least recently opened packs of all forms until the rest fits into `limit_bytes`; also delete the
         partial files of killed processes."""
         files = [(stat, path) for path in folder.glob("*/*") if (stat := _stat(path))]
-        for stat, path in files:
-            if path.suffix == PARTIAL and stat.st_mtime < time.time() - ABANDONED_SECONDS:
-                path.unlink(missing_ok=True)
+        delete_abandoned(path for _, path in files if path.suffix == PARTIAL)
         packs = [(stat, path) for stat, path in files if path.suffix == ".npy"]
         total = sum(stat.st_size for stat, _ in packs)
         for stat, path in sorted(packs, key=lambda pack: pack[0].st_mtime):

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pawline.files import file_digest
+from pawline.files import delete_abandoned, file_digest, modified
 from pawline.prepared import Concatenation
 from pawline.terminal import say
 
@@ -44,8 +45,10 @@ class FeatureStore:
         self._packs: list[Pack] = []
         if folder and self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
-            os.utime(self._folder)
+            with suppress(FileNotFoundError):  # another training has just made room
+                os.utime(self._folder)
             _delete_unused(folder)
+            delete_abandoned(self._folder.glob("*.partial"))
             self._packs = [
                 pack for path in sorted(self._folder.glob("*.npy")) if (pack := _open(path)) is not None
             ]
@@ -61,7 +64,7 @@ class FeatureStore:
         missing = self._first_of_each_missing(digests)
         self.num_computed += len(missing)
         self.num_known += count - len(missing)
-        with tqdm(desc="features", total=len(missing), unit="px", disable=None) as bar:
+        with tqdm(desc="features", total=len(missing), unit=" pictures", disable=None) as bar:
             for positions in _ranges(len(missing), PACK_SIZE):
                 self._add(digests[missing[positions]], self._computed(read, missing[positions], bar))
         return self._known().read(self._rows(digests))
@@ -92,6 +95,7 @@ class FeatureStore:
             # A random name, not the process id: containers that share the folder may have equal ids.
             partial = self._folder / f"{uuid4().hex}.partial"
             try:
+                self._folder.mkdir(parents=True, exist_ok=True)  # another training may have made room
                 with partial.open("wb") as file:
                     np.save(file, pack, allow_pickle=False)
                 partial.replace(self._folder / f"{file_digest(partial)}.npy")
@@ -141,6 +145,6 @@ def _open(path: Path) -> Pack | None:
 
 
 def _delete_unused(folder: Path) -> None:
-    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=modified)
     for old in folders[:-KEPT_FOLDERS]:
         shutil.rmtree(old, ignore_errors=True)

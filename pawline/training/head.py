@@ -1,10 +1,12 @@
 """The last layer on features that stay as they are: softmax regression with an L2 penalty. Needs no TensorFlow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from pawline.cross_entropy import cross_entropy
 from pawline.errors import DatasetError
@@ -44,8 +46,9 @@ def fit_head(
     to mean 0 and deviation 1.
 
     train, val: (float32 (n, d), int64 (n,)). penalty: a number, or auto: that of PENALTIES with the lowest
-    cross-entropy on val. balanced: all classes count the same in the mean. A class without a picture in train gets no
-    weights and the lowest bias. Raises DatasetError if train holds one class."""
+    cross-entropy on val; the search ends once this loss has risen twice in a row. balanced: all classes count the same
+    in the mean. A class without a picture in train gets no weights and the lowest bias. Raises DatasetError if train
+    holds one class."""
     features, labels = train
     if len(np.unique(labels)) < 2:
         raise DatasetError(
@@ -53,17 +56,37 @@ def fit_head(
             "add pictures, or lower split.val_fraction and split.test_fraction"
         )
     penalties = PENALTIES if penalty == "auto" else (float(penalty),)
-    heads = _fits(features, labels, num_classes, penalties, balanced)
-    losses = [cross_entropy(val[1], softmax(head.logits(val[0]))) for head in heads]
+    fits = _fits(features, labels, num_classes, penalties, balanced)
+    heads, losses = _until_val_rises(fits, val, len(penalties))
     best = heads[int(np.argmin(losses))]
-    if len(heads) > 1:
-        say(f"train: of {len(heads)} penalties, {best.penalty:g} has the lowest loss on val")
+    if len(penalties) > 1:
+        num_left = len(penalties) - len(heads)
+        left = f"; {num_left} weaker ones were not tried, since the loss rose twice in a row" if num_left else ""
+        say(f"train: of {len(heads)} penalties, {best.penalty:g} has the lowest loss on val{left}")
     return replace(best, num_iterations=heads[-1].num_iterations)
+
+
+def _until_val_rises(
+    fits: Iterator[Head], val: tuple[Features, Labels], count: int
+) -> tuple[list[Head], list[float]]:
+    """The heads with their losses on val, up to the head at which the loss has risen twice in a row.
+
+    From strong to weak penalties the loss falls and then rises, and the weakest need the most iterations: with many
+    classes each fit takes long."""
+    heads, losses = list[Head](), list[float]()
+    with tqdm(desc="last layer", total=count, unit=" penalties", disable=None) as bar:
+        for head in fits:
+            heads.append(head)
+            losses.append(cross_entropy(val[1], softmax(head.logits(val[0]))))
+            bar.update()
+            if len(losses) > 2 and losses[-3] < losses[-2] < losses[-1]:
+                break
+    return heads, losses
 
 
 def _fits(
     features: Features, labels: Labels, num_classes: int, penalties: tuple[float, ...], balanced: bool
-) -> list[Head]:
+) -> Iterator[Head]:
     """A head for each penalty; the iterations add up, since each fit starts from the one before."""
     from sklearn.linear_model import LogisticRegression  # half a second, for those who need it
 
@@ -73,18 +96,20 @@ def _fits(
     model = LogisticRegression(
         max_iter=MAX_ITERATIONS, tol=1e-4, warm_start=True, class_weight="balanced" if balanced else None
     )
-    heads, num_iterations = list[Head](), 0
-    # One thread: sums in another order would make other bytes, and these products wait for memory anyway.
-    with threadpool_limits(limits=1):
-        for penalty in penalties:
-            model.set_params(C=1 / (penalty * len(labels)))
+    # For two classes scikit-learn penalizes one vector, their difference. Each class gets half of that vector (see
+    # _for_all_classes), and the squares of both halves sum to half of its square.
+    factor = 2 if len(np.unique(labels)) == 2 else 1
+    num_iterations = 0
+    for penalty in penalties:
+        model.set_params(C=factor / (penalty * len(labels)))
+        # One thread: sums in another order would make other bytes where a machine has another number of threads.
+        with threadpool_limits(limits=1):
             model.fit(scaled, labels)
-            num_iterations += int(model.n_iter_.max())
             kernel, bias = _for_all_classes(model.coef_.T, model.intercept_, model.classes_, num_classes)
             kernel = kernel / deviation[:, None]
             bias = bias - mean @ kernel
-            heads.append(Head(kernel.astype(np.float32), bias.astype(np.float32), penalty, num_iterations))
-    return heads
+        num_iterations += int(model.n_iter_.max())
+        yield Head(kernel.astype(np.float32), bias.astype(np.float32), penalty, num_iterations)
 
 
 def _for_all_classes(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from pawline.errors import ModelError, ParamsError
@@ -146,16 +147,31 @@ def _file_of(architecture: str) -> Path:
 
 
 def _converted(architecture: str, folder: Path) -> Path:
+    """Convert the weights once, however many trainings begin at the same time."""
     package = PACKAGES[architecture]
     file = folder / f"{package.sha256[:16]}-{FORM_VERSION}.npz"
+    if not _is_whole(file):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_suffix(".lock")):  # whole_file has one temporary path for all
+            if not _is_whole(file):
+                _convert(architecture, file)
+    return file
+
+
+def _is_whole(file: Path) -> bool:
     try:
         read_converted(file)
     except Exception:  # missing or damaged: a flipped bit can raise almost any type
-        about = json.dumps({"version": FORM_VERSION, "architecture": architecture, "sha256": package.sha256})
-        arrays = folded(read_legacy_torch(_checked_content(architecture), package.file))
-        with whole_file(file) as partial, partial.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, about=np.array(about), **arrays)
-    return file
+        return False
+    return True
+
+
+def _convert(architecture: str, file: Path) -> None:
+    package = PACKAGES[architecture]
+    about = json.dumps({"version": FORM_VERSION, "architecture": architecture, "sha256": package.sha256})
+    arrays = folded(read_legacy_torch(_checked_content(architecture), package.file))
+    with whole_file(file) as partial, partial.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, about=np.array(about), **arrays)
 
 
 def folded(tensors: Mapping[str, NDArray[Any]]) -> Arrays:

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pawline.card import Conditions
+from pawline.files import modified
 from pawline.params.whole import Params
 from pawline.prepared import PreparedImages
 from pawline.terminal import say
@@ -119,16 +120,9 @@ def _delete_unless_in_use(state: Path) -> None:
 
 
 def _delete_given_up(folder: Path, own: Checkpoint) -> None:
-    others = sorted({*folder.glob("*.npz")} - {own.path}, key=_modified)
+    others = sorted({*folder.glob("*.npz")} - {own.path}, key=modified)
     for old in others[:-KEPT_CHECKPOINTS]:
         _delete_unless_in_use(old)
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # its training has just ended
-        return 0.0
 
 
 def _resume_unless_locked(checkpoint: Checkpoint, model: Path) -> None:

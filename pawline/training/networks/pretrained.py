@@ -3,7 +3,7 @@ classes."""
 
 from pathlib import Path
 
-from pawline.errors import ModelError
+from pawline.errors import ModelError, root_cause
 from pawline.model.backend import keras
 from pawline.params.network import PretrainedParams
 from pawline.params.prepare import ImageForm
@@ -50,7 +50,13 @@ def _freeze(body: keras.Model, fine_tune: bool | float) -> None:
 def _lite_body(architecture: str, image_size: int, policy: str, weights: str | None) -> keras.Model:
     body = build_lite(architecture, image_size, policy)
     if weights:
-        set_lite_weights(body, read_converted(Path(weights)))
+        try:
+            set_lite_weights(body, read_converted(Path(weights)))
+        except Exception as error:  # a flipped bit can raise almost any type
+            raise ModelError(
+                f"{weights}: not usable as weights of {architecture}: {root_cause(error)}; delete this file and run "
+                "again: it is made from the installed package"
+            ) from None
     return body
 
 
@@ -66,10 +72,9 @@ def _body(architecture: str, image_size: int, policy: str, weights: str | None) 
             weights=weights,
         )
     except Exception as error:  # Keras passes on the exceptions of h5py, zipfile and urllib
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}"
-            f": {reason}; name a file that `model.save_weights` wrote for it, or imagenet"
+            f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}: "
+            f"{root_cause(error).rstrip(' .:')}; name a file that `model.save_weights` wrote for it, or imagenet"
         ) from None
     finally:
         keras.config.set_dtype_policy(default_policy)
