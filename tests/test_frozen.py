@@ -13,8 +13,10 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from pawline.errors import DatasetError
+from pawline.params.network import NetworkParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
+from pawline.parts import Part
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.training.features import BATCH_SIZE, KEPT_FOLDERS, FeatureStore
 from pawline.training.head import fit_head
@@ -197,16 +199,46 @@ FORM = ImageForm(image_size=32, color="rgb", aspect="stretch", background=255)
 NETWORK = load_params(ROOT / "params.yaml").network.model_copy(update={"name": "pretrained"})
 
 
+def prepare_stripes(folder: Path, labels: np.ndarray) -> Path:
+    """Prepared pictures of the classes across and up."""
+    pixels = np.stack(
+        [stripes(vertical=bool(label), seed=n, width=32, height=32) for n, label in enumerate(labels)]
+    )
+    write_shard(folder, 0, Concatenation([pixels]), np.arange(len(labels)))
+    names = [f"{n:02}.jpg" for n in range(len(labels))]
+    table = pd.DataFrame({"path": names, "digest": names, "class_name": "", "given_part": "", "label": labels})
+    hashes = np.zeros((len(labels), 1), np.uint64)
+    write_description(folder, table, hashes, ["across", "up"], "a decoder", FORM)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def striped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 prepared pictures of two classes."""
-    folder = tmp_path_factory.mktemp("prepared")
-    pixels = np.stack([stripes(vertical=bool(n % 2), seed=n, width=32, height=32) for n in range(60)])
-    write_shard(folder, 0, Concatenation([pixels]), np.arange(60))
-    names = [f"{n:02}.jpg" for n in range(60)]
-    table = pd.DataFrame({"path": names, "digest": names, "class_name": "", "label": np.arange(60) % 2})
-    write_description(folder, table, np.zeros((60, 1), np.uint64), ["across", "up"], "a decoder", FORM)
-    return folder
+    return prepare_stripes(tmp_path_factory.mktemp("prepared"), np.arange(60) % 2)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> NetworkParams:
+    return with_weights(NETWORK, tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def built(network: NetworkParams) -> tuple[Any, Any]:
+    """The network for two classes, and what computes its features."""
+    from pawline.training import frozen
+    from pawline.training.networks import build_network
+
+    model = build_network(network, FORM, 2, "float32")
+    return model, frozen._compiled(model)
+
+
+@pytest.fixture
+def built_once(built: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every training of a frozen network use the one that is built: it takes a second."""
+    from pawline.training import frozen
+
+    monkeypatch.setattr(frozen, "build_network", lambda *_: built[0])
+    monkeypatch.setattr(frozen, "_compiled", lambda _: built[1])
 
 
 def split_of(count: int) -> pd.DataFrame:
@@ -217,19 +249,19 @@ def split_of(count: int) -> pd.DataFrame:
     return pd.DataFrame({"path": names, "digest": names, "label": numbers % 2, "group": names, "split": part})
 
 
+@pytest.mark.usefixtures("built_once")
 def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
-    striped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    striped: Path,
+    network: NetworkParams,
+    built: tuple[Any, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from pawline.model.saved import save_model
     from pawline.train import summarize, train
     from pawline.training import frozen
-    from pawline.training.networks import build_network
 
-    images, network = PreparedImages(striped), with_weights(NETWORK, tmp_path)
-    model = build_network(network, FORM, 2, "float32")
-    compute = frozen._compiled(model)
-    monkeypatch.setattr(frozen, "build_network", lambda *_: model)  # once for all trainings: it takes a second
-    monkeypatch.setattr(frozen, "_compiled", lambda _: compute)
+    images, (model, compute) = PreparedImages(striped), built
     params = load_params(ROOT / "params.yaml").train
     said = []
     FeatureStore(compute, tmp_path / "steps", frozen._key(model)).features(images.pixels, 20)
@@ -261,15 +293,26 @@ def assert_no_neighbour_and_no_place_changes_a_byte(compute: Any, pixels: np.nda
         assert compute(alone)[5].tobytes() == together[position].tobytes()
 
 
+@pytest.mark.usefixtures("built_once")
+def test_fine_tuning_computes_no_features_of_mirror_images(
+    striped: Path, network: NetworkParams, built: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pawline.training.fine_tuning import start_last_layer
+
+    images, split = PreparedImages(striped), split_of(60)
+    parts = Part.of("train", images, split), Part.of("val", images, split)
+    start_last_layer(built[0], images, parts, network, some_recipe(flip_at_test=True), folder=None)
+    assert "train: features of 60 pictures computed, 0 known\n" in capsys.readouterr().err
+
+
 def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least(
-    striped: Path, tmp_path: Path
+    striped: Path, network: NetworkParams, tmp_path: Path
 ) -> None:
     from pawline.model.backend import keras
     from pawline.train import train
     from pawline.training import fine_tuning
     from pawline.training.networks import build_network
 
-    network = with_weights(NETWORK, tmp_path)
     network = network.model_copy(update={"pretrained": network.pretrained.model_copy(update={"fine_tune": 0.5})})
     update = {
         "steps": 2,
