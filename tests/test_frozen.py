@@ -18,6 +18,7 @@ from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
 from pawline.parts import Part
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
+from pawline.split import split_images
 from pawline.training.features import BATCH_SIZE, KEPT_FOLDERS, FeatureStore
 from pawline.training.head import fit_head
 from pawline.training.pretrained_weights import with_weights
@@ -291,6 +292,23 @@ def assert_no_neighbour_and_no_place_changes_a_byte(compute: Any, pixels: np.nda
         alone = np.zeros_like(pixels)
         alone[5] = pixels[position]
         assert compute(alone)[5].tobytes() == together[position].tobytes()
+
+
+@pytest.mark.usefixtures("built_once")
+def test_a_class_with_five_pictures_works_and_both_stages_say_what_it_lacks(
+    network: NetworkParams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pawline.train import train
+
+    params = load_params(ROOT / "params.yaml")
+    images = PreparedImages(prepare_stripes(tmp_path / "prepared", np.repeat([0, 1], [25, 5])))
+    split = split_images(images, params.split.model_copy(update={"near_duplicates": False}))
+    assert (split.used.groupby("split")["label"].nunique() == 2).all() and len(split.used) == 30
+    assert split.findings[0].startswith(f"{split.num_topped_up} pictures fill test and val of 1 classes")
+    trained = train(images, split.used, network, params.train, features=None)
+    num_val = (split.used["split"] == "val").sum()
+    assert f"train: val has {num_val} pictures of 2 classes: too few to calibrate" in capsys.readouterr().err
+    assert trained.temperature == 1 and np.isfinite(trained.val["val_loss"])
 
 
 @pytest.mark.usefixtures("built_once")
