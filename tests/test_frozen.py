@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,27 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
         ask(pictures(3), tmp_path, compute, key)
         assert len(compute.batches) == 1
     assert {path.name for path in tmp_path.iterdir()} == {key[:16] for key in keys[1:]}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux, on which no byte has room")
+def test_a_full_disk_is_said_once_and_the_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("k" * 16)
+    folder.mkdir()
+    (folder / "full.partial").symlink_to("/dev/full")
+    monkeypatch.setattr("pawline.training.features.uuid4", lambda: SimpleNamespace(hex="full"))
+    monkeypatch.setattr("pawline.training.features.PACK_SIZE", 40)
+    pixels, compute = pictures(100), Counting()
+    store = FeatureStore(compute, tmp_path, "k" * 64)
+    for _ in range(2):
+        features = store.features(lambda rows: pixels[rows], len(pixels))
+        np.testing.assert_array_equal(features, pixels.mean(axis=(1, 2)).astype(np.float32))
+    assert len(compute.batches) == 5, "what cannot be kept on disk is known until the training ends"
+    assert capsys.readouterr().err.splitlines() == [
+        f"pawline: warning: {folder}: features are not kept: No space left on device"
+    ]
+    assert not [*folder.iterdir()]
 
 
 def test_partial_packs_of_killed_trainings_are_deleted_after_a_day(tmp_path: Path) -> None:
