@@ -79,6 +79,26 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {key[:16] for key in keys[1:]}
 
 
+def test_a_kill_between_packs_costs_only_the_packs_that_were_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pawline.training.features.PACK_SIZE", 40)
+    pixels, compute = pictures(100), Counting()
+
+    def compute_three(batch: np.ndarray) -> np.ndarray:
+        if len(compute.batches) == 3:
+            raise KeyboardInterrupt
+        return compute(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(pixels, tmp_path, compute_three)
+    store = FeatureStore(Counting(), tmp_path, "k" * 64)
+    features = store.features(lambda rows: pixels[rows], len(pixels))
+    assert (store.num_known, store.num_computed) == (40, 60), "the first pack took two batches, the third was lost"
+    np.testing.assert_array_equal(features, pixels.mean(axis=(1, 2)).astype(np.float32))
+    assert len([*tmp_path.glob("*/*")]) == 3, "packs of 40, 40 and 20"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux, on which no byte has room")
 def test_a_full_disk_is_said_once_and_the_training_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
