@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.cross_entropy import cross_entropy
 from pawline.files import file_digest
 from pawline.model.backend import NUM_PIECES, keras, tf
 from pawline.model.machine import processor, uses_one_dnn
@@ -109,11 +108,8 @@ def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored:
 
 
 def _train_figures(head: Head, features: Features, labels: NDArray[np.int64]) -> EpochRow:
-    probabilities = softmax(head.logits(features))
-    return {
-        "loss": cross_entropy(labels, probabilities),
-        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-    }
+    figures = val_figures(labels, softmax(head.logits(features)))
+    return {"loss": figures["val_loss"], "accuracy": figures["val_accuracy"]}
 
 
 def _compiled(model: keras.Model) -> Callable[[NDArray[np.uint8]], Features]:
