@@ -79,14 +79,14 @@ class FeatureStore:
     def _computed(
         self, read: Callable[[NDArray[np.int64]], Pixels], rows: NDArray[np.int64], bar: "tqdm[Any]"
     ) -> Features:
-        found = []
+        batches = []
         for positions in _ranges(len(rows), BATCH_SIZE):
             pixels = read(rows[positions])
             batch = np.zeros((BATCH_SIZE, *pixels.shape[1:]), np.uint8)
             batch[: len(pixels)] = pixels
-            found.append(self._compute(batch)[: len(pixels)])
+            batches.append(self._compute(batch)[: len(pixels)])
             bar.update(len(pixels))
-        return np.concatenate(found)
+        return np.concatenate(batches)
 
     def _add(self, digests: NDArray[np.bytes_], features: Features) -> None:
         pack = _new_pack(*features.shape)

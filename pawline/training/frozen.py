@@ -100,11 +100,11 @@ def fit_last_layer(
 def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored: bool) -> Features:
     """The features of the part's pictures, then of their mirror images."""
     count = len(part.rows)
-    plain = store.features(lambda positions: images.pixels(part.rows[positions]), count)
+    features = store.features(lambda positions: images.pixels(part.rows[positions]), count)
     if not mirrored:
-        return plain
-    turned = store.features(lambda positions: images.pixels(part.rows[positions])[:, :, ::-1], count)
-    return np.concatenate([plain, turned])
+        return features
+    mirror_features = store.features(lambda positions: images.pixels(part.rows[positions])[:, :, ::-1], count)
+    return np.concatenate([features, mirror_features])
 
 
 def _train_figures(head: Head, features: Features, labels: NDArray[np.int64]) -> EpochRow:
