@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from pawline.errors import DatasetError
+from pawline.params.network import NetworkParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
+from pawline.parts import Part
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
+from pawline.split import split_images
 from pawline.training.features import BATCH_SIZE, KEPT_FOLDERS, FeatureStore
 from pawline.training.head import fit_head
 from pawline.training.pretrained_weights import with_weights
@@ -73,6 +77,47 @@ def test_other_networks_have_their_own_features_and_the_oldest_are_deleted(tmp_p
         ask(pictures(3), tmp_path, compute, key)
         assert len(compute.batches) == 1
     assert {path.name for path in tmp_path.iterdir()} == {key[:16] for key in keys[1:]}
+
+
+def test_a_kill_between_packs_costs_only_the_packs_that_were_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pawline.training.features.PACK_SIZE", 40)
+    pixels, compute = pictures(100), Counting()
+
+    def compute_three(batch: np.ndarray) -> np.ndarray:
+        if len(compute.batches) == 3:
+            raise KeyboardInterrupt
+        return compute(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(pixels, tmp_path, compute_three)
+    store = FeatureStore(Counting(), tmp_path, "k" * 64)
+    features = store.features(lambda rows: pixels[rows], len(pixels))
+    assert (store.num_known, store.num_computed) == (40, 60), "the first pack took two batches, the third was lost"
+    np.testing.assert_array_equal(features, pixels.mean(axis=(1, 2)).astype(np.float32))
+    assert len([*tmp_path.glob("*/*")]) == 3, "packs of 40, 40 and 20"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux, on which no byte has room")
+def test_a_full_disk_is_said_once_and_the_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("k" * 16)
+    folder.mkdir()
+    (folder / "full.partial").symlink_to("/dev/full")
+    monkeypatch.setattr("pawline.training.features.uuid4", lambda: SimpleNamespace(hex="full"))
+    monkeypatch.setattr("pawline.training.features.PACK_SIZE", 40)
+    pixels, compute = pictures(100), Counting()
+    store = FeatureStore(compute, tmp_path, "k" * 64)
+    for _ in range(2):
+        features = store.features(lambda rows: pixels[rows], len(pixels))
+        np.testing.assert_array_equal(features, pixels.mean(axis=(1, 2)).astype(np.float32))
+    assert len(compute.batches) == 5, "what cannot be kept on disk is known until the training ends"
+    assert capsys.readouterr().err.splitlines() == [
+        f"pawline: warning: {folder}: features are not kept: No space left on device"
+    ]
+    assert not [*folder.iterdir()]
 
 
 def test_partial_packs_of_killed_trainings_are_deleted_after_a_day(tmp_path: Path) -> None:
@@ -197,16 +242,46 @@ FORM = ImageForm(image_size=32, color="rgb", aspect="stretch", background=255)
 NETWORK = load_params(ROOT / "params.yaml").network.model_copy(update={"name": "pretrained"})
 
 
+def prepare_stripes(folder: Path, labels: np.ndarray) -> Path:
+    """Prepared pictures of the classes across and up."""
+    pixels = np.stack(
+        [stripes(vertical=bool(label), seed=n, width=32, height=32) for n, label in enumerate(labels)]
+    )
+    write_shard(folder, 0, Concatenation([pixels]), np.arange(len(labels)))
+    names = [f"{n:02}.jpg" for n in range(len(labels))]
+    table = pd.DataFrame({"path": names, "digest": names, "class_name": "", "given_part": "", "label": labels})
+    hashes = np.zeros((len(labels), 1), np.uint64)
+    write_description(folder, table, hashes, ["across", "up"], "a decoder", FORM)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def striped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 prepared pictures of two classes."""
-    folder = tmp_path_factory.mktemp("prepared")
-    pixels = np.stack([stripes(vertical=bool(n % 2), seed=n, width=32, height=32) for n in range(60)])
-    write_shard(folder, 0, Concatenation([pixels]), np.arange(60))
-    names = [f"{n:02}.jpg" for n in range(60)]
-    table = pd.DataFrame({"path": names, "digest": names, "class_name": "", "label": np.arange(60) % 2})
-    write_description(folder, table, np.zeros((60, 1), np.uint64), ["across", "up"], "a decoder", FORM)
-    return folder
+    return prepare_stripes(tmp_path_factory.mktemp("prepared"), np.arange(60) % 2)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> NetworkParams:
+    return with_weights(NETWORK, tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def built(network: NetworkParams) -> tuple[Any, Any]:
+    """The network for two classes, and what computes its features."""
+    from pawline.training import frozen
+    from pawline.training.networks import build_network
+
+    model = build_network(network, FORM, 2, "float32")
+    return model, frozen._compiled(model)
+
+
+@pytest.fixture
+def built_once(built: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every training of a frozen network use the one that is built: it takes a second."""
+    from pawline.training import frozen
+
+    monkeypatch.setattr(frozen, "build_network", lambda *_: built[0])
+    monkeypatch.setattr(frozen, "_compiled", lambda _: built[1])
 
 
 def split_of(count: int) -> pd.DataFrame:
@@ -217,19 +292,19 @@ def split_of(count: int) -> pd.DataFrame:
     return pd.DataFrame({"path": names, "digest": names, "label": numbers % 2, "group": names, "split": part})
 
 
+@pytest.mark.usefixtures("built_once")
 def test_a_set_that_grew_in_two_steps_gives_the_bytes_of_one_made_at_once(
-    striped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    striped: Path,
+    network: NetworkParams,
+    built: tuple[Any, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from pawline.model.saved import save_model
     from pawline.train import summarize, train
     from pawline.training import frozen
-    from pawline.training.networks import build_network
 
-    images, network = PreparedImages(striped), with_weights(NETWORK, tmp_path)
-    model = build_network(network, FORM, 2, "float32")
-    compute = frozen._compiled(model)
-    monkeypatch.setattr(frozen, "build_network", lambda *_: model)  # once for all trainings: it takes a second
-    monkeypatch.setattr(frozen, "_compiled", lambda _: compute)
+    images, (model, compute) = PreparedImages(striped), built
     params = load_params(ROOT / "params.yaml").train
     said = []
     FeatureStore(compute, tmp_path / "steps", frozen._key(model)).features(images.pixels, 20)
@@ -261,15 +336,43 @@ def assert_no_neighbour_and_no_place_changes_a_byte(compute: Any, pixels: np.nda
         assert compute(alone)[5].tobytes() == together[position].tobytes()
 
 
+@pytest.mark.usefixtures("built_once")
+def test_a_class_with_five_pictures_works_and_both_stages_say_what_it_lacks(
+    network: NetworkParams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pawline.train import train
+
+    params = load_params(ROOT / "params.yaml")
+    images = PreparedImages(prepare_stripes(tmp_path / "prepared", np.repeat([0, 1], [25, 5])))
+    split = split_images(images, params.split.model_copy(update={"near_duplicates": False}))
+    assert (split.used.groupby("split")["label"].nunique() == 2).all() and len(split.used) == 30
+    assert split.findings[0].startswith(f"{split.num_topped_up} pictures fill test and val of 1 classes")
+    trained = train(images, split.used, network, params.train, features=None)
+    num_val = (split.used["split"] == "val").sum()
+    assert f"train: val has {num_val} pictures of 2 classes: too few to calibrate" in capsys.readouterr().err
+    assert trained.temperature == 1 and np.isfinite(trained.val["val_loss"])
+
+
+@pytest.mark.usefixtures("built_once")
+def test_fine_tuning_computes_no_features_of_mirror_images(
+    striped: Path, network: NetworkParams, built: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pawline.training.fine_tuning import start_last_layer
+
+    images, split = PreparedImages(striped), split_of(60)
+    parts = Part.of("train", images, split), Part.of("val", images, split)
+    start_last_layer(built[0], images, parts, network, some_recipe(flip_at_test=True), folder=None)
+    assert "train: features of 60 pictures computed, 0 known\n" in capsys.readouterr().err
+
+
 def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least(
-    striped: Path, tmp_path: Path
+    striped: Path, network: NetworkParams, tmp_path: Path
 ) -> None:
     from pawline.model.backend import keras
     from pawline.train import train
     from pawline.training import fine_tuning
     from pawline.training.networks import build_network
 
-    network = with_weights(NETWORK, tmp_path)
     network = network.model_copy(update={"pretrained": network.pretrained.model_copy(update={"fine_tune": 0.5})})
     update = {
         "steps": 2,

@@ -127,7 +127,7 @@ def test_a_damaged_file_is_refused_in_one_line(torch: None) -> None:
             ModelError, match="^a file: not readable as weights of PyTorch's legacy format: "
         ) as caught:
             read_legacy_torch(damaged, "a file")
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(caught.value) and str(caught.value).endswith("; get the file again")
 
 
 def test_a_folded_kernel_computes_convolution_and_normalization() -> None:

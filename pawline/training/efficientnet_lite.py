@@ -93,7 +93,7 @@ class _Layers:
         self, maps: keras.KerasTensor, stage: Stage, stride: int, filters: int, name: str
     ) -> keras.KerasTensor:
         """An inverted residual block (Sandler et al., "MobileNetV2", 2018): widen, look around in each map, narrow."""
-        before, inner = maps, maps
+        inner = maps
         if stage.expansion > 1:
             inner = self.convolution(maps, stage.expansion * maps.shape[-1], 1, 1, f"{name}_expand")
         inner = self._relu6(
@@ -103,9 +103,9 @@ class _Layers:
             f"{name}_depthwise",
         )
         inner = self.convolution(inner, filters, 1, 1, f"{name}_project", relu=False)
-        if stride > 1 or before.shape[-1] != filters:
+        if stride > 1 or maps.shape[-1] != filters:
             return inner
-        return keras.layers.Add(dtype=self.policy, name=f"{name}_add")([before, inner])
+        return keras.layers.Add(dtype=self.policy, name=f"{name}_add")([maps, inner])
 
     def convolution(
         self, maps: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, relu: bool = True

@@ -9,6 +9,7 @@ computed again. Deleting the folder only costs time.
 """
 
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -78,14 +79,14 @@ class FeatureStore:
     def _computed(
         self, read: Callable[[NDArray[np.int64]], Pixels], rows: NDArray[np.int64], bar: "tqdm[Any]"
     ) -> Features:
-        found = []
+        batches = []
         for positions in _ranges(len(rows), BATCH_SIZE):
             pixels = read(rows[positions])
             batch = np.zeros((BATCH_SIZE, *pixels.shape[1:]), np.uint8)
             batch[: len(pixels)] = pixels
-            found.append(self._compute(batch)[: len(pixels)])
+            batches.append(self._compute(batch)[: len(pixels)])
             bar.update(len(pixels))
-        return np.concatenate(found)
+        return np.concatenate(batches)
 
     def _add(self, digests: NDArray[np.bytes_], features: Features) -> None:
         pack = _new_pack(*features.shape)
@@ -96,9 +97,9 @@ class FeatureStore:
             partial = self._folder / f"{uuid4().hex}.partial"
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)  # another training may have made room
-                with partial.open("wb") as file:
-                    np.save(file, pack, allow_pickle=False)
-                partial.replace(self._folder / f"{file_digest(partial)}.npy")
+                content = _bytes_of(pack)
+                partial.write_bytes(content)
+                partial.replace(self._folder / f"{hashlib.sha256(content).hexdigest()}.npy")
             except OSError as error:  # such as a full disk
                 say(f"warning: {self._folder}: features are not kept: {error.strerror or error}")
                 self._folder = None
@@ -120,6 +121,14 @@ class FeatureStore:
 
 def _new_pack(count: int, width: int) -> Pack:
     return np.zeros((), np.dtype([("digest", "S32", (count,)), ("features", "<f4", (count, width))]))
+
+
+def _bytes_of(pack: Pack) -> bytes:
+    """The content of the pack's file. NumPy itself would report a full disk without a reason: "512 requested and 0
+    written"."""
+    content = io.BytesIO()
+    np.save(content, pack, allow_pickle=False)
+    return content.getvalue()
 
 
 def _digests(pixels: Pixels) -> NDArray[np.bytes_]:

@@ -32,7 +32,7 @@ def start_last_layer(
     """Set the last layer to the one that fits the frozen network best. parts: train, val; folder: see features.py."""
     from pawline.training.frozen import fit_last_layer
 
-    fitted = fit_last_layer(images, parts, network, recipe, folder)
+    fitted = fit_last_layer(images, parts, network, recipe, folder, mirrored=False)
     model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
 
 

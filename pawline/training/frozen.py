@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pawline.cross_entropy import cross_entropy
 from pawline.files import file_digest
 from pawline.model.backend import NUM_PIECES, keras, tf
 from pawline.model.machine import processor, uses_one_dnn
@@ -46,7 +45,7 @@ def train_frozen(
 
     Everything is computed in float32. It does not learn from mirror images, which gave nothing (docs/pretrained.md)."""
     begin, num_classes, (train_part, val_part) = time.monotonic(), len(images.class_names), parts
-    fitted = fit_last_layer(images, parts, network, recipe, folder)
+    fitted = fit_last_layer(images, parts, network, recipe, folder, mirrored=recipe.flip_at_test)
     fitted.model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
     val_logits = fitted.head.logits(fitted.val).reshape(-1, len(val_part.rows), num_classes).mean(axis=0)
     row = {
@@ -64,7 +63,7 @@ def train_frozen(
 class FittedLayer:
     """The frozen network with a last layer that knows nothing yet, the head for it, and the features it was fitted on.
 
-    val: with `train.flip_at_test` those of the mirror images follow."""
+    val: those of the mirror images follow, if they are asked for."""
 
     model: keras.Model
     head: Head
@@ -73,18 +72,24 @@ class FittedLayer:
 
 
 def fit_last_layer(
-    images: PreparedImages, parts: tuple[Part, Part], network: NetworkParams, recipe: Recipe, folder: Path | None
+    images: PreparedImages,
+    parts: tuple[Part, Part],
+    network: NetworkParams,
+    recipe: Recipe,
+    folder: Path | None,
+    mirrored: bool,
 ) -> FittedLayer:
     """Compute or find the features of both parts, train and val, and fit a last layer on them.
 
-    folder: see features.py. Raises DatasetError if train holds one class."""
+    folder: see features.py. mirrored: also compute those of the mirror images of val. Raises DatasetError if train
+    holds one class."""
     train_part, val_part = parts
     model = build_network(network, images.form, len(images.class_names), "float32")
     store = FeatureStore(_compiled(model), folder, _key(model))
     train = _features(store, images, train_part, mirrored=False)
-    val = _features(store, images, val_part, mirrored=recipe.flip_at_test)
-    mirrored = ", mirror images of val among them" if recipe.flip_at_test else ""
-    say(f"train: features of {store.num_computed:,} pictures computed, {store.num_known:,} known{mirrored}")
+    val = _features(store, images, val_part, mirrored)
+    among_them = ", mirror images of val among them" if mirrored else ""
+    say(f"train: features of {store.num_computed:,} pictures computed, {store.num_known:,} known{among_them}")
     head = fit_head(
         (train, train_part.labels), (val[: len(val_part.rows)], val_part.labels), len(images.class_names),
         network.pretrained.penalty, balanced=recipe.balance != "none",
@@ -95,19 +100,16 @@ def fit_last_layer(
 def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored: bool) -> Features:
     """The features of the part's pictures, then of their mirror images."""
     count = len(part.rows)
-    plain = store.features(lambda positions: images.pixels(part.rows[positions]), count)
+    features = store.features(lambda positions: images.pixels(part.rows[positions]), count)
     if not mirrored:
-        return plain
-    turned = store.features(lambda positions: images.pixels(part.rows[positions])[:, :, ::-1], count)
-    return np.concatenate([plain, turned])
+        return features
+    mirror_features = store.features(lambda positions: images.pixels(part.rows[positions])[:, :, ::-1], count)
+    return np.concatenate([features, mirror_features])
 
 
 def _train_figures(head: Head, features: Features, labels: NDArray[np.int64]) -> EpochRow:
-    probabilities = softmax(head.logits(features))
-    return {
-        "loss": cross_entropy(labels, probabilities),
-        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-    }
+    figures = val_figures(labels, softmax(head.logits(features)))
+    return {"loss": figures["val_loss"], "accuracy": figures["val_accuracy"]}
 
 
 def _compiled(model: keras.Model) -> Callable[[NDArray[np.uint8]], Features]:

@@ -12,12 +12,12 @@ from pawline.cross_entropy import cross_entropy
 from pawline.errors import DatasetError
 from pawline.softmax import softmax
 from pawline.terminal import say
+from pawline.training.features import Features
 
 # From strong to weak, each fit starts from the one before. Half a decade makes hardly a difference on val.
 PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 MAX_ITERATIONS = 2000
 
-Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

