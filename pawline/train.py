@@ -30,6 +30,7 @@ from pawline.training.plan import Budget, Watch, plan_recipe, plan_steps
 from pawline.training.schedule import Schedule, batches_per_epoch
 
 if TYPE_CHECKING:
+    from pawline.training.head import Head
     from pawline.training.loop import Loop
     from pawline.training.trainer import Trainer
 
@@ -88,6 +89,7 @@ def train(
     state = checkpoint.load() if checkpoint else None
     spent, begun = (state[0].spent_seconds, state[0].recipe) if state else (0.0, None)
     budget = Budget.of(params, network, (started or time.time()) - spent)
+    last_layer = None if state else _first_last_layer(images, split, network, params, features)
     recipe = plan_recipe(params, network, images, Part.of("train", images, split), budget, begun)
     sides, side = network.sides(images.form.image_size, recipe.sizes, recipe.predict_size)
     seen = images.shrunk_to(side)
@@ -95,7 +97,7 @@ def train(
     _say_choice(params, recipe, network, seen, len(parts[0].rows))
     if network.is_frozen:
         return _train_frozen(seen, parts, network, recipe, on_epoch, features)
-    trainer = _trainer(seen, parts, network, recipe, features, fit_last_layer=not state)
+    trainer = _trainer(seen, parts[0], network, recipe, last_layer)
     loop = _loop(trainer, recipe, parts, sides, budget, state)
     loop.on_epoch, loop.checkpoint = on_epoch, checkpoint
     loop.finish()
@@ -122,26 +124,32 @@ def _say_choice(
         say(f"train: {recipe_line(params, recipe, network, num_images, len(seen.class_names))}")
 
 
+def _first_last_layer(
+    images: PreparedImages, split: pd.DataFrame, network: NetworkParams, params: TrainParams, features: Path | None
+) -> "Head | None":
+    """The last layer that a fine-tuned network begins with; None for others. The features of many pictures take
+    minutes, so ask for it before the plan, which counts the time that is left."""
+    if not network.is_fine_tuned:
+        return None
+    from pawline.training.frozen import fit_first_layer
+
+    return fit_first_layer(images, split, network, params, features)
+
+
 def _trainer(
-    images: PreparedImages,
-    parts: Parts,
-    network: NetworkParams,
-    recipe: Recipe,
-    features: Path | None,
-    fit_last_layer: bool,
+    images: PreparedImages, train_part: Part, network: NetworkParams, recipe: Recipe, last_layer: "Head | None"
 ) -> "Trainer":
-    """The network with its first weights. fit_last_layer: false where a checkpoint has later ones."""
-    from pawline.training.fine_tuning import start_last_layer
+    """The network with its first weights; a checkpoint may set later ones."""
     from pawline.training.networks import build_network, start_network
     from pawline.training.trainer import Trainer, all_devices, set_up
 
     set_up(recipe)  # again: the network that was measured took numbers of the seed
     with all_devices().scope():
         model = build_network(network, images.form, len(images.class_names), choose_precision(recipe.precision))
-        start_network(model, network, _sample(images, parts[0], recipe.seed))
-        if network.name == "pretrained" and fit_last_layer:
-            start_last_layer(model, images, parts, network, recipe, features)
-        return Trainer(model, recipe, images, parts[0])
+        start_network(model, network, _sample(images, train_part, recipe.seed))
+        if last_layer:
+            model.get_layer("output").set_weights([last_layer.kernel, last_layer.bias])
+        return Trainer(model, recipe, images, train_part)
 
 
 def _loop(

@@ -366,10 +366,10 @@ def test_fine_tuning_computes_no_features_of_mirror_images(
 
 
 def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least(
-    striped: Path, network: NetworkParams, tmp_path: Path
+    striped: Path, network: NetworkParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pawline.model.backend import keras
-    from pawline.train import train
+    from pawline.train import plan_recipe, train
     from pawline.training import fine_tuning
     from pawline.training.networks import build_network
 
@@ -392,6 +392,11 @@ def test_fine_tuning_begins_with_the_fitted_layer_and_changes_early_layers_least
     assert min(rates.values()) > fine_tuning.FIRST_RATE and max(rates.values()) == fine_tuning.LAST_RATE
     assert [rates[f"{name}/kernel"] for name in learning] == sorted(rates[f"{name}/kernel"] for name in learning)
 
+    def plan(*arguments: Any) -> Any:
+        assert [*tmp_path.rglob("*.npy")], "a budget counts the time that is left after the features"
+        return plan_recipe(*arguments)
+
+    monkeypatch.setattr("pawline.train.plan_recipe", plan)
     trained = train(PreparedImages(striped), split_of(60), network, params, features=tmp_path / "features")
     [after] = [layer for layer in trained.model.layers if isinstance(layer, keras.Model)]
     changed = [

@@ -94,6 +94,11 @@ def _planned(minutes: float | None) -> list[str]:
     if network.name == "pretrained":
         side = network.predicted_side(facts.image_size, recipe.predict_size)
         lines += network.pretrained.advice(images.form.shrunk_to(side))
+    if network.is_fine_tuned and budget:
+        lines.append(
+            "before the steps come the features of pictures that no training has looked at yet: their time is part of "
+            "train.minutes, and not counted here"
+        )
     lines.append(network_advice(network, facts.num_images))
     return [*lines, f"to train so:  {_command(minutes, params.train)}"]
 

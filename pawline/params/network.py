@@ -212,6 +212,11 @@ class NetworkParams(Record):
         return self.name == "pretrained" and not self.pretrained.fine_tune
 
     @property
+    def is_fine_tuned(self) -> bool:
+        """Whether the weights of others go on learning."""
+        return self.name == "pretrained" and not self.is_frozen
+
+    @property
     def section(self) -> FastParams | ClassicParams | PretrainedParams:
         """The section of the network that `name` chooses."""
         section: FastParams | ClassicParams | PretrainedParams = getattr(self, self.name)

@@ -2,38 +2,19 @@
 
 A new last layer that knows nothing would send random gradients through the network and spoil its features. So it is
 first fitted on the features as they are (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
-Out-of-Distribution", 2022). Early layers see edges and colours, which are the same in all photographs, so their
-learning rate is smaller (Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", 2018).
+Out-of-Distribution", 2022; frozen.py does it). Early layers see edges and colours, which are the same in all
+photographs, so their learning rate is smaller (Howard & Ruder, "Universal Language Model Fine-tuning for Text
+Classification", 2018).
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pawline.model.backend import keras
-from pawline.params.network import NetworkParams
-from pawline.params.train import Recipe
-from pawline.parts import Part
-from pawline.prepared import PreparedImages
 
 # Fractions of train.learning_rate, for the first and the last layer of the pretrained network and for the new layer.
 FIRST_RATE, LAST_RATE = 0.01, 0.1
-
-
-def start_last_layer(
-    model: keras.Model,
-    images: PreparedImages,
-    parts: tuple[Part, Part],
-    network: NetworkParams,
-    recipe: Recipe,
-    folder: Path | None,
-) -> None:
-    """Set the last layer to the one that fits the frozen network best. parts: train, val; folder: see features.py."""
-    from pawline.training.frozen import fit_last_layer
-
-    fitted = fit_last_layer(images, parts, network, recipe, folder, mirrored=False)
-    model.get_layer("output").set_weights([fitted.head.kernel, fitted.head.bias])
 
 
 def adapt(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> None:

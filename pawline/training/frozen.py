@@ -8,13 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.files import file_digest
 from pawline.model.backend import NUM_PIECES, keras, tf
 from pawline.model.machine import processor, uses_one_dnn
 from pawline.params.network import NetworkParams
-from pawline.params.train import Recipe
+from pawline.params.record import AUTO
+from pawline.params.train import Recipe, TrainParams
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 from pawline.softmax import softmax
@@ -75,7 +77,7 @@ def fit_last_layer(
     images: PreparedImages,
     parts: tuple[Part, Part],
     network: NetworkParams,
-    recipe: Recipe,
+    params: TrainParams,
     folder: Path | None,
     mirrored: bool,
 ) -> FittedLayer:
@@ -92,9 +94,19 @@ def fit_last_layer(
     say(f"train: features of {store.num_computed:,} pictures computed, {store.num_known:,} known{among_them}")
     head = fit_head(
         (train, train_part.labels), (val[: len(val_part.rows)], val_part.labels), len(images.class_names),
-        network.pretrained.penalty, balanced=recipe.balance != "none",
+        network.pretrained.penalty, balanced=params.balance != "none",
     )  # fmt: skip
     return FittedLayer(model, head, train, val)
+
+
+def fit_first_layer(
+    images: PreparedImages, split: pd.DataFrame, network: NetworkParams, params: TrainParams, folder: Path | None
+) -> Head:
+    """Fit the last layer that fine-tuning begins with. images: as they were prepared; folder: see features.py."""
+    fraction = 1.0 if params.predict_size == AUTO else params.predict_size
+    seen = images.shrunk_to(network.predicted_side(images.form.image_size, fraction))
+    parts = Part.of("train", seen, split), Part.of("val", seen, split)
+    return fit_last_layer(seen, parts, network, params, folder, mirrored=False).head
 
 
 def _features(store: FeatureStore, images: PreparedImages, part: Part, mirrored: bool) -> Features:
