@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, chdir, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -35,6 +36,7 @@ from pawline.workspace.dvc_command import dvc_failure
 from pawline.workspace.kept_training import KeptTraining
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import run as run_command
+from tests.recipes import PARAMS
 from tests.source import ROOT
 from tests.test_runtime import write_brightness
 
@@ -100,6 +102,23 @@ def the_run(store: str) -> tuple[Run, list[tuple[int, float]]]:
     [found] = all_runs(store)
     history = MlflowClient(store).get_metric_history(found.info.run_id, "loss")
     return found, [(point.step, point.value) for point in history]
+
+
+@pytest.mark.parametrize(
+    ("network", "train", "name"),
+    [
+        ("fast", {}, "fast grayscale 96px 30ep"),
+        ("classic", {"minutes": 2.5}, "classic grayscale 96px 2.5min"),
+        ("fast", {"minutes": 2.5, "steps": 500}, "fast grayscale 96px 500steps"),
+        ("pretrained", {"minutes": 2.5}, "pretrained grayscale 96px frozen"),
+    ],
+)
+def test_a_run_is_named_after_network_pictures_and_budget(network: str, train: dict[str, Any], name: str) -> None:
+    update = {
+        "network": PARAMS.network.model_copy(update={"name": network}),
+        "train": PARAMS.train.model_copy(update=train),
+    }
+    assert tracking.run_name(PARAMS.model_copy(update=update)) == name
 
 
 def test_each_epoch_is_there_before_the_next(checkout: Path) -> None:

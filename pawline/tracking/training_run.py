@@ -222,10 +222,12 @@ def run_name(params: Params) -> str:
     """What ran, in a few words: "fast rgb 72px 10min"."""
     train = params.train
     budget = f"{train.epochs}ep"
-    if train.minutes is not None:
-        budget = f"{train.minutes:g}min"
-    if train.steps is not None:
+    if params.network.is_frozen:
+        budget = "frozen"
+    elif train.steps is not None:
         budget = f"{train.steps}steps"
+    elif train.minutes is not None:
+        budget = f"{train.minutes:g}min"
     return f"{params.network.name} {params.prepare.color} {params.prepare.image_size}px {budget}"
 
 
