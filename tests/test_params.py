@@ -79,6 +79,11 @@ def test_the_projects_own_params_are_valid() -> None:
         ("train.sizes", 0.9, "train.sizes is 0.9: expected a list of one or more fractions"),
         ("train.sizes", [], "train.sizes is []: expected a list of one or more fractions"),
         # out of range
+        (
+            "train.minutes",
+            "",
+            'train.minutes is "": input should be a valid number; null empties it',
+        ),  # -S train.minutes=
         ("train.epochs", 0, "train.epochs is 0: input should be greater than or equal to 1"),
         ("train.seed", -1, "train.seed is -1: input should be greater than or equal to 0"),
         ("train.seed", 2**31, "train.seed is 2147483648: input should be less than 2147483648"),

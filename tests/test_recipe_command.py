@@ -61,7 +61,7 @@ def test_minutes_that_a_training_would_refuse_are_refused_with_minutes_that_do(
     assert capsys.readouterr().err == (
         "pawline: --minutes is 0.01: loading, measuring and saving leave time for about 0 steps of 4 pictures, and "
         f"one epoch has {num_images // 4} and a validation; expected about {enough:g} or more minutes here; "
-        "give more, or smaller pictures (prepare.image_size)\n"
+        "give more, or train by epochs\n"
     )
     lines = pawline_here(workspace, "recipe", "--minutes", f"{enough:g}").splitlines()
     assert lines[-1] == f"to train so:  dvc exp run -S train.minutes={enough:g}"
@@ -145,6 +145,7 @@ def test_a_frozen_network_has_no_steps_and_is_told_what_counts(
     ]
     assert "prepare.color rgb is more accurate" in lines[3] and "prepare.image_size 160 or more" in lines[4]
     assert lines[-2].startswith("which network: ") and "-S" not in lines[-2]
+    assert lines[-1] == "to train so:  dvc repro"
 
     card, params = card_of(workspace, flip_at_test=False), load_params(workspace / "params.yaml")
     conditions = conditions_of(params.train, 300, params.network, weights_digest(params.network))

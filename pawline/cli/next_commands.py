@@ -15,7 +15,7 @@ Before the commands below, once per terminal:  . .venv/bin/activate
 
   compare runs     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri '{store}'
   try a value      dvc exp run -S prepare.color=rgb && dvc metrics diff
-                   and back again: git restore params.yaml && dvc repro
+                   and back again: git checkout HEAD params.yaml && dvc repro
   use the model    pawline predict '{picture}' --json
   through Prefect  python -m flows.training
   your pictures    dvc repro, after setting ingest.source in params.yaml to the absolute path of a folder

@@ -100,7 +100,8 @@ def _planned(minutes: float | None) -> list[str]:
             "train.minutes, and not counted here"
         )
     lines.append(network_advice(network, facts.num_images))
-    return [*lines, f"to train so:  {_command(minutes, params.train)}"]
+    counted = None if network.is_frozen else minutes
+    return [*lines, f"to train so:  {_command(counted, params.train)}"]
 
 
 def _command(minutes: float | None, written: "TrainParams") -> str:
@@ -133,7 +134,7 @@ def _refuse_short(asked: "TrainParams", facts: "Facts", budget: "Budget", named:
     raise ParamsError(
         f"{named} is {asked.minutes:g}: loading, measuring and saving leave time for about {round(steps):,} steps of "
         f"{recipe.batch_size} pictures, and one epoch has {num_batches:,} and a validation; expected about {needed:g} "
-        "or more minutes here; give more, or smaller pictures (prepare.image_size)"
+        "or more minutes here; give more, or train by epochs"
     )
 
 

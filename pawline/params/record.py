@@ -4,6 +4,7 @@ import difflib
 import json
 import textwrap
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -66,7 +67,10 @@ def _explain(error: ErrorDetails, record: type[BaseModel]) -> str:
     if error["type"] in FORM_ERRORS and field and field.description:
         message = f"expected {field.description}"
     where = key.removesuffix(".1") if error["type"] == "missing" else key  # of half a pair: show the pair
-    return f"{where or 'the file'} is {value}: {message[0].lower()}{message[1:]}"
+    empty = (
+        "; null empties it" if error["input"] == "" and field and NoneType in get_args(field.annotation) else ""
+    )
+    return f"{where or 'the file'} is {value}: {message[0].lower()}{message[1:]}{empty}"
 
 
 def _without_member(error: ErrorDetails, record: type[BaseModel]) -> ErrorDetails:

@@ -114,7 +114,7 @@ def plan_steps(
         raise ParamsError(
             f"train.minutes is {recipe.minutes:g}: loading, measuring and saving leave time for {max(0, num_steps)} "
             f"steps of {recipe.batch_size} pictures, and one epoch has {num_batches}; expected about {needed:g} or "
-            "more minutes here; make it larger, or empty to train by epochs"
+            "more minutes here; make it larger, or null to train by epochs"
         )
     return Progress(num_steps, step_seconds=step_seconds, validation_seconds=validation_seconds)
 
