@@ -1,5 +1,6 @@
 """A frozen network looks at each picture once, and its new last layer is the one that the penalty asks for."""
 
+import hashlib
 import os
 import shutil
 import time
@@ -103,13 +104,11 @@ def test_a_kill_between_packs_costs_only_the_packs_that_were_missing(
 def test_a_full_disk_is_said_once_and_the_training_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / ("k" * 16)
-    folder.mkdir()
-    (folder / "full.partial").symlink_to("/dev/full")
     monkeypatch.setattr("pawline.training.features.uuid4", lambda: SimpleNamespace(hex="full"))
     monkeypatch.setattr("pawline.training.features.PACK_SIZE", 40)
-    pixels, compute = pictures(100), Counting()
+    pixels, compute, folder = pictures(100), Counting(), tmp_path / ("k" * 16)
     store = FeatureStore(compute, tmp_path, "k" * 64)
+    (folder / "full.partial").symlink_to("/dev/full")
     for _ in range(2):
         features = store.features(lambda rows: pixels[rows], len(pixels))
         np.testing.assert_array_equal(features, pixels.mean(axis=(1, 2)).astype(np.float32))
@@ -249,7 +248,8 @@ def prepare_stripes(folder: Path, labels: np.ndarray) -> Path:
     )
     write_shard(folder, 0, Concatenation([pixels]), np.arange(len(labels)))
     names = [f"{n:02}.jpg" for n in range(len(labels))]
-    table = pd.DataFrame({"path": names, "digest": names, "class_name": "", "given_part": "", "label": labels})
+    digests = [hashlib.sha256(b"%d" % n).hexdigest() for n in range(len(labels))]
+    table = pd.DataFrame({"path": names, "digest": digests, "class_name": "", "given_part": "", "label": labels})
     hashes = np.zeros((len(labels), 1), np.uint64)
     write_description(folder, table, hashes, ["across", "up"], "a decoder", FORM)
     return folder
@@ -343,7 +343,7 @@ def test_a_class_with_five_pictures_works_and_both_stages_say_what_it_lacks(
     from pawline.train import train
 
     params = load_params(ROOT / "params.yaml")
-    images = PreparedImages(prepare_stripes(tmp_path / "prepared", np.repeat([0, 1], [25, 5])))
+    images = PreparedImages(prepare_stripes(tmp_path, np.repeat([0, 1], [25, 5])))
     split = split_images(images, params.split.model_copy(update={"near_duplicates": False}))
     assert (split.used.groupby("split")["label"].nunique() == 2).all() and len(split.used) == 30
     assert split.findings[0].startswith(f"{split.num_topped_up} pictures fill test and val of 1 classes")

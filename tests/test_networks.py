@@ -213,11 +213,14 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes
     assert_refused_in_one_line(file)
 
 
-def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_weights_of_another_architecture_are_refused_in_one_line(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     file = tmp_path / "some.weights.h5"
     other = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25)
     other.save_weights(file)
     assert_refused_in_one_line(file)
+    assert not [warning for warning in recwarn if issubclass(warning.category, UserWarning)]
 
 
 @pytest.mark.parametrize(("text", "reason"), [("", "ValueError"), ("\n first:\n second", "first")])

@@ -1,6 +1,7 @@
 """A network with weights trained by others, EfficientNet-Lite or one of keras.applications, and a new head for these
 classes."""
 
+import warnings
 from pathlib import Path
 
 from pawline.errors import ModelError, root_cause
@@ -65,12 +66,15 @@ def _body(architecture: str, image_size: int, policy: str, weights: str | None) 
     default_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)  # keras.applications has no argument for the policy
     try:
-        return build(
-            include_top=False,
-            include_preprocessing=True,
-            input_shape=(image_size, image_size, 3),
-            weights=weights,
-        )
+        with warnings.catch_warnings():
+            # Keras warns of each layer that does not fit, a second time: the exception says that some do not.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            return build(
+                include_top=False,
+                include_preprocessing=True,
+                input_shape=(image_size, image_size, 3),
+                weights=weights,
+            )
     except Exception as error:  # Keras passes on the exceptions of h5py, zipfile and urllib
         raise ModelError(
             f"network.pretrained.weights: {weights}: not usable as headless weights of {architecture}: "
