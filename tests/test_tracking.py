@@ -36,7 +36,6 @@ from pawline.workspace.dvc_command import dvc_failure
 from pawline.workspace.kept_training import KeptTraining
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import run as run_command
-from tests.recipes import PARAMS
 from tests.source import ROOT
 from tests.test_runtime import write_brightness
 
