@@ -25,7 +25,6 @@ MOVED = {
     "pawline/model/machine.py": "pawline/machine.py",
     "pawline/model/saved.py": "pawline/model.py",
     "pawline/page/charts.py": "pawline/report.py",
-    "pawline/page/words.py": "pawline/report.py",
     "pawline/page/report.html": "pawline/report.html",
     "pawline/parts.py": "pawline/shards.py",
     "pawline/pictures/cache.py": "pawline/decoded.py",
