@@ -24,10 +24,10 @@ from pawline.judging.paired import (
 )
 from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
+from pawline.parts import PARTS
 from pawline.terminal import listed
 
 BETTER, WORSE, CANNOT_TELL, SAME = "better", "worse", "can't tell", "the same"
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from pawline.compare import BETTER, CANNOT_TELL, PARTS, SAME, WORSE, Changed, Comparison, points
+from pawline.compare import BETTER, CANNOT_TELL, SAME, WORSE, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
 from pawline.page.album import jpeg_uri
 from pawline.page.template import render
+from pawline.parts import PARTS
 from pawline.pictures.decode import to_jpeg
 from pawline.prepared import PreparedImages
 from pawline.words import plural

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from pawline.prepared import PreparedImages
 
+# In the order of a reader: as a model meets them. (part_by_hash.py has them in the order that decides ties.)
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Part:

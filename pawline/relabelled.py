@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-PARTS = ("train", "val", "test")
+from pawline.parts import PARTS
 
 
 def num_relabelled(index: pd.DataFrame, split: pd.DataFrame) -> dict[str, int]:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from pawline.page.album import Album
 from pawline.page.charts import Axis, Values, histogram, size_map, strips
-from pawline.page.inputs import PARTS, ReportInputs, evenly, ranked, records
+from pawline.page.inputs import ReportInputs, evenly, ranked, records
+from pawline.parts import PARTS
 from pawline.pictures.decode import REASONS
 from pawline.prepared import PreparedImages
 from pawline.relabelled import num_relabelled

@@ -15,7 +15,8 @@ from pawline.judging.traits import NUMERIC, measure_traits, numeric_traits
 from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.page.album import Album
 from pawline.page.charts import calibration_chart, threshold_chart
-from pawline.page.inputs import PARTS, ReportInputs, evenly, records
+from pawline.page.inputs import ReportInputs, evenly, records
+from pawline.parts import PARTS
 from pawline.words import number, percent, plural, short
 
 NUM_MEASURED = 5000  # images of all, and of each part; their number bounds the time for 100,000 images

@@ -14,9 +14,6 @@ from pawline.card import Card
 from pawline.judging.predictions import read_predictions
 from pawline.prepared import PreparedImages
 
-# In the order of a reader: the parts as a model meets them. (split.py has its own PARTS, in the order that decides
-# ties.)
-PARTS = ["train", "val", "test"]
 MEASURED_STAGES = ["ingest", "prepare", "split", "train", "evaluate"]
 
 MAX_CLASSES = 20  # in the matrix and in rows of pictures: nobody reads a larger matrix
