@@ -40,6 +40,7 @@ from pawline.tracking import promotion, registry, store
 from pawline.tracking.promotion import Asked, promote, register, rollback
 from pawline.tracking.registry import CHALLENGES, LINE, RECORD, VERDICT
 from pawline.tracking.store import MODEL_DIGEST
+from pawline.workspace import turns
 from pawline.workspace.laid_models import LaidModels, champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import Answer, known_answer
@@ -679,7 +680,7 @@ def test_trouble_with_mlflow_is_said_once_until_it_is_over(capsys: pytest.Captur
 
 def test_a_registry_in_use_is_busy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train()
-    monkeypatch.setattr(registry, "LOCK_SECONDS", 0)
+    monkeypatch.setattr(turns, "LOCK_SECONDS", 0)
     with (
         registry.Registry().locked(),
         pytest.raises(BusyError, match=r"^busy, try again: another command is changing"),
