@@ -21,7 +21,15 @@ from pawline.parts import data_digest
 from pawline.terminal import listed
 from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
-from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
+from pawline.tracking.store import (
+    MODEL_DIGEST,
+    busy_unless_it_answers,
+    experiment_id,
+    if_there,
+    mirror,
+    run_of,
+    use_store,
+)
 from pawline.tracking.training_run import DECIDED, DVC_EXPERIMENT, shown_params
 from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
@@ -82,12 +90,9 @@ def _find(named: str) -> Run:
         return client.get_run(_run_of_model(named))
     named = named.removeprefix("runs:/").partition("/")[0] if named.startswith("runs:/") else named
     if RUN_ID.fullmatch(named):
-        try:
-            return client.get_run(named)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            raise _unknown(named, _all_runs()) from None
+        if run := if_there(lambda: client.get_run(named)):
+            return run
+        raise _unknown(named, _all_runs())
     runs = _all_runs()
     found = [run for run in runs if named in (run.info.run_name, run.data.tags.get(DVC_EXPERIMENT))]
     if not found and len(named) >= MIN_PREFIX:

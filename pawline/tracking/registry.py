@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.exceptions import MlflowException
 
 from pawline.judging.gate import PROMOTE
-from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers
+from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, if_there
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState
 from pawline.workspace.registered import forget_answers
@@ -187,12 +186,7 @@ class Registry:
         self._client.set_registered_model_tag(NAME, LINE, json.dumps(told))
 
     def _model(self) -> RegisteredModel | None:
-        try:
-            return self._client.get_registered_model(NAME)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+        return if_there(lambda: self._client.get_registered_model(NAME))
 
     def _versions(self) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name = '{NAME}'"))
