@@ -15,7 +15,7 @@ from pawline.addresses import without_secrets
 from pawline.errors import BusyError, DatasetError, PawlineError
 from pawline.workspace.checkout import WORKSPACE
 from pawline.workspace.dag import read_dag
-from pawline.workspace.dvc_command import NOTHING, dvc_failure, dvc_process, interrupt
+from pawline.workspace.dvc_command import NOTHING, ProcessError, dvc_failure, dvc_process, interrupt
 from pawline.workspace.kept_lock import keep_lock, mend_lock
 from pawline.workspace.layout import Layout
 from pawline.workspace.source_check import without_source
@@ -35,14 +35,6 @@ HINTS = (
 )
 
 Result = TypeVar("Result")
-
-
-class StageError(PawlineError):
-    """A stage failed; the exit code is its own."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class StageTimeoutError(PawlineError):
@@ -144,5 +136,5 @@ def _failure(lines: list[str], code: int) -> PawlineError:
     if failed := re.search(r"failed to reproduce ('.*?'): .* exited with (-?\d+)", dvc_said):
         stage_code, last_line = int(failed[2]), stage_said[-1].removeprefix("pawline: ")
         message = f"stage {failed[1]} failed (exit code {stage_code}): {last_line}"
-        return StageError(message, stage_code if stage_code > 0 else 128 - stage_code)
+        return ProcessError(message, stage_code)
     return dvc_failure(dvc_said, code)
