@@ -179,7 +179,14 @@ def _retries() -> int:
     return int(context.task.retries or 0) if context else 0
 
 
-def start_temporary_server() -> None:
+def start_server_unless_named() -> None:
+    """Start a temporary server where the user names none. Raises PawlineError."""
+    if not PREFECT_API_URL.value():
+        _refuse_unwritable_home()
+        _start_temporary_server()
+
+
+def _start_temporary_server() -> None:
     """What Prefect does by itself where no server is named, but out of reach of Ctrl-C: it would end before the
     flow does, which then waits for it in vain. The server inherits the mask."""
     from prefect.server.api.server import SubprocessASGIServer  # seconds that a run with a server need not pay
@@ -191,7 +198,7 @@ def start_temporary_server() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def refuse_unwritable_home() -> None:
+def _refuse_unwritable_home() -> None:
     """Without a server of the user's, Prefect keeps a database in its home folder, and fails there with a dozen
     tracebacks after minutes. Raises PawlineError."""
     home = Path(PREFECT_HOME.value())
@@ -211,9 +218,7 @@ def main() -> None:
     if "ingest" not in sections:  # else the source is another one, and the flow looks at it
         check_source(WORKSPACE)
     try:
-        if not PREFECT_API_URL.value():
-            refuse_unwritable_home()
-            start_temporary_server()
+        start_server_unless_named()
         ended: Any = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         mend = "start the Prefect server, or unset PREFECT_API_URL to do without"
