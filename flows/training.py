@@ -30,14 +30,13 @@ from pawline.params import overrides
 from pawline.params.whole import load_params
 from pawline.process import end_with
 from pawline.workspace.checkout import WORKSPACE
-from pawline.workspace.dag import Stage, read_dag
+from pawline.workspace.dag import Stage, dag_of
 from pawline.workspace.isolated import isolated
 from pawline.workspace.layout import Layout
 from pawline.workspace.registering import register as register_model
 from pawline.workspace.repro import BUSY_SECONDS, Pipeline
 from pawline.workspace.runner_watch import end_with_worker
 from pawline.workspace.source_check import check_source, notes
-from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
 RETRIES, RETRY_SECONDS = 2, 30
@@ -140,7 +139,7 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
 def stages_of(workspace: Path) -> dict[str, Stage]:
     """The stages of a workspace in the order in which they run."""
     load_params(workspace / Layout().params)  # its own errors first
-    return read_dag(read_yaml(workspace / Layout().params), workspace)
+    return dag_of(workspace)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -14,14 +14,12 @@ from typing import TypeVar
 from pawline.addresses import without_secrets
 from pawline.errors import BusyError, DatasetError, PawlineError
 from pawline.workspace.checkout import WORKSPACE
-from pawline.workspace.dag import read_dag
+from pawline.workspace.dag import dag_of
 from pawline.workspace.dvc_command import NOTHING, ProcessError, dvc_failure, dvc_process, interrupt
 from pawline.workspace.kept_lock import keep_lock, mend_lock
-from pawline.workspace.layout import Layout
 from pawline.workspace.source_check import without_source
 from pawline.workspace.stale_locks import release_stale_locks
 from pawline.workspace.status import Status, dvc_status
-from pawline.yaml_files import read_yaml
 
 # Names a file, in a stage's environment, that the stage creates when it starts.
 STARTED_FILE = "PAWLINE_STARTED"
@@ -58,7 +56,7 @@ class Pipeline:
 
     def without_source(self, stage: str) -> str:
         """A line on the data set that stands in place of a source that is not on this machine; else empty."""
-        stages = read_dag(read_yaml(self.workspace / Layout().params), self.workspace)
+        stages = dag_of(self.workspace)
         note = without_source(self.workspace, stages[stage], self.status()[stage])
         self._status = None if note else self._status
         return note
