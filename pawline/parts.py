@@ -35,6 +35,12 @@ class Part:
         return Part(self.paths[:count], self.rows[:count], self.labels[:count])
 
 
+def num_per_part(parts: pd.Series) -> dict[str, int]:
+    """Count pictures by part, 0 for a part without any. parts: the part of each."""
+    counts = parts.value_counts()
+    return {part: int(counts.get(part, 0)) for part in PARTS}
+
+
 def data_digest(used: pd.DataFrame) -> str:
     """Hash the digest, label and part of every image with SHA-256; file names and order do not matter."""
     lines = sorted(f"{row.digest} {row.label} {row.split}" for row in used.itertuples())
