@@ -41,6 +41,11 @@ def num_per_part(parts: pd.Series) -> dict[str, int]:
     return {part: int(counts.get(part, 0)) for part in PARTS}
 
 
+def digests_learned(split: pd.DataFrame) -> frozenset[str]:
+    """The digests of train and val: a training learns from both, since val chooses its weights."""
+    return frozenset(split.loc[split["split"] != "test", "digest"])
+
+
 def data_digest(used: pd.DataFrame) -> str:
     """Hash the digest, label and part of every image with SHA-256; file names and order do not matter."""
     lines = sorted(f"{row.digest} {row.label} {row.split}" for row in used.itertuples())

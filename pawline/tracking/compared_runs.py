@@ -17,7 +17,7 @@ from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.judging.predictions import classes_of, read_predictions
 from pawline.params.whole import load_params
-from pawline.parts import data_digest
+from pawline.parts import data_digest, digests_learned
 from pawline.terminal import listed
 from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
@@ -232,7 +232,7 @@ def _judged(
     return JudgedModel(
         name=name,
         predictions=predictions,
-        learned_from=frozenset(split.loc[split["split"] != "test", "digest"]),
+        learned_from=digests_learned(split),
         num_images={str(part): int(count) for part, count in split["split"].value_counts().items()},
         params=params,
         data_digest=data_digest(split),
