@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pawline.judging.evenly import evenly
 from pawline.page.album import Album
 from pawline.page.charts import Axis, Values, histogram, size_map, strips
-from pawline.page.inputs import ReportInputs, evenly, ranked, records
+from pawline.page.inputs import ReportInputs, ranked, records
 from pawline.parts import PARTS
 from pawline.pictures.decode import REASONS
 from pawline.prepared import PreparedImages

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.judging.predictions import read_predictions
@@ -80,11 +78,6 @@ def hardest_classes(inputs: ReportInputs, limit: int) -> list[str]:
     wrong = inputs.predictions[inputs.predictions["actual"] != inputs.predictions["predicted"]]
     num_wrong = wrong["actual"].value_counts()
     return sorted(sorted(names, key=lambda name: (-num_wrong.get(name, 0), name))[:limit])
-
-
-def evenly(count: int, limit: int) -> NDArray[np.int64]:
-    """At most `limit` evenly spaced numbers from 0 to count - 1, with both ends."""
-    return np.linspace(0, max(count - 1, 0), min(count, limit)).astype(np.int64)
 
 
 def ranked(*columns: pd.Series) -> list[tuple[Any, int]]:

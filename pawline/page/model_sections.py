@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from pawline.figures import FIGURES
+from pawline.judging.evenly import evenly
 from pawline.judging.mistakes import surest_first, surest_mistakes
 from pawline.page.album import Album
 from pawline.page.charts import line_chart
-from pawline.page.inputs import MAX_LISTED, ReportInputs, evenly, hardest_classes, ranked, records
+from pawline.page.inputs import MAX_LISTED, ReportInputs, hardest_classes, ranked, records
 from pawline.parts import PARTS
 from pawline.words import percent
 
