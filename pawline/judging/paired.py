@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest
 
+from pawline.cross_entropy import log_likelihood
+
 SIGNIFICANCE, POWER = 0.05, 0.8
 NUM_REPLICATES, CHUNK_VALUES = 2000, 2_000_000  # of the bootstrap; values of one chunk of weights
 
@@ -147,16 +149,19 @@ def balanced_accuracy(labels: Labels, probabilities: Probabilities) -> Metric:
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> Metric:
-    """Mean of -log(probability of the true class), natural logarithm; a probability of 0 counts as 1e-12."""
-    true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return _mean(-np.log(true_class.clip(1e-12)))
+    """Mean of -log(probability of the true class), see cross_entropy.py."""
+    return _mean(-log_likelihood(labels, probabilities))
 
 
 def brier(labels: Labels, probabilities: Probabilities) -> Metric:
     """Mean over the pictures of the squared distance between probabilities and truth, summed over the classes (Brier,
     1950): from 0 to 2."""
-    truth = np.eye(probabilities.shape[1])[labels]
-    return _mean(((probabilities - truth) ** 2).sum(axis=1))
+    return _mean(squared_distances(np.eye(probabilities.shape[1])[labels], probabilities))
+
+
+def squared_distances(truth: Values, probabilities: Probabilities) -> Values:
+    """The Brier score of each picture, (n,). truth: 1 in the column of the true class, else 0, (n, num_classes)."""
+    return np.asarray(((probabilities - truth) ** 2).sum(axis=1))
 
 
 def area_under_curve(labels: Labels, probabilities: Probabilities) -> Metric:

@@ -7,8 +7,9 @@ weight 1 give the figures themselves.
 import numpy as np
 from numpy.typing import NDArray
 
+from pawline.cross_entropy import log_likelihood
 from pawline.judging.clustered import wilson
-from pawline.judging.paired import Labels, Probabilities, Values, group_weights
+from pawline.judging.paired import Labels, Probabilities, Values, group_weights, squared_distances
 from pawline.judging.reliability import NUM_BINS, bins_of
 
 SEED = 1
@@ -26,12 +27,12 @@ class Figures:
 
     def __init__(self, labels: Labels, probabilities: Probabilities, uncalibrated: Probabilities) -> None:
         one_hot = np.eye(probabilities.shape[1])
-        predicted, rows = probabilities.argmax(axis=1), np.arange(len(labels))
+        predicted = probabilities.argmax(axis=1)
         right = predicted == labels
         self._actual, self._predicted = one_hot[labels], one_hot[predicted]
         self._hits = self._actual * right[:, None]
-        self._losses = -np.log(probabilities[rows, labels].astype(np.float64).clip(1e-12))
-        self._distances = ((probabilities - self._actual) ** 2).sum(axis=1)
+        self._losses = -log_likelihood(labels, probabilities)
+        self._distances = squared_distances(self._actual, probabilities)
         self._gaps = {
             "calibration_error": _gaps(right, probabilities),
             "calibration_error_before": _gaps(right, uncalibrated),
