@@ -12,12 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.clones import clone_project
 from benchmarks.photographs import archive, machine
 from pawline.workspace.history import read_history
 from pawline.workspace.layout import LocalState
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import make_workspace, run, set_params
-from tests.source import ROOT
 
 ROUNDS = 7
 FLOW = ("python", "-m", "flows.training")
@@ -44,7 +44,7 @@ def measure_no_op(workspace: Path, server: dict[str, str]) -> None:
 
 
 def measure_whole(workspace: Path, epochs: int | None, command: tuple[str, ...], server: dict[str, str]) -> None:
-    subprocess.run(["git", "clone", "--quiet", ROOT, workspace], check=True)
+    clone_project(workspace)
     values: dict[str, object] = {"ingest.source": str(archive("cats-dogs-180px.zip"))}
     set_params(workspace, values | ({"train.epochs": epochs} if epochs else {}))
     start = time.perf_counter()

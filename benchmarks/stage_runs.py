@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pawline.workspace.dag import code_files, dag_of
 from pawline.yaml_files import parse_yaml
+from tests.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 BEFORE = "555cf45"
 
 # Today's module -> that time's, where the names differ. A module that was cut into several stands several times.
