@@ -8,11 +8,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.clones import clone_project
+from benchmarks.decode import seconds
 from benchmarks.photographs import machine, unpack
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams
@@ -22,12 +21,6 @@ from pawline.prepare import prepare
 from tests.source import ROOT
 
 ROUNDS = 5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def measure_prepare(files: list[Path], folder: Path, params: PrepareParams) -> tuple[float, float]:
