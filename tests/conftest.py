@@ -284,6 +284,15 @@ def short(finished: Path) -> Path:
     return finished
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium, see tests/browser.py."""
+    from tests.browser import chromium
+
+    with chromium() as started:
+        yield started
+
+
 # What the tests' Prefect server need not do: no schedule is active and no automation exists.
 UNUSED_SERVICES = (
     "SCHEDULER",
