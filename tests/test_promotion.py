@@ -57,14 +57,6 @@ FIRST_LEVEL = {"test": 0, "train": 100, "val": 110}  # the grey of a part's firs
 DOG = 128  # a dog is so much brighter than the cat of its number
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, which take it seconds to make."""
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith(("MLFLOW_TRACKING", "DVC_"))]:
