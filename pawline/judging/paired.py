@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom, binomtest
 
 from pawline.cross_entropy import log_likelihood
+from pawline.judging.ranking import Ranking
 
 SIGNIFICANCE, POWER = 0.05, 0.8
 NUM_REPLICATES, CHUNK_VALUES = 2000, 2_000_000  # of the bootstrap; values of one chunk of weights
@@ -166,7 +167,13 @@ def squared_distances(truth: Values, probabilities: Probabilities) -> Values:
 
 def area_under_curve(labels: Labels, probabilities: Probabilities) -> Metric:
     """The mean over all classes that occur of the area under the ROC curve of the class against the rest."""
-    return _mean_of_classes([_area(labels == label, probabilities[:, label]) for label in np.unique(labels)])
+    rankings = [Ranking(labels == label, probabilities[:, label]) for label in np.unique(labels)]
+
+    def value(weights: Values) -> Values:
+        counts = weights.astype(np.uint16)  # whole numbers
+        return np.asarray(np.mean([ranking.area(counts) for ranking in rankings], axis=0))
+
+    return value
 
 
 # name, whether more is better
@@ -194,24 +201,5 @@ def _mean_where(values: Values, where: NDArray[np.bool_]) -> Metric:
 def _mean_of_classes(per_class: list[Metric]) -> Metric:
     def value(weights: Values) -> Values:
         return np.asarray(np.mean([of_class(weights) for of_class in per_class], axis=0))
-
-    return value
-
-
-def _area(is_class: NDArray[np.bool_], scores: Probabilities) -> Metric:
-    """The chance that a picture of the class scores higher than another one, ties count half."""
-    order = np.argsort(scores, kind="stable")
-    ordered, positive = scores[order], is_class[order]
-    first = np.searchsorted(ordered, ordered, side="left")
-    last = np.searchsorted(ordered, ordered, side="right")
-
-    def value(weights: Values) -> Values:
-        weights = weights[:, order]
-        others = np.where(positive, 0.0, weights)
-        below = np.pad(np.cumsum(others, axis=1), ((0, 0), (1, 0)))
-        rank = (below[:, first[positive]] + below[:, last[positive]]) / 2
-        wins = (weights[:, positive] * rank).sum(axis=1)
-        with np.errstate(invalid="ignore"):  # only one kind was drawn
-            return np.asarray(wins / (weights[:, positive].sum(axis=1) * below[:, -1]))
 
     return value
