@@ -39,7 +39,8 @@ from pawline.runtime.export_card import ExportCard, read_export_card, write_expo
 from pawline.workspace.layout import Layout
 
 MB = 10**6
-PNG, FORM = {"Content-Type": "image/png"}, {"Content-Type": "multipart/form-data; boundary=b"}
+PNG, JPEG = {"Content-Type": "image/png"}, {"Content-Type": "image/jpeg"}
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 Place = tuple[str, int]
 
@@ -192,7 +193,7 @@ def damaged(model: Path) -> Callable[[Place], tuple[str, str]]:
         before = model.read_bytes()
         model.write_bytes(before[: len(before) // 2])
         time.sleep(1.5)
-        answer = ask(place, good_picture(), {"Content-Type": "image/jpeg"})
+        answer = ask(place, good_picture(), JPEG)
         model.write_bytes(before)
         return answer[0], f"{answer[1]} by the model before"
 
@@ -205,7 +206,7 @@ def foreign(model: Path) -> Callable[[Place], tuple[str, str]]:
         model.write_bytes(before.replace(b"logits", b"scores"))
         write_export_card(model, ExportCard(**{**card.__dict__, "digest": file_digest(model)}))
         time.sleep(1.5)
-        answer = ask(place, good_picture(), {"Content-Type": "image/jpeg"})
+        answer = ask(place, good_picture(), JPEG)
         model.write_bytes(before)
         write_export_card(model, card)
         time.sleep(1.5)
@@ -236,7 +237,7 @@ def kinds(model: Path) -> dict[str, Callable[[Place], tuple[str, str]]]:
         "JSON": lambda at: ask(at, b"{}", {"Content-Type": "application/json"}),
         "no content type": lambda at: ask(at, b"x", {}),
         "a form without a boundary": lambda at: ask(at, b"x", {"Content-Type": "multipart/form-data"}),
-        "half a picture": lambda at: ask(at, cut, {"Content-Type": "image/jpeg"}),
+        "half a picture": lambda at: ask(at, cut, JPEG),
         "half a request, then the end": lambda at: raw(at, head(**length), cut[:1000], half_close=True),
         "65,000 parts": lambda at: ask(at, many_parts, FORM),
         "a part with a header of 1 MB": lambda at: ask(at, part("x", b"", b"X: %s\r\n" % (b"y" * MB)), FORM),
@@ -245,7 +246,7 @@ def kinds(model: Path) -> dict[str, Callable[[Place], tuple[str, str]]]:
         "no HTTP (a TLS hello)": lambda at: raw(at, b"\x16\x03\x01\x02\x00\x01" + bytes(500) + b"\r\n\r\n"),
         "`Host: evil.example`": lambda at: ask(at, picture, {**PNG, "Host": "evil.example"}),
         "`Origin: https://evil.example`": lambda at: ask(at, picture, {**PNG, "Origin": "https://evil.example"}),
-        "1,000 at once": lambda at: many(at, 1000, lambda to: ask(to, picture, {"Content-Type": "image/jpeg"})),
+        "1,000 at once": lambda at: many(at, 1000, lambda to: ask(to, picture, JPEG)),
         "2,500 connections that ask nothing": connections,
         "200 heads, a byte a second": slow_heads,
         "a body, a byte a second": lambda at: raw(at, head(**length), *[b"x"] * 40, pause=1),
@@ -287,7 +288,7 @@ def main() -> None:
         model = folder / at.exported.name
         with server(model, folder / "log") as (host, port, process):
             place = host, port
-            ask(place, good_picture(), {"Content-Type": "image/jpeg"})
+            ask(place, good_picture(), JPEG)
             for kind, send in kinds(model).items():
                 if arguments.only not in kind:
                     continue
@@ -296,7 +297,7 @@ def main() -> None:
                 most = watch.stop()
                 time.sleep(2)
                 after = anonymous_megabytes(process)
-                then = ask(place, good_picture(), {"Content-Type": "image/jpeg"})[0]
+                then = ask(place, good_picture(), JPEG)[0]
                 print(
                     f"| {kind} | {status} | {line} | {before:.0f} | {most:.0f} | {after:.0f} | {then} |",
                     flush=True,

@@ -1,4 +1,4 @@
-"""A clone of the project in a folder that is kept, whose commands a benchmark runs as a user would."""
+"""Clones of the project, whose commands a benchmark runs as a user would."""
 
 import json
 import os
@@ -21,12 +21,17 @@ def params_of(words: list[str]) -> dict[str, Any]:
     return {key: YAML().load(value) for key, sign, value in (word.partition("=") for word in words) if sign}
 
 
+def clone_project(place: Path) -> Path:
+    """Clone the last commit to a place."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, place], check=True)
+    return place
+
+
 def make_clone(folder: str, params: dict[str, Any]) -> Path:
     """Clone the last commit into FOLDER/clone, and print machine, load and params."""
     clone = Path(folder).resolve() / "clone"
     print(f"{machine()}; load {os.getloadavg()[0]:.1f}; {params}", flush=True)
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    return clone
+    return clone_project(clone)
 
 
 def call(clone: Path, *command: str) -> str:

@@ -53,7 +53,7 @@ def reference(files: list[Path], size: int) -> Images:
     return [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in decoded]
 
 
-def seconds(work: Callable[[], Images]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -27,7 +27,7 @@ from benchmarks.altered import BEYOND, CHANGES, Change, Picture, save, size
 from benchmarks.photographs import SHARED, machine
 from pawline.drawn.data_set import GeneratedSet, draw_data_set
 from pawline.pictures.decode import BadImage, decode_image
-from pawline.pictures.duplicates import MAX_DISTANCE, MIRROR, _are_similar, group_duplicates, perceptual_hashes
+from pawline.pictures.duplicates import MAX_DISTANCE, MIRROR, _are_similar, find_duplicates, perceptual_hashes
 from tests.test_duplicates import NEAR_PAIRS
 
 SIDE, NUM_COPIES, ROUNDS = 64, 1000, 5
@@ -117,7 +117,7 @@ def measure_quality(files: dict[str, bytes]) -> None:
 
 def grouped(pixels: np.ndarray) -> pd.Series:
     read = pixels.__getitem__
-    return pd.Series(group_duplicates(*digests_and_hashes(read, len(pixels)), read))
+    return pd.Series(find_duplicates(*digests_and_hashes(read, len(pixels)), read).group)
 
 
 def altered(data: bytes, change: Change, seed: list[int]) -> Picture:
@@ -164,7 +164,7 @@ def measure_cost(path: Path, count: int) -> tuple[pd.Series, list[float], float,
     (digests, hashes), rounds = digests_and_hashes(read, count), []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        group = group_duplicates(digests, hashes, read)
+        group = find_duplicates(digests, hashes, read).group
         rounds.append(time.perf_counter() - start)
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     start, shared = time.perf_counter(), float("nan")

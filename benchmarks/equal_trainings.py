@@ -6,39 +6,24 @@ again. At the end every command must have ended well, all models must be equal t
 with each epoch once. Takes about three minutes; exits with 1 unless all holds.
 """
 
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.resume import start
 from pawline.files import file_digest
 from tests.background import kill_group
-from tests.conftest import clean_environment, make_workspace, run, set_params
+from tests.conftest import make_workspace, run, set_params
 from tests.equal_trainings import epochs_per_run, experiment_copy, states_of_runs
 
 MINUTES = 15
 
 
-def start(workspace: Path) -> subprocess.Popen[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with (workspace / "repro.log").open("ab") as log:
-        return subprocess.Popen(
-            ["dvc", "repro", "--single-item", "train"],
-            cwd=workspace,
-            stdout=log,
-            stderr=log,
-            env=clean_environment() | {"PATH": path},
-            start_new_session=True,
-            text=True,
-        )
-
-
 def campaign(places: list[Path], kills: int, rng: random.Random) -> list[int]:
     """The exit code of the last command in each place."""
-    processes = [start(place) for place in places]
+    processes = [start(place, "--single-item") for place in places]
     begin = time.monotonic()
     for number in range(1, kills + 1):
         time.sleep(rng.uniform(0, 8))
@@ -48,7 +33,7 @@ def campaign(places: list[Path], kills: int, rng: random.Random) -> list[int]:
             break
         at = rng.choice(alive)
         kill_group(processes[at])
-        processes[at] = start(places[at])
+        processes[at] = start(places[at], "--single-item")
         print(f"{time.monotonic() - begin:5.1f} s: killed {at + 1}, {len(alive)} were at work", flush=True)
     codes = [process.wait(MINUTES * 60) for process in processes]
     print(f"{time.monotonic() - begin:5.1f} s: all have ended")

@@ -42,7 +42,7 @@ def _shot(scene: Picture, size: str, defects: bool, is_odd: bool, rng: np.random
 
 def grouped(pixels: Picture) -> np.ndarray:
     digests = pd.Series([f"{number:08}" for number in range(len(pixels))])
-    return duplicates.group_duplicates(digests, duplicates.perceptual_hashes(pixels), pixels.__getitem__)
+    return duplicates.find_duplicates(digests, duplicates.perceptual_hashes(pixels), pixels.__getitem__).group
 
 
 def kept(group: np.ndarray) -> tuple[int, int]:

@@ -15,11 +15,10 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from benchmarks.photographs import machine
+from benchmarks.planted import prepared
 from pawline.drawn.data_set import GeneratedSet, draw_data_set
-from pawline.ingest import ingest
 from pawline.model.saved import predict_rows
 from pawline.params.whole import Params, load_params
-from pawline.prepare import prepare
 from pawline.prepared import PreparedImages
 from pawline.split import split_images
 from pawline.train import train
@@ -32,10 +31,7 @@ UNSEEN = {"seed": 977, "num_images_per_class": 500, "planted_faults": False}
 
 def taken_in(spec: GeneratedSet, folder: Path, params: Params) -> PreparedImages:
     draw_data_set(spec, folder / "drawn")
-    source = params.ingest.model_copy(update={"source": str(folder / "drawn")})
-    rows = ingest(source, folder / "raw", folder / "downloads").rows.table()
-    prepare(rows, folder / "raw", folder / "prepared", params.prepare, folder / "cache")
-    return PreparedImages(folder / "prepared")
+    return prepared(folder / "drawn", folder, params)[1]
 
 
 def main() -> None:

@@ -8,25 +8,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.clones import clone_project
+from benchmarks.decode import seconds
 from benchmarks.photographs import machine, unpack
 from pawline.ingest import ingest
 from pawline.params.ingest import IngestParams
 from pawline.params.prepare import PrepareParams
 from pawline.params.whole import load_params
 from pawline.prepare import prepare
+from tests.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def measure_prepare(files: list[Path], folder: Path, params: PrepareParams) -> tuple[float, float]:
@@ -52,8 +46,7 @@ def measure_prepare(files: list[Path], folder: Path, params: PrepareParams) -> t
 
 def measure_no_op(source: Path, folder: Path) -> tuple[float, float]:
     """(seconds of `dvc status`, seconds of `dvc repro`) with the data stages up to date, best of several."""
-    clone = folder / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    clone = clone_project(folder / "clone")
     text = (clone / "params.yaml").read_text().replace("source: data/generated.yaml", f"source: {source}")
     (clone / "params.yaml").write_text(text)
 

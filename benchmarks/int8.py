@@ -11,9 +11,7 @@ bits, which is what Pawline writes.
 import argparse
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from onnxruntime.quantization import QuantType
 
 import pawline.exporting.int8 as writer
 from benchmarks.photographs import machine
+from benchmarks.predict import process_seconds
 from pawline.export_int8 import NUM_CALIBRATION, judge_rounding
 from pawline.files import file_digest
 from pawline.parts import Part
@@ -57,13 +56,6 @@ def written(exported: Path, pixels: np.ndarray, folder: Path, changes: dict[str,
     return folder / exported.name
 
 
-def cold(file: Path) -> tuple[float, float]:
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", ONE, file], check=True)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def in_turn(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median CPU milliseconds of each, the one after the other."""
     times: dict[str, list[float]] = {name: [] for name in work}
@@ -90,7 +82,7 @@ def measure(checkout: Path, rounds: int) -> None:
         starts = {name: [] for name in files}
         for _ in range(max(3, rounds // 60)):
             for name, file in files.items():
-                starts[name].append(cold(file))
+                starts[name].append(process_seconds(sys.executable, "-c", ONE, str(file)))
         ways = {
             count: in_turn(
                 {name: lambda m=model, x=pixels[:count]: m.engine.ask(x) for name, model in models.items()}, times

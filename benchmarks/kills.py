@@ -26,16 +26,15 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import State
 
-from pawline.workspace.dag import read_dag
-from pawline.yaml_files import read_yaml
+from pawline.workspace.dag import dag_of
 from tests.background import answers, background, free_port, wait_for
 from tests.conftest import make_workspace, run
+from tests.source import ROOT
 
 RUNNERS = ["repro", "flow", "worker", "serve"]
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 TARGETS = ["runner", "stage", "group"]
-ROOT = Path(__file__).resolve().parents[1]
-STAGES = list(read_dag(read_yaml(ROOT / "params.yaml"), ROOT))
+STAGES = list(dag_of(ROOT))
 MOMENTS = [*STAGES, "between"]
 QUIET_SECONDS = 30
 COMMANDS = {

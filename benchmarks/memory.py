@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from benchmarks.photographs import machine
+from tests.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 STAGES = ["ingest", "prepare", "split"]
 
 

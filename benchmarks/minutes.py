@@ -7,7 +7,6 @@ of its minutes. KEY=VALUE sets another param. All sets: 45 minutes; measure on a
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,11 +16,10 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks.clones import call, params_of
+from benchmarks.clones import call, clone_project, params_of
 from benchmarks.photographs import archive, machine
 from pawline.model.machine import choose_precision
 from tests.conftest import set_params
-from tests.source import ROOT
 
 SIDE, PER_CLASS = 32, 1000
 
@@ -88,8 +86,7 @@ def main() -> None:
     print(f"{machine()}, {choose_precision('auto')}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for chosen in words or SETS:
-            clone = Path(name, chosen, "clone")
-            subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+            clone = clone_project(Path(name, chosen, "clone"))
             set_params(clone, {"ingest.source": str(SETS[chosen](Path(name, chosen, "pictures")))} | changes)
             call(clone, "dvc", "repro", "split")
             for minutes in all_minutes:

@@ -5,19 +5,18 @@ Then the whole pipeline on the 18,000 photographs from nothing, by `dvc repro` a
 each takes than its stages. EPOCHS are those of params.yaml unless given; the costs are the same for any number.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.clones import clone_project
 from benchmarks.photographs import archive, machine
 from pawline.workspace.history import read_history
 from pawline.workspace.layout import LocalState
 from tests.background import answers, background, free_port, wait_for
-from tests.conftest import make_workspace, run, set_params
-from tests.source import ROOT
+from tests.conftest import environment_of_commands, make_workspace, run, set_params
 
 ROUNDS = 7
 FLOW = ("python", "-m", "flows.training")
@@ -44,20 +43,18 @@ def measure_no_op(workspace: Path, server: dict[str, str]) -> None:
 
 
 def measure_whole(workspace: Path, epochs: int | None, command: tuple[str, ...], server: dict[str, str]) -> None:
-    subprocess.run(["git", "clone", "--quiet", ROOT, workspace], check=True)
+    clone_project(workspace)
     values: dict[str, object] = {"ingest.source": str(archive("cats-dogs-180px.zip"))}
     set_params(workspace, values | ({"train.epochs": epochs} if epochs else {}))
     start = time.perf_counter()
-    subprocess.run(command, cwd=workspace, env=environment(server), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command, cwd=workspace, env=environment_of_commands() | server, check=True, stdout=subprocess.DEVNULL
+    )
     whole = time.perf_counter() - start
     stages = sum(one.seconds for one in read_history(LocalState(workspace).history).values())
     print(
         f"{command[-1]}: {whole:.1f} s, of which stages {stages:.1f} s: {whole / stages - 1:.1%} more", flush=True
     )
-
-
-def environment(server: dict[str, str]) -> dict[str, str]:
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | server
 
 
 def main() -> None:

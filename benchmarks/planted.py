@@ -51,11 +51,16 @@ def flip_labels(folder: Path, share: float, seed: int) -> dict[str, str]:
 
 def take_in(source: Path, work: Path, params: Params = PARAMS) -> TakenIn:
     """Ingest, prepare and split, as the stages do."""
+    index, images = prepared(source, work, params)
+    return TakenIn(index, images, split_images(images, params.split).used)
+
+
+def prepared(source: Path, work: Path, params: Params) -> tuple[pd.DataFrame, PreparedImages]:
+    """Ingest and prepare: (the index, the pictures)."""
     result = ingest(IngestParams(source=str(source), sha256=None), work / "raw", work / "downloads")
     index = result.rows.table()
     prepare(index, work / "raw", work / "prepared", params.prepare, work / "decoded", work / "refused.csv")
-    images = PreparedImages(work / "prepared")
-    return TakenIn(index, images, split_images(images, params.split).used)
+    return index, PreparedImages(work / "prepared")
 
 
 def train_and_predict(

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
+from benchmarks.clones import clone_project, params_of
 from benchmarks.photographs import archive, machine
 from tests.conftest import run, set_params
-from tests.source import ROOT
 
 PICTURES = archive("cats-dogs-180px.zip")
 PARAMS = {"prepare.image_size": 160, "prepare.color": "rgb", "network.name": "pretrained"}
@@ -32,7 +32,7 @@ COUNTS = [200, 1000, 5000]
 
 def prepared(folder: Path, values: dict[str, Any]) -> pd.DataFrame:
     """Make a clone in which everything before `train` has run. Returns the split of all pictures."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    clone_project(folder)
     set_params(folder, {"ingest.source": str(PICTURES)} | PARAMS | values)
     run(folder, "dvc", "repro", "split")
     return pd.read_parquet(folder / "data/split.parquet")
@@ -64,9 +64,7 @@ def measured(workspace: Path) -> str:
 
 def main() -> None:
     counts = [int(word) for word in sys.argv[1:] if "=" not in word] or COUNTS
-    values: dict[str, Any] = {
-        key: YAML().load(value) for key, _, value in (word.partition("=") for word in sys.argv[1:]) if value
-    }
+    values = params_of(sys.argv[1:])
     scratch = values.pop("scratch", None)
     draws = YAML().load(f"[{values.pop('draws', '1,2')}]")
     print(machine(), flush=True)

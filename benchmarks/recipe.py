@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clones import params_of
+from benchmarks.clones import clone_project, params_of
 from benchmarks.photographs import archive, machine
 from tests.conftest import run, set_params
-from tests.source import ROOT
 
 PARAMS: dict[str, Any] = {
     "prepare.color": "rgb",
@@ -31,8 +30,7 @@ def main() -> None:
     changes, chosen = params_of(sys.argv[1:]), {word for word in sys.argv[1:] if "=" not in word}
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
-        clone = Path(name, "clone")
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        clone = clone_project(Path(name, "clone"))
         set_params(clone, {"ingest.source": str(archive("cats-dogs-180px.zip"))} | PARAMS | changes)
         run(clone, "dvc", "repro", "split")
         for command in (one for one in COMMANDS if not chosen or one[0] in chosen):

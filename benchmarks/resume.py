@@ -5,7 +5,6 @@ command again. The model must equal the uninterrupted one to the byte, and MLflo
 curve has each epoch once. Exits with 1 unless all did.
 """
 
-import os
 import random
 import shutil
 import sqlite3
@@ -17,23 +16,23 @@ from pathlib import Path
 
 from pawline.files import file_digest
 from tests.background import commands_in, kill_group, saved_step, wait_for
-from tests.conftest import make_workspace, run, set_params
+from tests.conftest import environment_of_commands, make_workspace, run, set_params
 
 EPOCHS = 250  # most of the stage's time, then, and not loading TensorFlow
 
 
-def start(workspace: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    log = (workspace / "repro.log").open("wb")
-    return subprocess.Popen(
-        ["dvc", "repro", "train"],
-        cwd=workspace,
-        stdout=log,
-        stderr=log,
-        env=environment,
-        start_new_session=True,
-        text=True,
-    )
+def start(workspace: Path, *options: str) -> subprocess.Popen[str]:
+    """`dvc repro` of the stage `train`, in a process group of its own, writing to repro.log."""
+    with (workspace / "repro.log").open("ab") as log:
+        return subprocess.Popen(
+            ["dvc", "repro", *options, "train"],
+            cwd=workspace,
+            stdout=log,
+            stderr=log,
+            env=environment_of_commands(),
+            start_new_session=True,
+            text=True,
+        )
 
 
 def train_is_running(workspace: Path) -> bool:

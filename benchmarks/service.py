@@ -94,12 +94,16 @@ def load(place: tuple[str, int], pictures: list[bytes], num_clients: int, second
         each.start()
     for each in clients:
         each.join()
-    ranked = sorted(milliseconds)
-    p50, p99 = ranked[len(ranked) // 2], ranked[int(0.99 * len(ranked))]
+    p50, p99 = (percentile(milliseconds, share) for share in (0.5, 0.99))
     print(
-        f"{num_clients:2} clients: {len(ranked) / seconds:.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
+        f"{num_clients:2} clients: {len(milliseconds) / seconds:.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
         f"{len(failed)} without an answer"
     )
+
+
+def percentile(values: list[float], share: float) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
 def swaps(place: tuple[str, int], pictures: list[bytes], model: Path, count: int) -> None:

@@ -40,7 +40,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.photographs import machine, unpack
-from benchmarks.service import CLIENT_CORE, SERVER_CORE, anonymous_megabytes
+from benchmarks.service import CLIENT_CORE, SERVER_CORE, anonymous_megabytes, percentile
 from pawline.workspace.layout import Layout
 from tests.background import free_port
 
@@ -250,11 +250,6 @@ def open_loop(server: Server, rate: float, seconds: float, at_random: bool) -> l
     for each in clients:
         each.join()
     return times
-
-
-def percentile(values: list[float], share: float) -> float:
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
 def measure(servers: list[Server], seconds: float, rounds: int) -> dict[tuple[str, int], list[list[float]]]:

@@ -12,10 +12,10 @@ import ast
 import subprocess
 from pathlib import Path
 
-from pawline.workspace.dag import code_files, read_dag
-from pawline.yaml_files import parse_yaml, read_yaml
+from pawline.workspace.dag import code_files, dag_of
+from pawline.yaml_files import parse_yaml
+from tests.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 BEFORE = "555cf45"
 
 # Today's module -> that time's, where the names differ. A module that was cut into several stands several times.
@@ -25,7 +25,6 @@ MOVED = {
     "pawline/model/machine.py": "pawline/machine.py",
     "pawline/model/saved.py": "pawline/model.py",
     "pawline/page/charts.py": "pawline/report.py",
-    "pawline/page/words.py": "pawline/report.py",
     "pawline/page/report.html": "pawline/report.html",
     "pawline/parts.py": "pawline/shards.py",
     "pawline/pictures/cache.py": "pawline/decoded.py",
@@ -64,7 +63,7 @@ def main() -> None:
         stage: {dep if isinstance(dep, str) else next(iter(dep)) for dep in entry["deps"]}
         for stage, entry in parse_yaml(git("show", f"{BEFORE}:dvc.yaml"))["stages"].items()
     }
-    stages = read_dag(read_yaml(ROOT / "params.yaml"), ROOT)
+    stages = dag_of(ROOT)
     new = {name: {then(file) for file in code_files(stage, ROOT)} for name, stage in stages.items()}
     print(f"{len(commits)} commits edit pawline/ or tasks/; stage runs that they cause, of them train:")
     for rule, deps in (("every module that a stage executes", old), ("what can change its outputs", new)):

@@ -16,13 +16,10 @@ import pandas as pd
 from benchmarks import tutorial
 from benchmarks.accuracy import RELEASE, SMALL
 from benchmarks.photographs import archive, machine
-from pawline.ingest import ingest
+from benchmarks.planted import take_in
 from pawline.model.saved import predict_rows
 from pawline.params.whole import load_params
 from pawline.parts import Part
-from pawline.prepare import prepare
-from pawline.prepared import PreparedImages
-from pawline.split import split_images
 from pawline.train import train
 from tests.conftest import set_params
 from tests.source import ROOT
@@ -36,20 +33,17 @@ PARTS = {"prepare.color": "rgb", "split.val_fraction": 0.05, "split.test_fractio
 def fast(folder: Path) -> tuple[float, pd.DataFrame, list[float]]:
     """The accuracy on test, the split, and the times at the start, before the training, and at the end."""
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    set_params(folder, {"ingest.source": str(PICTURES)} | RELEASE | SMALL | SIZE | PARTS)
+    set_params(folder, RELEASE | SMALL | SIZE | PARTS)
     params = load_params(folder / "params.yaml")
     steps = params.train.model_copy(update={"steps": STEPS})
     times = [time.perf_counter()]
-    rows = ingest(params.ingest, folder / "raw", folder / "downloads").rows.table()
-    prepare(rows, folder / "raw", folder / "prepared", params.prepare, folder / "cache")
-    images = PreparedImages(folder / "prepared")
-    split = split_images(images, params.split)[0]
+    data = take_in(PICTURES, folder, params)
     times.append(time.perf_counter())
-    model = train(images, split, params.network, steps).model
+    model = train(data.images, data.split, params.network, steps).model
     times.append(time.perf_counter())
-    test = Part.of("test", images, split)
-    right = predict_rows(model, images, test.rows).argmax(axis=1) == test.labels
-    return float(right.mean()), split, times
+    test = Part.of("test", data.images, data.split)
+    right = predict_rows(model, data.images, test.rows).argmax(axis=1) == test.labels
+    return float(right.mean()), data.split, times
 
 
 def main() -> None:

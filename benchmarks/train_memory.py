@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from benchmarks.clones import clone_project
 from benchmarks.photographs import archive, machine
 from pawline.prepared import PreparedImages, write_description
 from tests.conftest import run, set_params
-from tests.source import ROOT
 
 ALTERED = [lambda x: x, lambda x: x[:, :, ::-1], lambda x: x // 2, lambda x: 255 - x // 2]
 
 
 def clone(folder: Path) -> Path:
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    clone_project(folder)
     values = {"ingest.source": str(archive("cats-dogs-180px.zip")), "prepare.color": "rgb", "train.minutes": 2}
     set_params(folder, values | {"split.val_fraction": 0.05, "split.test_fraction": 0.05})
     run(folder, "dvc", "repro", "split")

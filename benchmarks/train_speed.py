@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.photographs import machine, unpack
+from tests.source import ROOT
 
 ROUNDS, STEPS, SETTLING, BATCH = 12, 8, 2, 64
 FILTERS = (32, 64, 128, 256)
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Turns:

@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from tests.source import ROOT
+
 SIZE = 50
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def read(archive: Path, paths: pd.Series) -> np.ndarray:

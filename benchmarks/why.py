@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.clones import clone_project
 from benchmarks.photographs import machine, unpack
 
-ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 7
 WHY = ("-m", "pawline.cli", "why")
 STATUS = ("-m", "dvc", "status", "--json")
@@ -31,7 +31,7 @@ def main() -> None:
 
 def taken_in(source: Path, clone: Path) -> Path:
     """A clone of this project whose data stages are up to date with a source."""
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    clone_project(clone)
     params = clone / "params.yaml"
     params.write_text(params.read_text().replace("source: data/generated.yaml", f"source: {source}"))
     seconds(clone, "-m", "dvc", "repro", "split")

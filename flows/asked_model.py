@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow
-from prefect.settings import PREFECT_API_URL
+from prefect.states import State
 
-from flows.training import refuse_unwritable_home, start_temporary_server
+from flows.training import start_server_unless_named
 from pawline.addresses import is_in_mlflow
 from pawline.errors import BusyError, ModelError, PawlineError
 from pawline.workspace.laid_models import champion_files
@@ -32,16 +32,15 @@ def asked_model(named: str) -> Iterator[Path]:
     yield file
 
 
-def run_alone(flow: Flow[Any, Any], **values: Any) -> str:
-    """Run a flow in this process and return what its last state says. Raises the PawlineError that it ended with."""
+def run_alone(flow: Flow[Any, Any], **values: Any) -> State[Any]:
+    """Run a flow in this process and return its last state. Raises the PawlineError that it ended with."""
     try:
-        if not PREFECT_API_URL.value():
-            refuse_unwritable_home()
-            start_temporary_server()
-        ended: Any = flow(**values, return_state=True)
+        start_server_unless_named()
+        answer: Any = flow(**values, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
+    ended: State[Any] = answer
     if isinstance(ended.data, PawlineError):
         raise ended.data
     ended.result()
-    return f"{ended.name}: {ended.message}"
+    return ended

@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--queue", default="label_queue.csv", help="pictures worth a label (default: %(default)s)")
     parser.add_argument("--model", default="", help="a model.onnx, or an address such as models:/pawline@champion")
     arguments = parser.parse_args()
-    print(run_alone(drift, **vars(arguments)))
+    ended = run_alone(drift, **vars(arguments))
+    print(f"{ended.name}: {ended.message}")
 
 
 if __name__ == "__main__":

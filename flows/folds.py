@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed, State
 
-from flows.training import refuse_unwritable_home, start_temporary_server
-from pawline.errors import BusyError, PawlineError
+from flows.asked_model import run_alone
+from pawline.errors import PawlineError
 from pawline.folds import FoldPlan, join_folds, measure_folds
 from pawline.params.whole import load_params
 from pawline.process import end_with
@@ -75,18 +74,7 @@ def fold(series: Series, plan: FoldPlan, name: str) -> State[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.folds", description=folds.description)
     parser.add_argument("count", type=int, nargs="?", default=5, metavar="N", help="number of folds")
-    count = parser.parse_args().count
-    try:
-        if not PREFECT_API_URL.value():
-            refuse_unwritable_home()
-            start_temporary_server()
-        ended: Any = folds(count, return_state=True)
-    except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
-        raise BusyError(f"{error}; start the Prefect server, or unset PREFECT_API_URL to do without") from None
-    if isinstance(ended.data, PawlineError):
-        raise ended.data
-    ended.result()
-    print(ended.message)
+    print(run_alone(folds, count=parser.parse_args().count).message)
 
 
 if __name__ == "__main__":

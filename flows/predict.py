@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("answers", nargs="?", default="answers.parquet", help="the file (default: %(default)s)")
     parser.add_argument("--model", default="", help="a model.onnx, or an address such as models:/pawline@champion")
     arguments = parser.parse_args()
-    print(run_alone(predict, **vars(arguments)))
+    ended = run_alone(predict, **vars(arguments))
+    print(f"{ended.name}: {ended.message}")
 
 
 if __name__ == "__main__":

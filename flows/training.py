@@ -30,14 +30,13 @@ from pawline.params import overrides
 from pawline.params.whole import load_params
 from pawline.process import end_with
 from pawline.workspace.checkout import WORKSPACE
-from pawline.workspace.dag import Stage, read_dag
+from pawline.workspace.dag import Stage, dag_of
 from pawline.workspace.isolated import isolated
 from pawline.workspace.layout import Layout
 from pawline.workspace.registering import register as register_model
 from pawline.workspace.repro import BUSY_SECONDS, Pipeline
 from pawline.workspace.runner_watch import end_with_worker
 from pawline.workspace.source_check import check_source, notes
-from pawline.yaml_files import read_yaml
 
 # Only what others' servers may cause is tried again by itself: a source behind an address that does not answer.
 RETRIES, RETRY_SECONDS = 2, 30
@@ -140,7 +139,7 @@ def run_stages(pipeline: Pipeline, minutes: float | None) -> State[list[State]]:
 def stages_of(workspace: Path) -> dict[str, Stage]:
     """The stages of a workspace in the order in which they run."""
     load_params(workspace / Layout().params)  # its own errors first
-    return read_dag(read_yaml(workspace / Layout().params), workspace)
+    return dag_of(workspace)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -179,7 +178,14 @@ def _retries() -> int:
     return int(context.task.retries or 0) if context else 0
 
 
-def start_temporary_server() -> None:
+def start_server_unless_named() -> None:
+    """Start a temporary server where the user names none. Raises PawlineError."""
+    if not PREFECT_API_URL.value():
+        _refuse_unwritable_home()
+        _start_temporary_server()
+
+
+def _start_temporary_server() -> None:
     """What Prefect does by itself where no server is named, but out of reach of Ctrl-C: it would end before the
     flow does, which then waits for it in vain. The server inherits the mask."""
     from prefect.server.api.server import SubprocessASGIServer  # seconds that a run with a server need not pay
@@ -191,7 +197,7 @@ def start_temporary_server() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def refuse_unwritable_home() -> None:
+def _refuse_unwritable_home() -> None:
     """Without a server of the user's, Prefect keeps a database in its home folder, and fails there with a dozen
     tracebacks after minutes. Raises PawlineError."""
     home = Path(PREFECT_HOME.value())
@@ -211,9 +217,7 @@ def main() -> None:
     if "ingest" not in sections:  # else the source is another one, and the flow looks at it
         check_source(WORKSPACE)
     try:
-        if not PREFECT_API_URL.value():
-            refuse_unwritable_home()
-            start_temporary_server()
+        start_server_unless_named()
         ended: Any = training(**sections, stage_minutes=arguments.stage_minutes, return_state=True)
     except RuntimeError as error:  # from Prefect itself: what the flow raises becomes its state
         mend = "start the Prefect server, or unset PREFECT_API_URL to do without"

@@ -24,10 +24,10 @@ from pawline.judging.paired import (
 )
 from pawline.judging.predictions import PROBABILITY, classes_of
 from pawline.linked_groups import linked
+from pawline.parts import num_per_part
 from pawline.terminal import listed
 
 BETTER, WORSE, CANNOT_TELL, SAME = "better", "worse", "can't tell", "the same"
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -316,8 +316,7 @@ def _labels(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
     if first.empty or second.empty:
         return {"labels_changed": None, "num_moved": None}
     both = first.merge(second, on="digest", suffixes=("_1", "_2"))
-    changed = both.loc[both["label_1"] != both["label_2"], "split_2"].value_counts()
     return {
-        "labels_changed": {part: int(changed.get(part, 0)) for part in PARTS},
+        "labels_changed": num_per_part(both.loc[both["label_1"] != both["label_2"], "split_2"]),
         "num_moved": int((both["split_1"] != both["split_2"]).sum()),
     }

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from pawline.compare import BETTER, CANNOT_TELL, PARTS, SAME, WORSE, Changed, Comparison, points
+from pawline.compare import BETTER, CANNOT_TELL, SAME, WORSE, Changed, Comparison, points
 from pawline.judging.paired import METRICS, Difference
 from pawline.page.album import jpeg_uri
 from pawline.page.template import render
-from pawline.page.words import plural
+from pawline.parts import PARTS
 from pawline.pictures.decode import to_jpeg
 from pawline.prepared import PreparedImages
+from pawline.words import plural
 
 NUM_SHOWN = 24  # pictures per gallery
 MIN_DIFFERENT = 6  # answers of which one is right: 2 * 0.5**5 is above 0.05, so fewer never tell anything

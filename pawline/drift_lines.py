@@ -3,7 +3,7 @@
 from typing import Any
 
 from pawline.drift import NewPictures, Verdict
-from pawline.page.words import number, percent
+from pawline.words import number, percent
 
 HEADER = ("", "training data", "new pictures", "effect", "")
 

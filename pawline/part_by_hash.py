@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pawline.params.split import SplitParams
 
-# In order of preference: of a group in several parts the first keeps its images, so test never loses one. (report.py
-# has its own PARTS, in the order of a reader.)
+# In order of preference: of a group in several parts the first keeps its images, so test never loses one. (parts.py has
+# them in the order of a reader.)
 PARTS = ["test", "val", "train"]
 TEST, VAL, TRAIN = range(3)
 

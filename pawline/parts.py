@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from pawline.prepared import PreparedImages
 
+# In the order of a reader: as a model meets them. (part_by_hash.py has them in the order that decides ties.)
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -30,6 +33,17 @@ class Part:
     def head(self, count: int) -> "Part":
         """The first `count` images of the part."""
         return Part(self.paths[:count], self.rows[:count], self.labels[:count])
+
+
+def num_per_part(parts: pd.Series) -> dict[str, int]:
+    """Count pictures by part, 0 for a part without any. parts: the part of each."""
+    counts = parts.value_counts()
+    return {part: int(counts.get(part, 0)) for part in PARTS}
+
+
+def digests_learned(split: pd.DataFrame) -> frozenset[str]:
+    """The digests of train and val: a training learns from both, since val chooses its weights."""
+    return frozenset(split.loc[split["split"] != "test", "digest"])
 
 
 def data_digest(used: pd.DataFrame) -> str:

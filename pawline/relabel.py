@@ -15,6 +15,7 @@ from pawline.errors import DatasetError
 from pawline.files import read_regular_file, write_text
 from pawline.index import IndexRow
 from pawline.terminal import listed
+from pawline.words import plural
 
 COLUMNS = ("digest", "path", "label", "who", "when")
 NEEDED = ("digest", "label")
@@ -158,13 +159,8 @@ class Relabelling:
         """What was done, for people; nothing without decisions."""
         if not self._labels:
             return []
-        done = f"{_number(self.num_relabelled, 'label')} changed, {_number(self.num_removed, 'picture')} left out"
-        line = f"ingest: data/relabel.csv: {_number(len(self._labels), 'decision')}: {done}"
+        done = f"{plural(self.num_relabelled, 'label')} changed, {plural(self.num_removed, 'picture')} left out"
+        line = f"ingest: data/relabel.csv: {plural(len(self._labels), 'decision')}: {done}"
         if self.num_unmatched:
-            line += f"; {_number(self.num_unmatched, 'decision')} about pictures that this source does not hold"
+            line += f"; {plural(self.num_unmatched, 'decision')} about pictures that this source does not hold"
         return [line]
-
-
-def _number(number: int, noun: str) -> str:
-    """1 label, 2 labels"""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

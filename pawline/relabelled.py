@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-PARTS = ("train", "val", "test")
+from pawline.parts import num_per_part
 
 
 def num_relabelled(index: pd.DataFrame, split: pd.DataFrame) -> dict[str, int]:
@@ -13,5 +13,4 @@ def num_relabelled(index: pd.DataFrame, split: pd.DataFrame) -> dict[str, int]:
     if "given_class" not in index:
         return {}
     changed = index.loc[index["class_name"] != index["given_class"], "path"]
-    counts = split.loc[split["path"].isin(changed), "split"].value_counts()
-    return {part: int(counts.get(part, 0)) for part in PARTS}
+    return num_per_part(split.loc[split["path"].isin(changed), "split"])

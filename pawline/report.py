@@ -13,8 +13,9 @@ from pawline.figures import in_one_line
 from pawline.page import data_sections, finding_sections, model_sections, template
 from pawline.page.album import Album
 from pawline.page.as_data import as_data
-from pawline.page.inputs import MAX_CLASSES, PARTS, ReportInputs, hardest_classes
+from pawline.page.inputs import MAX_CLASSES, ReportInputs, hardest_classes
 from pawline.page.provenance import provenance
+from pawline.parts import PARTS
 from pawline.terminal import say
 
 FIGURES_FOLLOW = "PAWLINE_FIGURES_FOLLOW"  # set by `make run`, which ends with a table of them

@@ -7,13 +7,13 @@ from shlex import quote
 from typing import TextIO
 
 from pawline.addresses import without_secrets
+from pawline.words import visible
 
 
 def say(message: str) -> None:
     """Show one line to the user on standard error, without secrets and without what a terminal would obey."""
     line = " ".join(without_secrets(message).split())
-    line = "".join(letter if letter.isprintable() else _escape(letter) for letter in line)
-    print(f"pawline: {line}", file=sys.stderr, flush=True)
+    print(f"pawline: {visible(line)}", file=sys.stderr, flush=True)
 
 
 def printable(name: str, stream: TextIO | None = None) -> str:

@@ -284,6 +284,25 @@ def short(finished: Path) -> Path:
     return finished
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without a row: MLflow takes a second of the processor's time to make them. Copy the file."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium, see tests/browser.py."""
+    from tests.browser import chromium
+
+    with chromium() as started:
+        yield started
+
+
 # What the tests' Prefect server need not do: no schedule is active and no automation exists.
 UNUSED_SERVICES = (
     "SCHEDULER",

@@ -255,13 +255,19 @@ def test_the_largest_allowed_size_is_accepted() -> None:
     assert reason(png_that_claims(8000, 8000)) == "truncated"
 
 
-def test_a_jpeg_above_the_limit_is_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the limit stands for 64 megapixels, the picture for a panorama or a phone with 200 megapixels."""
-    flags = []
+@pytest.fixture
+def flags(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The flags of all calls of OpenCV's decoder so far."""
+    found: list[int] = []
     decode = cv2.imdecode
     monkeypatch.setattr(
-        "pawline.pictures.decode.cv2.imdecode", lambda data, flag: flags.append(flag) or decode(data, flag)
+        "pawline.pictures.decode.cv2.imdecode", lambda data, flag: found.append(flag) or decode(data, flag)
     )
+    return found
+
+
+def test_a_jpeg_above_the_limit_is_decoded_smaller(flags: list[int]) -> None:
+    """Here the limit stands for 64 megapixels, the picture for a panorama or a phone with 200 megapixels."""
     data = save(quarters(1200, 800), "JPEG", quality=95)  # 0.96 megapixels
     expected = corners(decode_image(data, 900, "rgb"))
     for limit in (1, 0.5, 0.1, 0.02):
@@ -363,13 +369,8 @@ def test_scaled_decoding_stays_close_to_a_full_decode_with_an_area_filter(image_
     assert error < bilinear_error / 4
 
 
-def test_a_jpeg_is_decoded_no_larger_than_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_is_decoded_no_larger_than_needed(flags: list[int]) -> None:
     """The decoder keeps at least twice the wanted pixels for the area filter."""
-    flags = []
-    decode = cv2.imdecode
-    monkeypatch.setattr(
-        "pawline.pictures.decode.cv2.imdecode", lambda data, flag: flags.append(flag) or decode(data, flag)
-    )
     for side in (127, 128, 255, 256, 512):
         decode_image(encode(stripes(True, 1, side, side)), 32, "grayscale")
     decode_image(encode(stripes(True, 1, 512, 512), ".png"), 32, "grayscale")

@@ -20,7 +20,6 @@ from pawline.pictures.duplicates import (
     LEAF_SIZE,
     NUM_HASHES,
     find_duplicates,
-    group_duplicates,
     perceptual_hashes,
     without_padding,
 )
@@ -42,7 +41,8 @@ def groups_of(pixels: Picture, digests: list[str] | None = None, form: ImageForm
     """The smallest digest of each picture's group."""
     column = pd.Series(digests or [f"{number:06}" for number in range(len(pixels))])
     hashes = perceptual_hashes(without_padding(pixels, form))
-    return list(column.take(group_duplicates(column, hashes, lambda rows: without_padding(pixels[rows], form))))
+    found = find_duplicates(column, hashes, lambda rows: without_padding(pixels[rows], form))
+    return list(column.take(found.group))
 
 
 def drawn(number: int, side: int = SIDE) -> Picture:
@@ -198,7 +198,7 @@ def test_equal_digests_are_one_group_without_reading_pixels() -> None:
         raise AssertionError(f"rows {rows} were read")
 
     digests = pd.Series(["bb", "aa", "bb"])
-    assert list(group_duplicates(digests, perceptual_hashes(pixels), refuse)) == [0, 1, 0]
+    assert list(find_duplicates(digests, perceptual_hashes(pixels), refuse).group) == [0, 1, 0]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, LEAF_SIZE // 2, LEAF_SIZE + 1])
@@ -304,7 +304,7 @@ def test_pairs_are_found_where_pair_numbers_exceed_32_bits() -> None:
         return scenes[np.where(rows >= 49_997, rows - 49_997, np.minimum(rows, 3))]
 
     digests = pd.Series(range(50_000)).map("{:06}".format)
-    assert list(group_duplicates(digests, hashes, pictures)[-3:]) == [0, 1, 2]
+    assert list(find_duplicates(digests, hashes, pictures).group[-3:]) == [0, 1, 2]
 
 
 def test_each_pair_is_compared_once() -> None:
@@ -317,7 +317,7 @@ def test_each_pair_is_compared_once() -> None:
         num_read += len(rows)
         return pixels[rows]
 
-    group_duplicates(pd.Series(range(1000)).map("{:06}".format), perceptual_hashes(pixels), read)
+    find_duplicates(pd.Series(range(1000)).map("{:06}".format), perceptual_hashes(pixels), read)
     assert num_read < 20 * 1000
 
 

@@ -133,11 +133,8 @@ def test_the_page_needs_no_network_and_says_the_answer() -> None:
     assert curve_lines(found)[-1] == f"would more data help? {found['answer']}"
 
 
-def test_the_command_keeps_what_is_finished_and_logs_one_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The trainings are played: what trains is tested with the folds. The fourth is killed."""
-    workspace = prepared_workspace(tmp_path / "a work space", num_pictures=60)
+def played_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let each training of a series give invented answers at once. Returns their names; the fourth is killed."""
     trained: list[str] = []
 
     def played(self: Series, training: OneTraining) -> pd.DataFrame:
@@ -161,6 +158,15 @@ def test_the_command_keeps_what_is_finished_and_logs_one_run(
         return table
 
     monkeypatch.setattr(Series, "run", played)
+    return trained
+
+
+def test_the_command_keeps_what_is_finished_and_logs_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trainings are played: what trains is tested with the folds."""
+    workspace = prepared_workspace(tmp_path / "a work space", num_pictures=60)
+    trained = played_trainings(monkeypatch)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(workspace)
     options = argparse.Namespace(json=True, out=tmp_path / "page.html")

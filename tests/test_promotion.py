@@ -40,6 +40,7 @@ from pawline.tracking import promotion, registry, store
 from pawline.tracking.promotion import Asked, promote, register, rollback
 from pawline.tracking.registry import CHALLENGES, LINE, RECORD, VERDICT
 from pawline.tracking.store import MODEL_DIGEST
+from pawline.workspace import turns
 from pawline.workspace.laid_models import LaidModels, champion_files
 from pawline.workspace.layout import Layout
 from pawline.workspace.registered import Answer, known_answer
@@ -54,14 +55,6 @@ NUM_TEST = 60  # pictures of each of the two classes
 SIDE = 8
 FIRST_LEVEL = {"test": 0, "train": 100, "val": 110}  # the grey of a part's first cat
 DOG = 128  # a dog is so much brighter than the cat of its number
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, which take it seconds to make."""
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
 
 
 @pytest.fixture
@@ -679,7 +672,7 @@ def test_trouble_with_mlflow_is_said_once_until_it_is_over(capsys: pytest.Captur
 
 def test_a_registry_in_use_is_busy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train()
-    monkeypatch.setattr(registry, "LOCK_SECONDS", 0)
+    monkeypatch.setattr(turns, "LOCK_SECONDS", 0)
     with (
         registry.Registry().locked(),
         pytest.raises(BusyError, match=r"^busy, try again: another command is changing"),

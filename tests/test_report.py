@@ -41,6 +41,16 @@ from tests.source import ROOT
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = '"><script>alert("1")</script>\n\u202e{{ 7 * 7 }}&amp;'
 NOT_QUARANTINED: list[tuple[str, str, str, str]] = []
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "loss": [0.7, 0.5, 0.3],
+        "accuracy": [0.5, 0.75, 1.0],
+        "val_loss": [0.6, 0.4, 0.45],
+        "val_accuracy": [0.5, 0.75, 0.75],
+        "learning_rate": [0.001, 0.0005, 0.0],
+    }
+)
 CALIBRATION = pd.DataFrame(
     {
         "when": ["before", "after", "after"],
@@ -93,10 +103,7 @@ def make_inputs(
     """A finished run over striped images. The first test image of the first class is predicted to be of
     the last class; all others are right. The first `copies` images of the first class are duplicates."""
     table = prepared_table(names, num_per_class)
-    pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
-    write_shard(folder, 0, Concatenation([np.stack(pictures)]), np.arange(len(pictures)))
-    form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
-    write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, "none", form)
+    write_striped(folder, table, names)
     split = table[["path", "digest", "label"]].assign(group=table["digest"], split=parts_of(table, num_per_class))
     split.loc[: copies - 1, "group"] = split.loc[0, "group"]
     predictions = invented_predictions(split[split["split"] == "test"], names)
@@ -109,24 +116,10 @@ def make_inputs(
         split=split,
         left_out=split.head(0),
         images=PreparedImages(folder),
-        history=pd.DataFrame(
-            {
-                "epoch": [1, 2, 3],
-                "loss": [0.7, 0.5, 0.3],
-                "accuracy": [0.5, 0.75, 1.0],
-                "val_loss": [0.6, 0.4, 0.45],
-                "val_accuracy": [0.5, 0.75, 0.75],
-                "learning_rate": [0.001, 0.0005, 0.0],
-            }
-        ),
+        history=HISTORY,
         predictions=predictions,
         metrics={
-            "ingest": {
-                "num_files": len(index),
-                "num_bytes": int(index["bytes"].sum()),
-                "num_unlabelled": 0,
-                "num_beside_classes": 0,
-            },
+            "ingest": counts_of(index),
             "prepare": summarize_prepare(index, quarantine),
             "split": summarize_split(Split(split, split.head(0), 0, 0, []), names),
             "train": {"num_epochs": 3, "best_epoch": 2, "num_weights": 1234},
@@ -139,6 +132,14 @@ def prepared_table(names: list[str], num_per_class: int) -> pd.DataFrame:
     rows = [(f"{name}/{i}.jpg", name, label) for label, name in enumerate(names) for i in range(num_per_class)]
     table = pd.DataFrame(rows, columns=["path", "class_name", "label"])
     return table.assign(digest=[f"{row:064x}" for row in range(len(table))], given_part="", given_group="")
+
+
+def write_striped(folder: Path, table: pd.DataFrame, names: list[str]) -> None:
+    """Write a picture for each row as `prepare` does."""
+    pictures = [stripes(row.label % 2 == 1, row.Index, 16, 16) for row in table.itertuples()]
+    write_shard(folder, 0, Concatenation([np.stack(pictures)]), np.arange(len(pictures)))
+    form = ImageForm(image_size=16, color="rgb", aspect="stretch", background=255)
+    write_description(folder, table, np.zeros((len(table), NUM_HASHES), np.uint64), names, "none", form)
 
 
 def parts_of(table: pd.DataFrame, num_per_class: int) -> list[str]:
@@ -164,6 +165,11 @@ def index_of(table: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
     unusable = quarantine.assign(digest="", bytes=0, format="", width=0, height=0, given_part="", given_group="")
     table = pd.concat([usable, unusable]).assign(problem="", animated=False)
     return table.assign(given_class=table["class_name"])[list(COLUMNS)].reset_index(drop=True)
+
+
+def counts_of(index: pd.DataFrame) -> dict[str, int]:
+    num_bytes = int(index["bytes"].sum())
+    return {"num_files": len(index), "num_bytes": num_bytes, "num_unlabelled": 0, "num_beside_classes": 0}
 
 
 def metrics_of(predictions: pd.DataFrame, names: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pawline.compare_page import compare_page
 from pawline.learning_curve import PowerLaw
 from pawline.learning_curve_page import curve_page
 from pawline.pictures.decode import REASONS, to_jpeg
-from tests.browser import asked_others, chromium, is_too_wide, num_without_text, opened, serious_barriers
+from tests.browser import asked_others, is_too_wide, num_without_text, opened, serious_barriers
 from tests.conftest import stripes
 from tests.test_compare import judged, many, predictions
 from tests.test_learning_curve import measured, quick
@@ -37,12 +37,6 @@ def page_of_comparison() -> str:
 
 def page_of_curve() -> str:
     return curve_page(quick(measured(PowerLaw(floor=0.02, amount=0.1, power=0.5, whole=1000), 2000)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -260,11 +260,15 @@ def test_added_copies_take_no_picture_out_of_test(split: Splitter) -> None:
 # Sources that come ready-split
 
 
+def ready_split(count: int) -> list[Picture]:
+    """Pictures of two classes, in turn of train, val and test."""
+    parts = ("train", "val", "test")
+    return [picture(n, ("cat", "dog")[n // 3 % 2], parts[n % 3]) for n in range(count)]
+
+
 def test_ready_made_parts_are_kept_as_given(split: Splitter) -> None:
-    given = ["train", "val", "test"]
-    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(60)]
-    used, _ = split(pictures)
-    assert list(used["split"]) == [given[n % 3] for n in range(60)]
+    used, _ = split(ready_split(60))
+    assert list(used["split"]) == ["train", "val", "test"] * 20
 
 
 @pytest.mark.parametrize(("given", "cut"), [("test", "val"), ("val", "test")])
@@ -279,8 +283,7 @@ def test_a_part_that_is_not_given_is_cut_from_train(split: Splitter, given: str,
 
 
 def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
-    given = ["train", "val", "test"]
-    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(60)]
+    pictures = ready_split(60)
     leak = replace(copy_of(pictures[0], 1), given_part="test")
     used, left_out = split([*pictures, leak])
     assert (used.groupby("digest")["split"].nunique() == 1).all()
@@ -288,8 +291,7 @@ def test_a_copy_across_given_parts_does_not_straddle(split: Splitter) -> None:
 
 
 def test_a_ready_made_test_folder_loses_no_picture_to_copies_in_train(split: Splitter) -> None:
-    given = ["train", "val", "test"]
-    pictures = [picture(n, ("cat", "dog")[n // 3 % 2], given[n % 3]) for n in range(90)]
+    pictures = ready_split(90)
     copies = [replace(near_copy_of(pictures[2], n), given_part="train") for n in range(5)]
     used, left_out = split(pictures + copies)
     assert (used["split"] == "test").sum() == 30

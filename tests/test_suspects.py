@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,7 +21,7 @@ from pawline.page.suspects import render_queue, render_suspects
 from pawline.prepared import PreparedImages
 from pawline.relabel import NO_CLASS, read_decisions
 from pawline.suspects import HeldOutPredictions, find_suspects, from_folds, from_held_out, still_open
-from tests.browser import chromium, serious_barriers
+from tests.browser import serious_barriers
 from tests.conftest import encode, run, stripes
 from tests.planted import plant_gps
 from tests.test_runtime import write_brightness
@@ -181,12 +180,6 @@ def test_a_page_without_suspects_says_so_and_offers_no_buttons(raw: Path) -> Non
     html = render_suspects(find_suspects(EXAMPLE, NAMES).head(0), NAMES, "from an example", raw)
     assert "<h1>No likely wrong labels</h1>" in html and "No label looks wrong." in html
     assert "The likeliest mistakes come first" not in html and '<div class="bar" hidden>' in html
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_decisions_are_made_by_keyboard_and_downloaded(raw: Path, tmp_path: Path, browser: Any) -> None:

@@ -44,14 +44,6 @@ PARAMS = load_params(ROOT / "params.yaml")
 SPLIT = pd.DataFrame({"path": ["cat/1.jpg"], "digest": ["0" * 64], "label": [0], "split": ["train"]})
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables without a row: MLflow takes a second of the processor's time to make them."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(store, "_create_store", lambda at: shutil.copy(empty_store, at.store))

@@ -213,6 +213,14 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checkpoint, "save", save_and_stop)
 
 
+def files_of(trained: Trained, path: Path) -> list[bytes]:
+    """The content of the model's file and of its kept epochs' one, written to a path without its ending."""
+    model, epochs = path.with_suffix(".keras"), path.with_suffix(".npz")
+    save_model(trained.model, model)
+    write_epochs(epochs, epochs_of(trained, "d" * 64))
+    return [model.read_bytes(), epochs.read_bytes()]
+
+
 @pytest.mark.parametrize("step", [0, 1, 14, 17, 28])
 @pytest.mark.parametrize("name", ["fast", "classic"])
 def test_a_resumed_training_ends_with_the_same_bytes(
@@ -235,11 +243,7 @@ def test_a_resumed_training_ends_with_the_same_bytes(
     epochs_before = [row["epoch"] for row in rows]
     resumed = train(*data, network, two_epochs, on_epoch=rows.append, checkpoint=checkpoint)
     uninterrupted = train(*data, network, two_epochs)
-    for trained, name in ((resumed, "resumed"), (uninterrupted, "uninterrupted")):
-        save_model(trained.model, tmp_path / f"{name}.keras")
-        write_epochs(tmp_path / f"{name}.npz", epochs_of(trained, "d" * 64))
-    for ending in ("keras", "npz"):
-        assert (tmp_path / f"resumed.{ending}").read_bytes() == (tmp_path / f"uninterrupted.{ending}").read_bytes()
+    assert files_of(resumed, tmp_path / "resumed") == files_of(uninterrupted, tmp_path / "uninterrupted")
     pd.testing.assert_frame_equal(resumed.history, uninterrupted.history)
     assert epochs_before == list(range(1, step // 14 + 1))
     assert [row["epoch"] for row in rows] == [*epochs_before, 1, 2]
@@ -399,11 +403,7 @@ def test_a_recipe_that_was_chosen_changed_and_resumed_repeats_to_the_byte(
 
     repeated = train(*data, params.network, trained.recipe)
     assert repeated.recipe == trained.recipe
-    for training, name in ((trained, "chosen"), (repeated, "repeated")):
-        save_model(training.model, tmp_path / f"{name}.keras")
-        write_epochs(tmp_path / f"{name}.npz", epochs_of(training, "d" * 64))
-    for ending in ("keras", "npz"):
-        assert (tmp_path / f"repeated.{ending}").read_bytes() == (tmp_path / f"chosen.{ending}").read_bytes()
+    assert files_of(repeated, tmp_path / "repeated") == files_of(trained, tmp_path / "chosen")
 
 
 def test_a_time_budget_for_too_few_steps_is_refused(

@@ -21,19 +21,13 @@ from pawline.walk.formulas import run_network
 from pawline.walk.kept import kept_epochs
 from pawline.walk.learnt import NO_EPOCHS
 from pawline.walk.page import render_walk
-from tests.browser import asked_others, chromium, is_too_wide, num_without_text, serious_barriers
+from tests.browser import asked_others, is_too_wide, num_without_text, serious_barriers
 from tests.browser import opened as open_page
 from tests.service_here import service_here
 from tests.walked import CLASSES, drawn_cat, flipped_network, keep_two_epochs, save_untrained
 
 READY = "html[data-ready]"
 PHONE = 390
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pawline.cli.positive import positive
 from pawline.cli.progress import with_progress
 from pawline.cli.standard_output import show
 from pawline.errors import ModelError
-from pawline.page.words import plural
 from pawline.terminal import printable, say, shell_word
+from pawline.words import plural
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from pawline.files import read_regular_file, write_text
 from pawline.label_queue import is_queue
 from pawline.terminal import printable
 from pawline.workspace.checkout import ask_git, is_checkout
-from pawline.workspace.dag import DVC_YAML, read_dag
+from pawline.workspace.dag import DVC_YAML, dag_of
 from pawline.workspace.layout import Layout
 from pawline.workspace.lock import LOCK
-from pawline.yaml_files import read_yaml
 
 # Every page begins so: nothing is loaded, pictures stand in the page.
 HEAD_OF_A_PAGE = (
@@ -149,6 +148,6 @@ def _named_by_pipeline(root: Path) -> set[Path]:
     Where params.yaml or dvc.yaml is damaged, the places that the code knows remain."""
     names = {DVC_YAML, str(LOCK), *map(str, vars(Layout()).values())}
     with suppress(Exception):  # the command itself may not need these files, and says what is wrong with them
-        stages = read_dag(read_yaml(root / Layout().params), root).values()
+        stages = dag_of(root).values()
         names |= {path for stage in stages for path in (*stage.deps, *stage.outs) if not is_address(path)}
     return {(root / name).resolve() for name in names}

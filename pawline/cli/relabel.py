@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pawline.addresses import is_address, without_secrets
 from pawline.cli.named_file import refuse_no_file
 from pawline.errors import DatasetError, ParamsError
-from pawline.page.words import plural
 from pawline.terminal import printable, say, shell_word
+from pawline.words import plural
 from pawline.workspace.layout import Layout
 
 if TYPE_CHECKING:

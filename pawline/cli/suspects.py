@@ -10,8 +10,8 @@ from pawline.cli.out_file import PAGE, check_out, write_out
 from pawline.cli.positive import positive
 from pawline.cli.standard_output import show
 from pawline.errors import DatasetError, ModelError, ParamsError
-from pawline.page.words import plural
 from pawline.terminal import printable, say
+from pawline.words import plural
 from pawline.workspace.layout import Layout, LocalState
 
 if TYPE_CHECKING:

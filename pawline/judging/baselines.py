@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pawline.judging.clustered import accuracy_interval
+from pawline.judging.evenly import evenly
 from pawline.parts import Part
 from pawline.prepared import PreparedImages
 
@@ -34,7 +35,7 @@ def measure_baselines(
 
     groups: (n,) numbers from 0, of the test pictures. Raises nothing for a train part of one class: each baseline then
     answers that class."""
-    chosen = np.linspace(0, len(train.rows) - 1, min(len(train.rows), MAX_LEARNED)).astype(np.int64)
+    chosen = evenly(len(train.rows), MAX_LEARNED)
     rows, labels = train.rows[chosen], train.labels[chosen]
     regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MAX_ITERATIONS))
     answers = {

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest
 
+from pawline.cross_entropy import log_likelihood
+from pawline.judging.ranking import Ranking
+
 SIGNIFICANCE, POWER = 0.05, 0.8
 NUM_REPLICATES, CHUNK_VALUES = 2000, 2_000_000  # of the bootstrap; values of one chunk of weights
 
@@ -147,21 +150,30 @@ def balanced_accuracy(labels: Labels, probabilities: Probabilities) -> Metric:
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> Metric:
-    """Mean of -log(probability of the true class), natural logarithm; a probability of 0 counts as 1e-12."""
-    true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return _mean(-np.log(true_class.clip(1e-12)))
+    """Mean of -log(probability of the true class), see cross_entropy.py."""
+    return _mean(-log_likelihood(labels, probabilities))
 
 
 def brier(labels: Labels, probabilities: Probabilities) -> Metric:
     """Mean over the pictures of the squared distance between probabilities and truth, summed over the classes (Brier,
     1950): from 0 to 2."""
-    truth = np.eye(probabilities.shape[1])[labels]
-    return _mean(((probabilities - truth) ** 2).sum(axis=1))
+    return _mean(squared_distances(np.eye(probabilities.shape[1])[labels], probabilities))
+
+
+def squared_distances(truth: Values, probabilities: Probabilities) -> Values:
+    """The Brier score of each picture, (n,). truth: 1 in the column of the true class, else 0, (n, num_classes)."""
+    return np.asarray(((probabilities - truth) ** 2).sum(axis=1))
 
 
 def area_under_curve(labels: Labels, probabilities: Probabilities) -> Metric:
     """The mean over all classes that occur of the area under the ROC curve of the class against the rest."""
-    return _mean_of_classes([_area(labels == label, probabilities[:, label]) for label in np.unique(labels)])
+    rankings = [Ranking(labels == label, probabilities[:, label]) for label in np.unique(labels)]
+
+    def value(weights: Values) -> Values:
+        counts = weights.astype(np.uint16)  # whole numbers
+        return np.asarray(np.mean([ranking.area(counts) for ranking in rankings], axis=0))
+
+    return value
 
 
 # name, whether more is better
@@ -189,24 +201,5 @@ def _mean_where(values: Values, where: NDArray[np.bool_]) -> Metric:
 def _mean_of_classes(per_class: list[Metric]) -> Metric:
     def value(weights: Values) -> Values:
         return np.asarray(np.mean([of_class(weights) for of_class in per_class], axis=0))
-
-    return value
-
-
-def _area(is_class: NDArray[np.bool_], scores: Probabilities) -> Metric:
-    """The chance that a picture of the class scores higher than another one, ties count half."""
-    order = np.argsort(scores, kind="stable")
-    ordered, positive = scores[order], is_class[order]
-    first = np.searchsorted(ordered, ordered, side="left")
-    last = np.searchsorted(ordered, ordered, side="right")
-
-    def value(weights: Values) -> Values:
-        weights = weights[:, order]
-        others = np.where(positive, 0.0, weights)
-        below = np.pad(np.cumsum(others, axis=1), ((0, 0), (1, 0)))
-        rank = (below[:, first[positive]] + below[:, last[positive]]) / 2
-        wins = (weights[:, positive] * rank).sum(axis=1)
-        with np.errstate(invalid="ignore"):  # only one kind was drawn
-            return np.asarray(wins / (weights[:, positive].sum(axis=1) * below[:, -1]))
 
     return value

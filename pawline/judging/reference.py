@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pawline.judging.evenly import evenly
 from pawline.judging.many_tests import one_of_each_group
 from pawline.judging.traits import FORMAT, measure_traits, numeric_traits
 from pawline.pictures.appearance import APPEARANCE
@@ -107,7 +108,7 @@ def limit(distances: NDArray[np.float64], rate: float) -> tuple[float, float]:
 
 def _traits(part: str, images: PreparedImages, index: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
     of_part = one_of_each_group(split[split["split"] == part].sort_values(["digest", "path"]))
-    chosen = np.linspace(0, len(of_part) - 1, min(len(of_part), MAX_MEASURED)).astype(np.int64)
+    chosen = evenly(len(of_part), MAX_MEASURED)
     return measure_traits(images, index, images.rows_of(of_part["path"].iloc[chosen]))
 
 

@@ -7,8 +7,10 @@ weight 1 give the figures themselves.
 import numpy as np
 from numpy.typing import NDArray
 
+from pawline.cross_entropy import log_likelihood
 from pawline.judging.clustered import wilson
-from pawline.judging.paired import Labels, Probabilities, Values, group_weights
+from pawline.judging.paired import Labels, Probabilities, Values, group_weights, squared_distances
+from pawline.judging.ranking import Ranking
 from pawline.judging.reliability import NUM_BINS, bins_of
 
 SEED = 1
@@ -26,12 +28,12 @@ class Figures:
 
     def __init__(self, labels: Labels, probabilities: Probabilities, uncalibrated: Probabilities) -> None:
         one_hot = np.eye(probabilities.shape[1])
-        predicted, rows = probabilities.argmax(axis=1), np.arange(len(labels))
+        predicted = probabilities.argmax(axis=1)
         right = predicted == labels
         self._actual, self._predicted = one_hot[labels], one_hot[predicted]
         self._hits = self._actual * right[:, None]
-        self._losses = -np.log(probabilities[rows, labels].astype(np.float64).clip(1e-12))
-        self._distances = ((probabilities - self._actual) ** 2).sum(axis=1)
+        self._losses = -log_likelihood(labels, probabilities)
+        self._distances = squared_distances(self._actual, probabilities)
         self._gaps = {
             "calibration_error": _gaps(right, probabilities),
             "calibration_error_before": _gaps(right, uncalibrated),
@@ -48,7 +50,7 @@ class Figures:
             weights @ table for table in (self._hits, self._actual, self._predicted)
         )  # (num_replicates, num_classes)
         counts = weights.astype(np.uint16)
-        ranked = np.array([ranking.of(counts) for ranking in self._rankings])  # (num_classes, 2, num_replicates)
+        ranked = np.array([ranking.both(counts) for ranking in self._rankings])  # (num_classes, 2, num_replicates)
         with np.errstate(invalid="ignore"):
             recall = hits / actual
             f1 = np.where(actual > 0, 2 * hits / (actual + predicted), np.nan)
@@ -66,34 +68,6 @@ class Figures:
             "class_auc": auc,
             "class_average_precision": average_precision,
         }
-
-
-class Ranking:
-    """The pictures in falling order of one class's probability."""
-
-    def __init__(self, is_class: NDArray[np.bool_], scores: NDArray[np.floating]) -> None:
-        self._order = np.argsort(-scores, kind="stable")
-        falling = -scores[self._order]
-        self._places = np.flatnonzero(is_class[self._order])  # of the class's pictures
-        own = falling[self._places]
-        # Numbers of pictures, of all and of the class, that score higher; and those that score as high or higher.
-        self._above, self._through = (np.searchsorted(falling, own, side) for side in ("left", "right"))
-        self._own_above, self._own_through = (np.searchsorted(own, own, side) for side in ("left", "right"))
-
-    def of(self, counts: NDArray[np.uint16]) -> Values:
-        """Area under the ROC curve (ties count half) and average precision: (2, num_replicates).
-
-        counts: (num_replicates, n)."""
-        ordered = counts[:, self._order]
-        own = ordered[:, self._places].astype(np.int64)
-        every, of_class = _summed(ordered), _summed(own)
-        positives, others = of_class[:, -1], every[:, -1] - of_class[:, -1]
-        above = every[:, self._above] - of_class[:, self._own_above]
-        through = every[:, self._through] - of_class[:, self._own_through]
-        wins = (own * (others[:, None] - (above + through) / 2)).sum(axis=1)
-        precision = of_class[:, self._own_through] / np.maximum(every[:, self._through], 1)
-        with np.errstate(invalid="ignore"):  # one kind was not drawn
-            return np.array([wins / (positives * others), (own * precision).sum(axis=1) / positives])
 
 
 def replicate(figures: Figures, groups: Labels, num_classes: int) -> Found:
@@ -137,10 +111,3 @@ def _mean(per_class: Values) -> Values:
     known = ~np.isnan(per_class)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, per_class, 0).sum(axis=1) / known.sum(axis=1))
-
-
-def _summed(counts: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Sums of the first 0, 1, … n columns: (num_replicates, n + 1)."""
-    sums = np.zeros((len(counts), counts.shape[1] + 1), np.int64)
-    np.cumsum(counts, axis=1, out=sums[:, 1:])
-    return sums

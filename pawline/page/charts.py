@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pawline.page.words import file_size
+from pawline.words import file_size
 
 NUM_BINS = 24
 PERCENTILES = [5, 25, 50, 75, 95]  # report.html draws a strip from these five

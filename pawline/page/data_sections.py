@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pawline.judging.evenly import evenly
 from pawline.page.album import Album
 from pawline.page.charts import Axis, Values, histogram, size_map, strips
-from pawline.page.inputs import PARTS, ReportInputs, evenly, ranked, records
-from pawline.page.words import plural
+from pawline.page.inputs import ReportInputs, ranked, records
+from pawline.parts import PARTS
 from pawline.pictures.decode import REASONS
 from pawline.prepared import PreparedImages
 from pawline.relabelled import num_relabelled
+from pawline.words import plural
 
 MAX_QUARANTINED = 20  # files listed per reason
 NUM_EXTREMES = 6

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pawline.judging.drift import drift, leaks
+from pawline.judging.evenly import evenly
 from pawline.judging.many_tests import one_of_each_group
 from pawline.judging.segments import weak_segments
 from pawline.judging.shortcuts import TOGETHER, shortcuts
@@ -15,8 +16,9 @@ from pawline.judging.traits import NUMERIC, measure_traits, numeric_traits
 from pawline.judging.wrong_labels import SUSPICION, likely_wrong
 from pawline.page.album import Album
 from pawline.page.charts import calibration_chart, threshold_chart
-from pawline.page.inputs import PARTS, ReportInputs, evenly, records
-from pawline.page.words import number, percent, plural, short
+from pawline.page.inputs import ReportInputs, records
+from pawline.parts import PARTS
+from pawline.words import number, percent, plural, short
 
 NUM_MEASURED = 5000  # images of all, and of each part; their number bounds the time for 100,000 images
 NUM_SUSPECTS, NUM_LEAKS, NUM_SEGMENTS = 24, 20, 12  # shown

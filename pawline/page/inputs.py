@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pawline.card import Card
 from pawline.judging.predictions import read_predictions
 from pawline.prepared import PreparedImages
 
-# In the order of a reader: the parts as a model meets them. (split.py has its own PARTS, in the order that decides
-# ties.)
-PARTS = ["train", "val", "test"]
 MEASURED_STAGES = ["ingest", "prepare", "split", "train", "evaluate"]
 
 MAX_CLASSES = 20  # in the matrix and in rows of pictures: nobody reads a larger matrix
@@ -83,11 +78,6 @@ def hardest_classes(inputs: ReportInputs, limit: int) -> list[str]:
     wrong = inputs.predictions[inputs.predictions["actual"] != inputs.predictions["predicted"]]
     num_wrong = wrong["actual"].value_counts()
     return sorted(sorted(names, key=lambda name: (-num_wrong.get(name, 0), name))[:limit])
-
-
-def evenly(count: int, limit: int) -> NDArray[np.int64]:
-    """At most `limit` evenly spaced numbers from 0 to count - 1, with both ends."""
-    return np.linspace(0, max(count - 1, 0), min(count, limit)).astype(np.int64)
 
 
 def ranked(*columns: pd.Series) -> list[tuple[Any, int]]:

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 
 from pawline.figures import FIGURES
+from pawline.judging.evenly import evenly
 from pawline.judging.mistakes import surest_first, surest_mistakes
 from pawline.page.album import Album
 from pawline.page.charts import line_chart
-from pawline.page.inputs import MAX_LISTED, PARTS, ReportInputs, evenly, hardest_classes, ranked, records
-from pawline.page.words import percent
+from pawline.page.inputs import MAX_LISTED, ReportInputs, hardest_classes, ranked, records
+from pawline.parts import PARTS
+from pawline.words import percent
 
 # The figures of the headline and the first tile. Every other figure of FIGURES has a tile of its own.
 HEADLINE_KEYS = {"accuracy", "num_images"}

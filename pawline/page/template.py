@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from pawline.page.words import file_size, number, percent, plural, short
+from pawline.words import file_size, number, percent, plural, short
 
 
 def with_code(text: str) -> Markup:

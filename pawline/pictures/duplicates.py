@@ -98,11 +98,6 @@ class Duplicates(NamedTuple):
     shares_scene: NDArray[np.bool_]
 
 
-def group_duplicates(digests: pd.Series, hashes: NDArray[np.uint64], pictures: ReadPictures) -> Numbers:
-    """The groups alone, see find_duplicates."""
-    return find_duplicates(digests, hashes, pictures).group
-
-
 def find_duplicates(digests: pd.Series, hashes: NDArray[np.uint64], pictures: ReadPictures) -> Duplicates:
     """Group the duplicates among n images.
 

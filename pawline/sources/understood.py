@@ -8,6 +8,7 @@ from pawline.sources.class_folders import are_pieces
 from pawline.sources.class_names import NamedClasses
 from pawline.sources.listing import LINK_OUT, LINKED_FOLDER, display_path
 from pawline.terminal import listed
+from pawline.words import plural
 
 if TYPE_CHECKING:
     from pawline.index import IndexRows
@@ -29,7 +30,7 @@ def describe(
         *_hidden(source.listing.passed_over),
     ]
     lines = [
-        f"{_number(len(rows), 'file')} in {_number(len({*rows.texts('class_name')}), 'class')} (prepare checks them): "
+        f"{plural(len(rows), 'file')} in {plural(len({*rows.texts('class_name')}), 'class')} (prepare checks them): "
         f"{_counts(rows.texts('class_name'))}",
         *_origin(source),
         *_parts(rows),
@@ -67,7 +68,7 @@ def _suspicious(source: "ClassifiedSource", rows: "IndexRows") -> Iterator[str]:
     if problems := Counter(problem for problem in rows.texts("problem") if problem):
         by_problem = _listed([f"{problem} {count:,}" for problem, count in sorted(problems.items())])
         advice = "; ingest.follow_links: true reads links" if {LINK_OUT, LINKED_FOLDER} & {*problems} else ""
-        yield f"suspicious: {_number(problems.total(), 'file')} that cannot be read ({by_problem}){advice}"
+        yield f"suspicious: {plural(problems.total(), 'file')} that cannot be read ({by_problem}){advice}"
 
 
 def _ungarbled(name: str) -> str:
@@ -105,9 +106,7 @@ def _unlabelled(source: "ClassifiedSource") -> list[str]:
     if not source.num_unlabelled:
         return []
     folders = ", ".join(sorted(display_path(folder) for folder in source.classes.unlabelled))
-    return [
-        f"{_number(source.num_unlabelled, 'file')} in {folders} without a class (`pawline predict` takes them)"
-    ]
+    return [f"{plural(source.num_unlabelled, 'file')} in {folders} without a class (`pawline predict` takes them)"]
 
 
 def _not_pictures(endings: Counter[str]) -> list[str]:
@@ -116,20 +115,20 @@ def _not_pictures(endings: Counter[str]) -> list[str]:
     named = {ending or "without an ending": count for ending, count in endings.items()}
     by_ending = _listed([f"{_printable(name)} {count:,}" for name, count in sorted(named.items())])
     verb = "is" if endings.total() == 1 else "are"
-    return [f"{_number(endings.total(), 'file')} that by name and content {verb} no picture ({by_ending})"]
+    return [f"{plural(endings.total(), 'file')} that by name and content {verb} no picture ({by_ending})"]
 
 
 def _hidden(passed_over: Counter[str]) -> list[str]:
     files = Counter({name: count for name, count in passed_over.items() if not name.endswith("/")})
     folders = sorted(_printable(name.rstrip("/")) for name in passed_over.keys() - files)
     return [
-        *([f"{_number(files.total(), 'system or hidden file')} ({_counts(files.elements())})"] if files else []),
+        *([f"{plural(files.total(), 'system or hidden file')} ({_counts(files.elements())})"] if files else []),
         *([f"system and hidden folders: {_listed(folders)}"] if folders else []),
     ]
 
 
 def _beside(num_beside_classes: int) -> list[str]:
-    return [f"{_number(num_beside_classes, 'file')} beside the classes"] if num_beside_classes else []
+    return [f"{plural(num_beside_classes, 'file')} beside the classes"] if num_beside_classes else []
 
 
 def _counts(texts: Iterable[str]) -> str:
@@ -139,11 +138,6 @@ def _counts(texts: Iterable[str]) -> str:
 
 def _listed(names: list[str]) -> str:
     return listed(names, MAX_NAMED)
-
-
-def _number(count: int, noun: str) -> str:
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _printable(name: str) -> str:

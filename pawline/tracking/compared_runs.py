@@ -17,11 +17,19 @@ from pawline.compare import JudgedModel
 from pawline.errors import DatasetError, ParamsError, PawlineError
 from pawline.judging.predictions import classes_of, read_predictions
 from pawline.params.whole import load_params
-from pawline.parts import data_digest
+from pawline.parts import data_digest, digests_learned
 from pawline.terminal import listed
 from pawline.tracking.logged_model import conditions_of_card
 from pawline.tracking.missed import send_missed
-from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, experiment_id, mirror, run_of, use_store
+from pawline.tracking.store import (
+    MODEL_DIGEST,
+    busy_unless_it_answers,
+    experiment_id,
+    if_there,
+    mirror,
+    run_of,
+    use_store,
+)
 from pawline.tracking.training_run import DECIDED, DVC_EXPERIMENT, shown_params
 from pawline.workspace.checkout import is_checkout, main_checkout
 from pawline.workspace.layout import Layout, LocalState, local_store, store_address
@@ -82,12 +90,9 @@ def _find(named: str) -> Run:
         return client.get_run(_run_of_model(named))
     named = named.removeprefix("runs:/").partition("/")[0] if named.startswith("runs:/") else named
     if RUN_ID.fullmatch(named):
-        try:
-            return client.get_run(named)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            raise _unknown(named, _all_runs()) from None
+        if run := if_there(lambda: client.get_run(named)):
+            return run
+        raise _unknown(named, _all_runs())
     runs = _all_runs()
     found = [run for run in runs if named in (run.info.run_name, run.data.tags.get(DVC_EXPERIMENT))]
     if not found and len(named) >= MIN_PREFIX:
@@ -227,7 +232,7 @@ def _judged(
     return JudgedModel(
         name=name,
         predictions=predictions,
-        learned_from=frozenset(split.loc[split["split"] != "test", "digest"]),
+        learned_from=digests_learned(split),
         num_images={str(part): int(count) for part, count in split["split"].value_counts().items()},
         params=params,
         data_digest=data_digest(split),

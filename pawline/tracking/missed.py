@@ -18,7 +18,6 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from pawline.addresses import public_address
 from pawline.card import card_path, parse_card
@@ -29,7 +28,7 @@ from pawline.runtime.model import SUFFIX
 from pawline.terminal import say
 from pawline.tracking.logged_model import log_model, name_model
 from pawline.tracking.metrics import log_metrics
-from pawline.tracking.store import mirror, run_of, run_with_tag
+from pawline.tracking.store import if_there, mirror, run_of, run_with_tag
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState
 
@@ -172,13 +171,10 @@ def _send_contents(place: Path, missed: MissedRun, run: Run | None) -> None:
 
 def _run_for(place: Path, missed: MissedRun) -> Run | None:
     """The run that this store has of it: its own, one that a killed sending began, or that of its model."""
+    run = None
     if missed.run_id and missed.store == store_digest():
-        try:
-            return mlflow.get_run(missed.run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-    return run_with_tag(MISSED, place.name) or (run_of(missed.digest) if missed.digest else None)
+        run = if_there(lambda: mlflow.get_run(missed.run_id))
+    return run or run_with_tag(MISSED, place.name) or (run_of(missed.digest) if missed.digest else None)
 
 
 def _folder() -> Path:

@@ -26,7 +26,7 @@ from pawline.judging.gate import CANNOT_TELL, PROMOTE, Evidence, Verdict, first_
 from pawline.linked_groups import group_keys
 from pawline.params.promotion import PromotionParams
 from pawline.params.whole import load_params
-from pawline.parts import data_digest
+from pawline.parts import data_digest, digests_learned
 from pawline.runtime.export_card import read_export_card
 from pawline.terminal import say
 from pawline.tracking.logged_model import conditions_of_card, log_model, name_model
@@ -270,7 +270,7 @@ def _workspace_model(at: Layout) -> Model:
         raise ModelError(
             f"{at.exported}: made of another model than {at.model}; bring both up to date: `dvc repro`"
         )
-    return Model(at.exported, card, _learned(split))
+    return Model(at.exported, card, digests_learned(split))
 
 
 @contextmanager
@@ -280,7 +280,7 @@ def _downloaded(version: ModelVersion | None) -> Iterator[Model]:
         raise ModelError("it is not in MLflow any more")
     with _files_of(version) as file:
         card = parse_card(card_path(file))
-        yield Model(file, card, _learned(_split_of(version, card)))
+        yield Model(file, card, digests_learned(_split_of(version, card)))
 
 
 @contextmanager
@@ -305,10 +305,6 @@ def _split_of(version: ModelVersion, card: Card) -> pd.DataFrame:
     if present is not None and data_digest(present) == card.training_data_digest:
         return present
     raise ModelError("its MLflow run has no table of its split, so the pictures that it learned from are unknown")
-
-
-def _learned(split: pd.DataFrame) -> frozenset[str]:
-    return frozenset(split.loc[split["split"] != "test", "digest"])
 
 
 @dataclass(frozen=True)

@@ -18,23 +18,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import mlflow
-from filelock import FileLock, Timeout
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.exceptions import MlflowException
 
-from pawline.errors import BusyError
 from pawline.judging.gate import PROMOTE
-from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers
+from pawline.tracking.store import MODEL_DIGEST, busy_unless_it_answers, if_there
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import LocalState
 from pawline.workspace.registered import forget_answers
+from pawline.workspace.turns import turn
 
 NAME, CHAMPION, CHALLENGER = "pawline", "champion", "challenger"
 LINE = "pawline.champions"  # a tag of the registered model: who was champion, the oldest first
 CHALLENGES = "pawline.challenges."  # tags of the registered model, with the digest of a test part at the end
 VERDICT, RECORD = "pawline.verdict", "pawline.judged"  # tags of a version: for people, and for the next command
 EXPERIMENT_VERSION = "pawline.experiment"  # a tag of a version that an experiment registered
-LOCK_SECONDS = 30
 LONGEST_LINE, MOST_LISTED = 100, 200  # champions and challenges that are kept
 
 
@@ -81,18 +78,8 @@ class Registry:
         """Hold the registry alone on this machine; first finish what a kill left. Raises BusyError after 30 s.
 
         Yields the version that an unfinished rollback came from, 0 where there was none."""
-        path = LocalState(main_checkout()).registry_lock
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout:
-            raise BusyError("busy, try again: another command is changing the registered models") from None
-        try:
-            with busy_unless_it_answers():
-                yield self._finish_move()
-        finally:
-            lock.release()
+        with turn(LocalState(main_checkout()).registry_lock, "the registered models"), busy_unless_it_answers():
+            yield self._finish_move()
 
     def version_of(self, digest: str) -> ModelVersion | None:
         """The version of the model with this digest; the first one, should two machines have made one each."""
@@ -199,12 +186,7 @@ class Registry:
         self._client.set_registered_model_tag(NAME, LINE, json.dumps(told))
 
     def _model(self) -> RegisteredModel | None:
-        try:
-            return self._client.get_registered_model(NAME)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+        return if_there(lambda: self._client.get_registered_model(NAME))
 
     def _versions(self) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name = '{NAME}'"))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import mlflow
@@ -32,6 +33,8 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would announce each o
 EXPERIMENT = "pawline"
 MODEL_DIGEST = "pawline.model_digest"
 EXPORT_DIGEST = "pawline.export_digest"  # of the file that the logged model asks
+
+Answer = TypeVar("Answer")
 
 
 def use_store() -> None:
@@ -72,6 +75,16 @@ def run_with_tag(tag: str, value: str) -> Run | None:
         output_format="list",
     )
     return runs[0] if runs else None
+
+
+def if_there(ask: Callable[[], Answer]) -> Answer | None:
+    """What MLflow answers; None where it has no such run or model."""
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def experiment_id() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pawline.addresses import is_address
 from pawline.errors import ParamsError
+from pawline.workspace.layout import Layout
 from pawline.yaml_files import read_yaml
 
 DVC_YAML = "dvc.yaml"
@@ -30,6 +31,11 @@ class Stage:
     def code(self) -> tuple[str, ...]:
         """The deps that are files and folders of the project's own code."""
         return tuple(path for path in self.deps if path.startswith(PACKAGES))
+
+
+def dag_of(root: Path = Path()) -> dict[str, Stage]:
+    """The stages of a checkout, see `read_dag`, with the values of its params.yaml."""
+    return read_dag(read_yaml(root / Layout().params), root)
 
 
 def read_dag(params: Mapping[str, Any], root: Path = Path()) -> dict[str, Stage]:

@@ -23,6 +23,14 @@ GRACE_SECONDS = 8
 NOTHING: Mapping[str, str] = {}
 
 
+class ProcessError(PawlineError):
+    """A process that was started here failed; the exit code is its own. code: below 0 for a signal."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code if code > 0 else 128 - code
+
+
 def run_dvc(workspace: Path, *arguments: str) -> str:
     """What a DVC command prints. Raises BusyError or PawlineError with DVC's complaint."""
     with dvc_process(workspace, *arguments, stderr=subprocess.PIPE) as child:

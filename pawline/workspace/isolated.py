@@ -19,7 +19,7 @@ from pawline.errors import ParamsError
 from pawline.params.overrides import Tree, write
 from pawline.params.whole import load_params
 from pawline.workspace.checkout import WORKSPACE, ask_git, main_checkout, run_git
-from pawline.workspace.dag import read_dag
+from pawline.workspace.dag import dag_of, read_dag
 from pawline.workspace.dvc_command import run_dvc
 from pawline.workspace.layout import ISOLATED_NEST, LocalState
 from pawline.workspace.lock import LOCK
@@ -41,11 +41,7 @@ class Isolated:
     def save(self) -> None:
         """Keep the results as a DVC experiment of this name."""
         # DVC leaves out first metrics, and below the root of a repository a first dvc.lock.
-        outputs = [
-            out
-            for stage in read_dag(read_yaml(self.path / "params.yaml"), self.path).values()
-            for out in stage.outs
-        ]
+        outputs = [out for stage in dag_of(self.path).values() for out in stage.outs]
         untracked = ask_git(self.path, "ls-files", "--others", "--exclude-standard", "--", str(LOCK), *outputs)
         options = [option for file in untracked.splitlines() for option in ("--include-untracked", file)]
         run_dvc(self.path, "exp", "save", "--force", "--name", self.name, *options)

@@ -26,10 +26,9 @@ from pawline.train import refuse_impossible
 from pawline.training.conditions import conditions_of
 from pawline.training.pretrained_weights import weights_digest, with_weights
 from pawline.workspace.checkout import main_checkout
-from pawline.workspace.dag import read_dag
+from pawline.workspace.dag import dag_of
 from pawline.workspace.history import code_digests
 from pawline.workspace.layout import SERIES_PREDICTIONS, Layout, LocalState
-from pawline.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def keep_series(
         sorted(split["given_group"]) if "given_group" in split else [],
         conditions_of(params.train).model_dump(),
         weights_digest(params.network),
-        code_digests(read_dag(read_yaml(Path("params.yaml")))["train"]),
+        code_digests(dag_of()["train"]),
     ]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
     local = LocalState(main_checkout())

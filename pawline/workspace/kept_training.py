@@ -22,11 +22,10 @@ from pawline.prepared import PreparedImages
 from pawline.terminal import say
 from pawline.training.checkpoint import Checkpoint
 from pawline.workspace.checkout import main_checkout
-from pawline.workspace.dag import read_dag
+from pawline.workspace.dag import dag_of
 from pawline.workspace.history import code_digests
 from pawline.workspace.layout import LocalState
 from pawline.workspace.lock import locked_md5, md5_of
-from pawline.yaml_files import read_yaml
 
 KEPT_CHECKPOINTS = 5  # of trainings that were given up
 
@@ -83,7 +82,7 @@ def keep_training(
         data_digest,
         conditions.model_dump(),
         weights_digest,
-        code_digests(read_dag(read_yaml(Path("params.yaml")))["train"]),
+        code_digests(dag_of()["train"]),
     ]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     folder = LocalState(main_checkout()).checkpoints

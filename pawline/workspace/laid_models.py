@@ -11,17 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from pawline.errors import BusyError, ModelError
+from pawline.errors import ModelError
 from pawline.files import file_digest, whole_folder
 from pawline.runtime.export_card import export_card_path, read_export_card
 from pawline.workspace.checkout import main_checkout
 from pawline.workspace.layout import Layout, LocalState
+from pawline.workspace.turns import turn
 
 MODEL, CARD = Layout().exported.name, Layout().card.name
 MOST_KEPT = 3  # folders, the one in use among them: going back is then a switch without a download
-LOCK_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,9 @@ class LaidModels:
         """The exported file of the model in use, with export.json and card.json beside it."""
         return self.link / MODEL
 
-    def held(self) -> FileLock:
-        """The lock that whoever lays a model holds, taken. Raises BusyError after 30 s."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_name(f"{self.folder.name}.lock"))
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout:
-            raise BusyError(f"busy, try again: another command is changing {self.link}") from None
-        return lock
+    def held(self) -> AbstractContextManager[None]:
+        """For the length of a block, the lock that whoever lays a model holds. Raises BusyError after 30 s."""
+        return turn(self.folder.with_name(f"{self.folder.name}.lock"), str(self.link))
 
     def lay(self, name: str, get: Callable[[], AbstractContextManager[Path]]) -> bool:
         """Let the model with this name be the one in use; the caller holds the lock. Returns whether the link moved.

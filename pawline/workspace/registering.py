@@ -5,23 +5,15 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from pawline.errors import BusyError, PawlineError
-from pawline.workspace.dvc_command import own_process
+from pawline.errors import BusyError
+from pawline.workspace.dvc_command import ProcessError, own_process
 from pawline.workspace.registered import Answer, known_answer
-
-
-class RegisterError(PawlineError):
-    """The command failed; the exit code is its own."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 def register(workspace: Path, environment: Mapping[str, str]) -> Answer:
     """The answer about the model of a workspace: the one that is known, or that of the command.
 
-    Raises BusyError where MLflow does not answer, RegisterError for another failure."""
+    Raises BusyError where MLflow does not answer, ProcessError for another failure."""
     if known := known_answer(workspace):
         return known
     with own_process(
@@ -34,4 +26,4 @@ def register(workspace: Path, environment: Mapping[str, str]) -> Answer:
     message = lines[-1] if lines else "failed without a message; `pawline register` shows more"
     if child.returncode == BusyError.exit_code:
         raise BusyError(message)
-    raise RegisterError(message, child.returncode if child.returncode > 0 else 128 - child.returncode)
+    raise ProcessError(message, child.returncode)

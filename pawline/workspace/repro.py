@@ -14,14 +14,12 @@ from typing import TypeVar
 from pawline.addresses import without_secrets
 from pawline.errors import BusyError, DatasetError, PawlineError
 from pawline.workspace.checkout import WORKSPACE
-from pawline.workspace.dag import read_dag
-from pawline.workspace.dvc_command import NOTHING, dvc_failure, dvc_process, interrupt
+from pawline.workspace.dag import dag_of
+from pawline.workspace.dvc_command import NOTHING, ProcessError, dvc_failure, dvc_process, interrupt
 from pawline.workspace.kept_lock import keep_lock, mend_lock
-from pawline.workspace.layout import Layout
 from pawline.workspace.source_check import without_source
 from pawline.workspace.stale_locks import release_stale_locks
 from pawline.workspace.status import Status, dvc_status
-from pawline.yaml_files import read_yaml
 
 # Names a file, in a stage's environment, that the stage creates when it starts.
 STARTED_FILE = "PAWLINE_STARTED"
@@ -35,14 +33,6 @@ HINTS = (
 )
 
 Result = TypeVar("Result")
-
-
-class StageError(PawlineError):
-    """A stage failed; the exit code is its own."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class StageTimeoutError(PawlineError):
@@ -66,7 +56,7 @@ class Pipeline:
 
     def without_source(self, stage: str) -> str:
         """A line on the data set that stands in place of a source that is not on this machine; else empty."""
-        stages = read_dag(read_yaml(self.workspace / Layout().params), self.workspace)
+        stages = dag_of(self.workspace)
         note = without_source(self.workspace, stages[stage], self.status()[stage])
         self._status = None if note else self._status
         return note
@@ -144,5 +134,5 @@ def _failure(lines: list[str], code: int) -> PawlineError:
     if failed := re.search(r"failed to reproduce ('.*?'): .* exited with (-?\d+)", dvc_said):
         stage_code, last_line = int(failed[2]), stage_said[-1].removeprefix("pawline: ")
         message = f"stage {failed[1]} failed (exit code {stage_code}): {last_line}"
-        return StageError(message, stage_code if stage_code > 0 else 128 - stage_code)
+        return ProcessError(message, stage_code)
     return dvc_failure(dvc_said, code)

@@ -14,12 +14,11 @@ from pawline.addresses import is_address
 from pawline.errors import DatasetError, ParamsError
 from pawline.params.whole import load_params
 from pawline.workspace.checkout import ask_git
-from pawline.workspace.dag import Stage, is_relative, read_dag
+from pawline.workspace.dag import Stage, dag_of, is_relative
 from pawline.workspace.dvc_command import run_dvc
 from pawline.workspace.foreign_files import check_outputs, note_of_unread
 from pawline.workspace.layout import Layout
 from pawline.workspace.lock import read_entries
-from pawline.yaml_files import read_yaml
 
 NO_SOURCE = "no such folder or archive; set ingest.source in params.yaml"
 
@@ -28,7 +27,7 @@ def check_source(root: Path) -> str:
     """Raise ParamsError or DatasetError for what DVC cannot read. Returns the source of a checkout."""
     source = load_params(root / Layout().params).ingest.source
     _refuse_shorthand(source)
-    read_dag(read_yaml(root / Layout().params), root)  # refuses a source among the outputs
+    dag_of(root)  # refuses a source among the outputs
     if not ask_git(root, "rev-parse", "--show-toplevel"):
         raise ParamsError(
             f"{root.absolute()}: not a git repository, which DVC needs: `git init`, then the same again"

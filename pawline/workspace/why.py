@@ -19,7 +19,7 @@ from pawline.errors import ParamsError
 from pawline.params.whole import dotted, load_params
 from pawline.terminal import listed
 from pawline.workspace.checkout import ask_git, main_checkout
-from pawline.workspace.dag import PACKAGES, Stage, makers, plain, read_dag, value
+from pawline.workspace.dag import PACKAGES, Stage, dag_of, makers, plain, read_dag, value
 from pawline.workspace.history import StageRun, code_digests, content_of_entry, duration, read_history
 from pawline.workspace.layout import Layout, LocalState
 from pawline.workspace.lock import LOCK, read_entries
@@ -91,7 +91,7 @@ def _clause(kind: str, reasons: list[Reason], most: int) -> str:
 
 def check_stage(only: str | None) -> None:
     """Raise ParamsError where dvc.yaml has no stage of this name."""
-    stages = read_dag(read_yaml(Layout().params))
+    stages = dag_of()
     if only is not None and only not in stages:
         close = difflib.get_close_matches(only, stages, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(stages)}"

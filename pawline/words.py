@@ -11,8 +11,9 @@ def percent(fraction: float | None) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """1 file, 2 files"""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """1 file, 2 files, 3 classes"""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{ending}"
 
 
 def number(value: float) -> str:
