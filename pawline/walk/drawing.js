@@ -139,29 +139,6 @@ function view(caption, picked) {
     },
   };
 }
-function choice(label, options, changed) {
-  const select = el(
-    "select",
-    { onchange: () => changed(Number(select.value)) },
-    ...options.map(([value, text]) => el("option", { value }, text)),
-  );
-  return { label: el("label", {}, label, select), select };
-}
-function number(label, low, high, value, changed, step = 1) {
-  const input = el("input", {
-    type: "number",
-    min: low,
-    max: high,
-    step,
-    value,
-    oninput: () => {
-      const v = Number(input.value);
-      if (input.value !== "" && Number.isFinite(v))
-        changed(Math.min(Number(input.max), Math.max(Number(input.min), v)));
-    },
-  });
-  return { label: el("label", {}, label, input), input };
-}
 function cells(rows, columns, label) {
   /* a small table of coloured numbers, drawn again without new elements */
   const grid = el("div", { class: rows * columns > 30 ? "grid many" : "grid", role: "img", "aria-label": label });
