@@ -28,6 +28,7 @@ function wholeNumber(label, state, name, changed) {
     changed();
   });
 }
+const button = (text, onclick) => el("button", { type: "button", onclick }, text);
 /* a button that switches state.playing; `begin` starts what then plays */
 function playButton(state, begin) {
   const play = el(

@@ -108,7 +108,7 @@ function epochControls(go, state) {
       "aria-label": "Epoch",
       oninput: () => go(Number(slider.value)),
     }),
-    step = (text, by) => el("button", { type: "button", onclick: () => go(state.at + by) }, text);
+    step = (text, by) => button(text, () => go(state.at + by));
   const controls = el(
     "div",
     { class: "controls" },
@@ -130,7 +130,7 @@ function learntAnswers(host, chosen) {
     "The answer to this picture, by epoch",
     ["epoch", ...top.flatMap((k) => [names[k], "size"]), ...(measured ? ["accuracy on val", "loss on val"] : [])],
     learnt.epochs.map((one, at) => [
-      el("button", { type: "button", onclick: () => chosen(at) }, epochName(one)),
+      button(epochName(one), () => chosen(at)),
       ...top.flatMap((k) => [percent(one.probabilities[k]), bar(one.probabilities[k])]),
       ...(measured
         ? ["val_accuracy" in one ? percent(one.val_accuracy) : "", "val_loss" in one ? num(one.val_loss) : ""]

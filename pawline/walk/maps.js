@@ -142,7 +142,7 @@ function showMaps() {
     const side = el(
       "div",
       {},
-      canWalk ? el("button", { type: "button", onclick: () => goTo(state.step, state.map) }, "Follow its window") : "",
+      canWalk ? button("Follow its window", () => goTo(state.step, state.map)) : "",
     );
     if (found?.length)
       side.append(

@@ -76,8 +76,8 @@ function showPooling() {
       row.label,
       column.label,
       play,
-      el("button", { type: "button", onclick: () => move(-1) }, "Step back"),
-      el("button", { type: "button", onclick: () => move(1) }, "Step"),
+      button("Step back", () => move(-1)),
+      button("Step", () => move(1)),
     ),
     holder,
     el(

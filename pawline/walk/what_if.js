@@ -38,27 +38,9 @@ function changeWeight(host, editable) {
       layer.label,
       map.label,
       input.label,
-      el("button", { type: "button", onclick: () => reset() }, "Back to the model"),
-      el(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            each((i) => -own.kernel[i]);
-          },
-        },
-        "Turn the signs",
-      ),
-      el(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            each(() => 0);
-          },
-        },
-        "All zero",
-      ),
+      button("Back to the model", () => reset()),
+      button("Turn the signs", () => each((i) => -own.kernel[i])),
+      button("All zero", () => each(() => 0)),
     ),
     el(
       "div",

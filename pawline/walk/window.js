@@ -132,19 +132,12 @@ function showWindow() {
       "div",
       { class: "controls" },
       play,
-      el("button", { type: "button", onclick: step(-1) }, "Step back"),
-      el("button", { type: "button", onclick: step(1) }, "Step"),
-      el(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            state.row = state.column = 0;
-            update();
-          },
-        },
-        "To the start",
-      ),
+      button("Step back", step(-1)),
+      button("Step", step(1)),
+      button("To the start", () => {
+        state.row = state.column = 0;
+        update();
+      }),
       el("label", {}, "Pixels per second", speed),
     ),
     stage,
