@@ -54,3 +54,9 @@ function placeFields(state, mapChanged, placeChanged) {
     wholeNumber("Column", state, "column", placeChanged),
   ];
 }
+/* moves the place of state by so many pixels, row by row; from the last pixel to the first */
+function movePlace(state, [H, W], by) {
+  const at = (state.row * W + state.column + by + H * W) % (H * W);
+  state.row = Math.floor(at / W);
+  state.column = at % W;
+}

@@ -50,7 +50,7 @@ function windowFields(tool) {
 function windowButtons(tool) {
   const { state } = tool;
   const step = (by) => () => {
-    moveWindow(state, by);
+    movePlace(state, windowNode(state).shape, by);
     updateWindow(tool);
   };
   const toStart = () => {
@@ -85,12 +85,6 @@ function kernelsLeftOut() {
     ),
   ];
 }
-function moveWindow(state, by) {
-  const [H, W] = windowNode(state).shape,
-    at = (state.row * W + state.column + by + H * W) % (H * W);
-  state.row = Math.floor(at / W);
-  state.column = at % W;
-}
 function playFrame(tool, now) {
   const { state, clock } = tool;
   if (!state.playing) {
@@ -100,7 +94,7 @@ function playFrame(tool, now) {
   clock.debt += clock.before ? Math.min(0.2, (now - clock.before) / 1000) * state.speed : 0;
   clock.before = now;
   if (clock.debt >= 1) {
-    moveWindow(state, Math.floor(clock.debt));
+    movePlace(state, windowNode(state).shape, Math.floor(clock.debt));
     clock.debt %= 1;
     updateWindow(tool, true);
   }
