@@ -45,17 +45,30 @@ async function checkAll() {
   return result;
 }
 function showCheck(result) {
-  const host = byId("check-tool"),
-    check = data.check;
-  byId("status").replaceChildren(
+  byId("status").replaceChildren(...resultInWords(result));
+  byId("check-tool").append(
+    ...comparisonsInWords(result),
+    largestDifferences(result),
+    el("h3", {}, "Layer by layer"),
+    layerByLayer(),
+  );
+  if (result.learnt.length) byId("check-tool").append(...epochByEpoch(result.learnt));
+  window.walk = { result, frames, totals, logits: () => data.logits };
+  document.documentElement.dataset.ready = "yes";
+}
+function resultInWords(result) {
+  return [
     el(
       "span",
       { class: result.good ? "good" : "bad" },
       result.good ? "✓ Calculated again in your browser" : "✗ Your browser's numbers differ",
     ),
     ` in ${result.seconds.toFixed(2)} s: ${result.logits === null ? "" : `logits differ by at most ${tiny(result.logits)}, `}layers by ${tiny(result.relative)} of their largest value`,
-  );
-  host.append(
+  ];
+}
+function comparisonsInWords(result) {
+  const { keras, num_pictures: numPictures } = data.check;
+  return [
     el(
       "p",
       {},
@@ -67,46 +80,41 @@ function showCheck(result) {
     el(
       "p",
       {},
-      `Once for this model, Python's formulas were compared with Keras ${check.keras} on ${check.num_pictures} fixed pictures, layer by layer. Allowed: 1e-4 of a layer's largest absolute value, 1e-4 for logits, 1e-5 for probabilities.`,
+      `Once for this model, Python's formulas were compared with Keras ${keras} on ${numPictures} fixed pictures, layer by layer. Allowed: 1e-4 of a layer's largest absolute value, 1e-4 for logits, 1e-5 for probabilities.`,
     ),
-    table(
-      "The largest differences",
-      ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"],
-      [
-        ["logits", result.logits === null ? "not computed" : tiny(result.logits), tiny(check.logits)],
-        [
-          "probabilities",
-          result.probabilities === null ? "not computed" : tiny(result.probabilities),
-          tiny(check.probabilities),
-        ],
-      ],
-    ),
-    el("h3", {}, "Layer by layer"),
-    table(
-      "Difference, as a share of the layer's largest value",
-      ["layer", "kind", "size", "browser", "Keras"],
-      nodes.map((node, i) => {
-        const c = checks[i],
-          k = check.layers[i];
-        return [
-          node.label,
-          KIND[node.kind],
-          node.shape.join(" × "),
-          c.difference !== null && node.largest
-            ? tiny(c.difference / node.largest)
-            : c.computed
-              ? "inner value"
-              : node.left_out
-                ? "weights left out"
-                : "not computed",
-          k.largest ? tiny(k.difference / k.largest) : "0",
-        ];
-      }),
-    ),
+  ];
+}
+function largestDifferences(result) {
+  return table(
+    "The largest differences",
+    ["of the answer", "browser and Python, this picture", "Python and Keras, fixed pictures"],
+    ["logits", "probabilities"].map((key) => [
+      key,
+      result[key] === null ? "not computed" : tiny(result[key]),
+      tiny(data.check[key]),
+    ]),
   );
-  if (result.learnt.length) host.append(...epochByEpoch(result.learnt));
-  window.walk = { result, frames, totals, logits: () => data.logits };
-  document.documentElement.dataset.ready = "yes";
+}
+function layerByLayer() {
+  return table(
+    "Difference, as a share of the layer's largest value",
+    ["layer", "kind", "size", "browser", "Keras"],
+    nodes.map((node, i) => {
+      const { difference, largest } = data.check.layers[i];
+      return [
+        node.label,
+        KIND[node.kind],
+        node.shape.join(" × "),
+        browserDifference(node, checks[i]),
+        largest ? tiny(difference / largest) : "0",
+      ];
+    }),
+  );
+}
+function browserDifference(node, { difference, computed }) {
+  if (difference !== null && node.largest) return tiny(difference / node.largest);
+  if (computed) return "inner value";
+  return node.left_out ? "weights left out" : "not computed";
 }
 function epochByEpoch(differences) {
   return [

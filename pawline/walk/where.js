@@ -1,4 +1,42 @@
 /* Where did it look? The occlusion map and the class activation map. */
+function showWhere() {
+  const best = data.probabilities.indexOf(Math.max(...data.probabilities));
+  byId("where-tool").append(occlusionFigure(best), activationFigure(best));
+}
+function occlusionFigure(label) {
+  const { side, falls } = data.occlusion,
+    most = Math.max(...falls.map(Math.abs), 1e-9);
+  return overPhoto(
+    Float64Array.from(falls),
+    side,
+    side,
+    [-most, most],
+    signed,
+    "Occlusion map",
+    `Each of ${side} × ${side} squares was hidden in grey, and the whole network asked again. Green: the probability of “${names[label]}” falls without it (by at most ${percent(Math.max(0, ...falls))}); orange: it rises. This is an experiment with the network: it shows what the answer depends on, square by square.`,
+  );
+}
+function activationFigure(label) {
+  const found = activationMap(label);
+  if (!found)
+    return el(
+      "p",
+      { class: "note" },
+      "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own.",
+    );
+  const { cam, H, W, total } = found,
+    [low, high] = range(cam);
+  totals.activation = total;
+  return overPhoto(
+    cam,
+    H,
+    W,
+    [Math.min(low, 0), Math.max(high, 0)],
+    signed,
+    "Class activation map",
+    `Each place of the last maps (${H} × ${W}), weighted as the output layer does for “${names[label]}”.${heads.length > 1 ? " The maps of the mirror image were turned back, and this is the mean of both views." : ""} Green adds to its logit, orange takes away; their mean and the bias give ${num(total)}, and the model's logit is ${num(data.logits[label])}. A place sees far more of the picture than its own square.`,
+  );
+}
 function overPhoto(values, H, W, limits, color, caption, words) {
   const photo = data.picture.steps[data.picture.steps.length - 1],
     one = view(""),
@@ -37,45 +75,4 @@ function activationMap(label) {
   }
   if (found) found.total += found.cam.reduce((a, b) => a + b, 0) / (found.H * found.W);
   return found;
-}
-function showWhere() {
-  const host = byId("where-tool"),
-    best = data.probabilities.indexOf(Math.max(...data.probabilities));
-  const { side, falls } = data.occlusion,
-    most = Math.max(...falls.map(Math.abs), 1e-9);
-  host.append(
-    overPhoto(
-      Float64Array.from(falls),
-      side,
-      side,
-      [-most, most],
-      signed,
-      "Occlusion map",
-      `Each of ${side} × ${side} squares was hidden in grey, and the whole network asked again. Green: the probability of “${names[best]}” falls without it (by at most ${percent(Math.max(0, ...falls))}); orange: it rises. This is an experiment with the network: it shows what the answer depends on, square by square.`,
-    ),
-  );
-  const found = activationMap(best);
-  if (found) {
-    const { cam, H, W } = found,
-      [low, high] = range(cam);
-    totals.activation = found.total;
-    host.append(
-      overPhoto(
-        cam,
-        H,
-        W,
-        [Math.min(low, 0), Math.max(high, 0)],
-        signed,
-        "Class activation map",
-        `Each place of the last maps (${H} × ${W}), weighted as the output layer does for “${names[best]}”.${heads.length > 1 ? " The maps of the mirror image were turned back, and this is the mean of both views." : ""} Green adds to its logit, orange takes away; their mean and the bias give ${num(found.total)}, and the model's logit is ${num(data.logits[best])}. A place sees far more of the picture than its own square.`,
-      ),
-    );
-  } else
-    host.append(
-      el(
-        "p",
-        { class: "note" },
-        "There is no class activation map: it needs an output layer that follows global average pooling directly, as in fast and pretrained. In classic, the fully connected layer weighs each place on its own.",
-      ),
-    );
 }
