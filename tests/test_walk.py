@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import pawline.cli.explain as explain_command
+import pawline.walk.page
 from pawline.card import read_card
 from pawline.errors import ModelError, PawlineError
 from pawline.walk.blob import Blob
@@ -21,7 +22,7 @@ from pawline.walk.formulas import padding_of, run_node
 from pawline.walk.kept import kept_epochs
 from pawline.walk.learnt import NO_EPOCHS, learnt_content
 from pawline.walk.network import Network, Node, group_nodes, load_network, save_network
-from pawline.walk.page import render_walk
+from pawline.walk.page import SCRIPTS, SECTIONS, render_walk
 from tests.planted import plant_gps
 from tests.walked import CLASSES, drawn_cat, flipped_network, keep_two_epochs, save_untrained
 
@@ -291,6 +292,14 @@ def test_the_page_of_a_large_network_of_many_classes_has_a_bounded_size(monkeypa
     card = flipped_network()[1].model_copy(update={"class_names": names})
     page = render_walk(*walk_content(drawn_cat(), "cat.jpg", card, Network(nodes, check), False))
     assert 6e6 < len(page.encode()) <= 8e6
+
+
+def test_each_section_of_the_page_has_the_script_of_its_name() -> None:
+    room = Path(pawline.walk.page.__file__).parent
+    sections = re.findall(r'<section id="([a-z-]+)"', (room / "walk.html").read_text())
+    assert len(sections) == 10
+    assert {f"{section.replace('-', '_')}.js" for section in sections} <= set(SECTIONS)
+    assert sorted(SCRIPTS) == sorted(file.name for file in room.glob("*.js")), "each is in the page, once"
 
 
 def test_equal_arrays_stand_once_in_a_page() -> None:

@@ -98,29 +98,7 @@ function view(caption, picked) {
     next = el("div", { class: "box next", hidden: true });
   const text = el("figcaption", {}, caption);
   const figure = el("figure", {}, el("div", { class: "view" }, canvas, next, box), text);
-  if (picked)
-    canvas.addEventListener("click", (event) => {
-      const at = canvas.getBoundingClientRect();
-      picked(
-        Math.floor(((event.clientY - at.top) / at.height) * canvas.height),
-        Math.floor(((event.clientX - at.left) / at.width) * canvas.width),
-      );
-    });
-  function place(one, y, x, h, w) {
-    const H = canvas.height,
-      W = canvas.width,
-      y1 = Math.max(0, y),
-      x1 = Math.max(0, x),
-      y2 = Math.min(H, y + h),
-      x2 = Math.min(W, x + w);
-    one.hidden = false;
-    Object.assign(one.style, {
-      top: `${(100 * y1) / H}%`,
-      left: `${(100 * x1) / W}%`,
-      height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
-      width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
-    });
-  }
+  if (picked) canvas.addEventListener("click", (event) => picked(...pixelBelow(canvas, event)));
   return {
     figure,
     canvas,
@@ -128,10 +106,10 @@ function view(caption, picked) {
       paint(canvas, values, H, W, limits || range(values), color);
     },
     frame(y, x, h, w) {
-      place(box, y, x, h, w);
+      placeOver(canvas, box, y, x, h, w);
     },
     shade(y, x, h, w) {
-      place(next, y, x, h, w);
+      placeOver(canvas, next, y, x, h, w);
     },
     say(words) {
       text.replaceChildren(...[].concat(words));
@@ -139,28 +117,29 @@ function view(caption, picked) {
     },
   };
 }
-function choice(label, options, changed) {
-  const select = el(
-    "select",
-    { onchange: () => changed(Number(select.value)) },
-    ...options.map(([value, text]) => el("option", { value }, text)),
-  );
-  return { label: el("label", {}, label, select), select };
+function pixelBelow(canvas, event) {
+  /* its row and column, whatever size the canvas has on the screen */
+  const at = canvas.getBoundingClientRect();
+  return [
+    Math.floor(((event.clientY - at.top) / at.height) * canvas.height),
+    Math.floor(((event.clientX - at.left) / at.width) * canvas.width),
+  ];
 }
-function number(label, low, high, value, changed, step = 1) {
-  const input = el("input", {
-    type: "number",
-    min: low,
-    max: high,
-    step,
-    value,
-    oninput: () => {
-      const v = Number(input.value);
-      if (input.value !== "" && Number.isFinite(v))
-        changed(Math.min(Number(input.max), Math.max(Number(input.min), v)));
-    },
+function placeOver(canvas, box, y, x, h, w) {
+  /* shows the box over these pixels, cut off at the edges; in percent, so that it stays there in any size */
+  const H = canvas.height,
+    W = canvas.width,
+    y1 = Math.max(0, y),
+    x1 = Math.max(0, x),
+    y2 = Math.min(H, y + h),
+    x2 = Math.min(W, x + w);
+  box.hidden = false;
+  Object.assign(box.style, {
+    top: `${(100 * y1) / H}%`,
+    left: `${(100 * x1) / W}%`,
+    height: `${(100 * Math.max(0, y2 - y1)) / H}%`,
+    width: `${(100 * Math.max(0, x2 - x1)) / W}%`,
   });
-  return { label: el("label", {}, label, input), input };
 }
 function cells(rows, columns, label) {
   /* a small table of coloured numbers, drawn again without new elements */

@@ -1,6 +1,6 @@
 "use strict";
-/* formulas.js computes what formulas.py computes; drawing.js draws; learnt.js and sections.js build the page. They run as
-   one script, in this order. */
+/* formulas.js computes what formulas.py computes. The files of this folder run as one script, in the order of page.py:
+   what sections share comes first, then a file for each section of the page, named by its id; start.js runs them. */
 const data = JSON.parse(document.getElementById("data").textContent);
 const bytes = (() => {
   const text = atob(document.getElementById("arrays").textContent.trim());
@@ -268,48 +268,4 @@ function computeFrom(number) {
   const inputs = nodes[number].inputs.map(valueOf);
   if (inputs.some((i) => !i)) return null;
   return (computed[number] = run(number, inputs));
-}
-/* how far numbers of the page may be from those of the model: maps as a share of the layer's largest value */
-const ALLOWED = { relative: 1e-4, maps: 1e-4, logits: 1e-4, probabilities: 1e-5 };
-/* what was not computed is passed over; NaN is a difference */
-const isWithin = (found) => Object.entries(ALLOWED).every(([key, most]) => (found[key] ?? 0) <= most);
-const gap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i])), 0);
-const gapOfSamples = ([places, values], ours) =>
-  gap(
-    floats(values),
-    Array.from(new Int32Array(bytes, ...places), (at) => ours.values[at]),
-  );
-const checks = [];
-const exact = []; /* by node: whether it was computed from the picture or from unrounded values of the model */
-async function checkAll() {
-  const begin = performance.now();
-  let paused = begin;
-  for (let number = 0; number < nodes.length; number++) {
-    const node = nodes[number],
-      inputs = node.inputs.map((i) => (i < 0 ? picture : computed[i] || kept(i)));
-    computed[number] = inputs.every(Boolean) ? run(number, inputs) : null;
-    const ours = computed[number];
-    exact[number] = Boolean(ours) && node.inputs.every((i) => i < 0 || (computed[i] ? exact[i] : nodes[i].values));
-    let difference = null;
-    if (exact[number] && node.values) difference = gap(floats(node.values), ours.values);
-    else if (exact[number] && node.samples) difference = gapOfSamples(node.samples, ours);
-    checks.push({ number, difference, computed: Boolean(ours) });
-    if (performance.now() - paused > 12) {
-      await new Promise((go) => setTimeout(go));
-      paused = performance.now();
-    }
-  }
-  const shown = checks.filter((c) => c.difference !== null && nodes[c.number].largest);
-  const last = computed[nodes.length - 1];
-  const result = {
-    layers: shown.length,
-    computed: exact.filter(Boolean).length,
-    nodes: nodes.length,
-    seconds: (performance.now() - begin) / 1000,
-    relative: Math.max(0, ...shown.map((c) => c.difference / nodes[c.number].largest)),
-    logits: last ? gap(data.logits, last.values) : null,
-    probabilities: last ? gap(data.probabilities, softmax(Array.from(last.values), data.temperature)) : null,
-  };
-  result.good = isWithin(result);
-  return result;
 }

@@ -67,15 +67,7 @@ function showLearnt() {
   const state = { at: epochs.findIndex((one) => one.epoch === learnt.best_epoch), map: 0, channel: 0, scale: 0 },
     { controls, show } = epochControls((at) => go(at), state),
     now = el("b", { id: "epoch-now", "aria-live": "polite" });
-  host.append(
-    el(
-      "p",
-      {},
-      `An epoch is one pass over the training pictures; this training ran ${learnt.num_epochs}. It kept the weights of ${epochs.length} moments: ${epochs.map(epochName).join(", ")}. All that you see of a moment is computed with its weights. Move the slider and watch the first layer change.`,
-    ),
-    controls,
-    el("p", { class: "formula" }, now),
-  );
+  host.append(el("p", {}, epochsInWords()), controls, el("p", { class: "formula" }, now));
   const answers = learntAnswers(host, (at) => go(at)),
     layer = learnt.first.length ? learntLayer(host, controls, state) : null;
   if (!layer)
@@ -88,15 +80,21 @@ function showLearnt() {
     );
   function go(at) {
     state.at = Math.min(epochs.length - 1, Math.max(0, at));
-    const one = epochs[state.at],
-      name = epochName(one),
-      best = one.probabilities.indexOf(Math.max(...one.probabilities));
-    now.textContent = `${name[0].toUpperCase()}${name.slice(1)}: “${names[best]}” with ${percent(one.probabilities[best])}`;
+    now.textContent = epochInWords(epochs[state.at]);
     show(state.at);
     answers(state.at);
     if (layer) layer();
   }
   go(state.at);
+}
+function epochsInWords() {
+  const { epochs } = learnt;
+  return `An epoch is one pass over the training pictures; this training ran ${learnt.num_epochs}. It kept the weights of ${epochs.length} moments: ${epochs.map(epochName).join(", ")}. All that you see of a moment is computed with its weights. Move the slider and watch the first layer change.`;
+}
+function epochInWords(one) {
+  const name = epochName(one),
+    best = one.probabilities.indexOf(Math.max(...one.probabilities));
+  return `${name[0].toUpperCase()}${name.slice(1)}: “${names[best]}” with ${percent(one.probabilities[best])}`;
 }
 function epochControls(go, state) {
   /* the slider and its two buttons; `show` moves the slider to a kept epoch */
@@ -108,7 +106,7 @@ function epochControls(go, state) {
       "aria-label": "Epoch",
       oninput: () => go(Number(slider.value)),
     }),
-    step = (text, by) => el("button", { type: "button", onclick: () => go(state.at + by) }, text);
+    step = (text, by) => button(text, () => go(state.at + by));
   const controls = el(
     "div",
     { class: "controls" },
@@ -130,7 +128,7 @@ function learntAnswers(host, chosen) {
     "The answer to this picture, by epoch",
     ["epoch", ...top.flatMap((k) => [names[k], "size"]), ...(measured ? ["accuracy on val", "loss on val"] : [])],
     learnt.epochs.map((one, at) => [
-      el("button", { type: "button", onclick: () => chosen(at) }, epochName(one)),
+      button(epochName(one), () => chosen(at)),
       ...top.flatMap((k) => [percent(one.probabilities[k]), bar(one.probabilities[k])]),
       ...(measured
         ? ["val_accuracy" in one ? percent(one.val_accuracy) : "", "val_loss" in one ? num(one.val_loss) : ""]
@@ -151,61 +149,78 @@ function learntAnswers(host, chosen) {
 const MOST_KERNELS = 64;
 function learntLayer(host, controls, state) {
   /* the kernels and maps of the first convolution; returns a function that draws those of state.at */
-  const at = learnt.first.find((i) => nodes[i].kind === "convolution"),
-    node = nodes[at],
+  const node = nodes[firstConvolution()],
     [high, wide, C, K] = node.sizes.kernel,
-    shown = Math.min(K, MOST_KERNELS),
-    [H, W] = node.shape;
-  const weights = (one, key) => floats(one.weights[at][key]),
-    kernelOf = (one, map) => {
-      const kernels = weights(one, "kernel");
-      return Array.from({ length: high * wide * C }, (_, q) => kernels[q * K + map]);
+    shown = Math.min(K, MOST_KERNELS);
+  const tool = {
+      state,
+      tiles: kernelTiles(shown, (map) => {
+        state.map = map;
+        draw();
+      }),
+      big: view(""),
+      numbers: cells(high, wide, "Weights of the kernel"),
+      caption: el("figcaption"),
     },
-    largest = (one) => weights(one, "kernel").reduce((a, v) => Math.max(a, Math.abs(v)), 1e-12),
-    all = learnt.epochs.map((each) => each.range).reduce(([a, b], [c, d]) => [Math.min(a, c), Math.max(b, d)]);
-  const tiles = kernelTiles(shown, (map) => {
-      state.map = map;
-      draw();
-    }),
-    big = view(""),
-    numbers = cells(high, wide, "Weights of the kernel"),
-    said = el("figcaption");
-  controls.append(...layerChoices(state, C, () => draw()));
+    draw = () => drawLearntLayer(tool);
+  controls.append(...layerChoices(state, C, draw));
   host.append(
     el("h3", {}, `The first layer: ${node.name}`),
     el("p", {}, kernelsInWords(C, shown, K)),
-    el("div", { class: "row two" }, kernelFigure(numbers.grid, said), big.figure),
-    el("div", { class: "maps" }, ...tiles.map((tile) => tile.button)),
+    el("div", { class: "row two" }, kernelFigure(tool.numbers.grid, tool.caption), tool.big.figure),
+    el("div", { class: "maps" }, ...tool.tiles.map((tile) => tile.button)),
   );
-  function draw() {
-    const one = learnt.epochs[state.at],
-      maps = firstMaps(one),
-      most = state.scale ? Math.max(...learnt.epochs.map(largest)) : largest(one),
-      limits = state.scale ? all : one.range;
-    tiles.forEach(({ kernel, canvas, button }, map) => {
-      paintKernel(kernel, kernelOf(one, map), high, wide, C, most);
-      paint(canvas, channel(maps, map), H, W, limits);
-      button.setAttribute("aria-pressed", map === state.map ? "true" : "false");
-    });
-    const values = channel(maps, state.map),
-      [low, top] = range(values);
-    big.draw(values, H, W, limits);
-    big.say([
-      el("b", {}, `Map ${state.map}, ${epochName(one)}`),
-      `${H} × ${W}, from ${num(low)} to ${num(top)}. Your browser has just computed it.`,
-    ]);
-    numbers.set(
-      kernelOf(one, state.map).filter((_, q) => q % C === state.channel),
-      signed,
-    );
-    said.replaceChildren(
-      el("b", {}, `Kernel ${state.map}, ${epochName(one)}`),
-      `${C === 1 ? "" : `Channel ${state.channel}. `}Bias ${num(weights(one, "bias")[state.map])}.`,
-    );
-  }
   state.map = liveliest(firstMaps(learnt.epochs[state.at])).map;
   if (state.map >= shown) state.map = 0;
   return draw;
+}
+const firstConvolution = () => learnt.first.find((i) => nodes[i].kind === "convolution");
+const weightsOfEpoch = (one, key) => floats(one.weights[firstConvolution()][key]);
+const largestWeight = (one) => weightsOfEpoch(one, "kernel").reduce((a, v) => Math.max(a, Math.abs(v)), 1e-12);
+function kernelOfEpoch(one, map) {
+  const [high, wide, C, K] = nodes[firstConvolution()].sizes.kernel,
+    kernels = weightsOfEpoch(one, "kernel");
+  return Array.from({ length: high * wide * C }, (_, q) => kernels[q * K + map]);
+}
+function drawLearntLayer(tool) {
+  const { epochs } = learnt,
+    one = epochs[tool.state.at],
+    maps = firstMaps(one),
+    sameScale = tool.state.scale ? epochs : [one] /* epochs with the same colours for a value */,
+    limits = [Math.min(...sameScale.map((e) => e.range[0])), Math.max(...sameScale.map((e) => e.range[1]))];
+  drawTiles(tool, one, maps, limits, Math.max(...sameScale.map(largestWeight)));
+  drawChosenMap(tool, one, maps, limits);
+  showChosenKernel(tool, one);
+}
+function drawTiles({ tiles, state }, one, maps, limits, most) {
+  const [high, wide, C] = nodes[firstConvolution()].sizes.kernel,
+    [H, W] = maps.shape;
+  tiles.forEach((tile, map) => {
+    paintKernel(tile.kernel, kernelOfEpoch(one, map), high, wide, C, most);
+    paint(tile.canvas, channel(maps, map), H, W, limits);
+    tile.button.setAttribute("aria-pressed", map === state.map ? "true" : "false");
+  });
+}
+function drawChosenMap({ big, state }, one, maps, limits) {
+  const [H, W] = maps.shape,
+    values = channel(maps, state.map),
+    [low, high] = range(values);
+  big.draw(values, H, W, limits);
+  big.say([
+    el("b", {}, `Map ${state.map}, ${epochName(one)}`),
+    `${H} × ${W}, from ${num(low)} to ${num(high)}. Your browser has just computed it.`,
+  ]);
+}
+function showChosenKernel({ numbers, caption, state }, one) {
+  const C = nodes[firstConvolution()].sizes.kernel[2];
+  numbers.set(
+    kernelOfEpoch(one, state.map).filter((_, q) => q % C === state.channel),
+    signed,
+  );
+  caption.replaceChildren(
+    el("b", {}, `Kernel ${state.map}, ${epochName(one)}`),
+    `${C === 1 ? "" : `Channel ${state.channel}. `}Bias ${num(weightsOfEpoch(one, "bias")[state.map])}.`,
+  );
 }
 function layerChoices(state, C, changed) {
   const scale = choice(

@@ -9,7 +9,23 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-SCRIPTS = ("formulas.js", "drawing.js", "learnt.js", "sections.js")  # one script, in this order
+# They run as one script, in this order: what the sections share, the sections as the page shows them, the start.
+SHARED = ("formulas.js", "drawing.js", "controls.js", "layers.js")
+SECTIONS = (
+    "header.js",
+    "picture.js",
+    "pixels.js",
+    "window_numbers.js",
+    "window.js",
+    "maps.js",
+    "pooling.js",
+    "output.js",
+    "what_if.js",
+    "learnt.js",
+    "where.js",
+    "check.js",
+)
+SCRIPTS = (*SHARED, *SECTIONS, "start.js")
 
 
 def render_walk(content: dict[str, Any], arrays: str) -> str:
