@@ -11,6 +11,7 @@ from pawline.card import NEVER, in_words
 from pawline.params.network import NetworkParams
 from pawline.params.record import AUTO
 from pawline.params.train import Recipe, TrainParams
+from pawline.words import plural
 
 PATIENCE = 10  # epochs
 LEAST_SIDE = 32  # pixels; ten classes of 32-pixel pictures lost 3 points where the network trained at 16
@@ -178,8 +179,10 @@ def _automatic(asked: TrainParams, network: NetworkParams) -> list[str]:
 
 def _budget(asked: TrainParams) -> str:
     if asked.steps:
-        return f"{asked.steps:,} steps"
-    return f"{asked.minutes:g} minutes" if asked.minutes else f"{asked.epochs} epochs"
+        return plural(asked.steps, "step")
+    if asked.minutes:
+        return "1 minute" if asked.minutes == 1 else f"{asked.minutes:g} minutes"
+    return plural(asked.epochs, "epoch")
 
 
 def num_steps(asked: TrainParams, facts: Facts) -> float:

@@ -231,6 +231,20 @@ def test_one_line_says_what_was_chosen_and_for_what() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"minutes": 1}, "1 minute"),
+        ({"minutes": 2.5}, "2.5 minutes"),
+        ({"steps": 1}, "1 step"),
+        ({"epochs": 1}, "1 epoch"),
+    ],
+)
+def test_one_of_a_kind_is_no_plural(budget: dict[str, Any], words: str) -> None:
+    recipe = choose(asked(**budget), Facts(PARAMS.network, 96, 380))
+    assert f" and {words}: " in recipe_line(asked(**budget), recipe, PARAMS.network, 380, 2)
+
+
 def test_of_a_frozen_network_only_what_counts_is_listed() -> None:
     frozen = network("pretrained")
     recipe = choose(AUTO, Facts(frozen, 160, 380))
