@@ -18,7 +18,6 @@ from pawline.errors import DatasetError
 from pawline.params.network import NetworkParams
 from pawline.params.prepare import ImageForm
 from pawline.params.whole import load_params
-from pawline.parts import Part
 from pawline.prepared import Concatenation, PreparedImages, write_description, write_shard
 from pawline.split import split_images
 from pawline.training.features import BATCH_SIZE, KEPT_FOLDERS, FeatureStore
@@ -355,13 +354,12 @@ def test_a_class_with_five_pictures_works_and_both_stages_say_what_it_lacks(
 
 @pytest.mark.usefixtures("built_once")
 def test_fine_tuning_computes_no_features_of_mirror_images(
-    striped: Path, network: NetworkParams, built: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+    striped: Path, network: NetworkParams, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pawline.training.fine_tuning import start_last_layer
+    from pawline.training.frozen import fit_first_layer
 
-    images, split = PreparedImages(striped), split_of(60)
-    parts = Part.of("train", images, split), Part.of("val", images, split)
-    start_last_layer(built[0], images, parts, network, some_recipe(flip_at_test=True), folder=None)
+    asked = some_recipe(flip_at_test=True, predict_size=1.0)
+    fit_first_layer(PreparedImages(striped), split_of(60), network, asked, folder=None)
     assert "train: features of 60 pictures computed, 0 known\n" in capsys.readouterr().err
 
 
