@@ -60,7 +60,7 @@ def test_half_of_the_epochs_that_are_due_change_where_the_end_is_ten_seconds_off
 
 @pytest.mark.parametrize(("gone", "change"), [(640, 0), (639, 1), (740, 0), (741, -1)])
 def test_long_budgets_are_kept_within_a_twentieth(gone: float, change: int) -> None:
-    """Of 1,000 s the other steps need 300, and saving 10; an epoch takes 50."""
+    """The other steps need 300 of 1,000 s, saving 10, an epoch 50."""
     long = replace(watch(0, seconds=(5.0,)), budget=Budget(1000, NOW - gone))
     assert long.change(SCHEDULE, 1, 20, 100) == change
 
